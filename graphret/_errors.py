@@ -1,0 +1,157 @@
+"""The exception tree: every error says what was wrong, where, what is allowed, and what to do next.
+
+``exit_status`` is what the command line returns for the error: 2 when the call itself was wrong,
+1 when the call was right and the work failed.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+
+__all__ = [
+    "CardError",
+    "CodesError",
+    "DamagedIndexError",
+    "DataError",
+    "DeviceError",
+    "EncoderError",
+    "FilmError",
+    "GraphretError",
+    "IndexLockedError",
+    "InvalidParameterError",
+    "MissingDependencyError",
+    "MissingFileError",
+    "NotAnIndexError",
+    "StoreError",
+    "UnknownNameError",
+]
+
+
+class GraphretError(Exception):
+    """Base of every error that graphret raises on purpose."""
+
+    exit_status = 1
+
+
+class InvalidParameterError(GraphretError, ValueError):
+    """A parameter has a value that is not allowed.
+
+    Examples
+    --------
+    >>> print(InvalidParameterError("k", 0, "an integer >= 1", "ask for at least one film"))
+    k=0 is not allowed: give an integer >= 1 (ask for at least one film)
+    """
+
+    exit_status = 2
+
+    def __init__(self, name: str, got: object, allowed: str, hint: str = "") -> None:
+        text = f"{name}={_short(got)} is not allowed: give {allowed}"
+        super().__init__(f"{text} ({hint})" if hint else text)
+        self.name = name
+        self.got = got
+
+
+class UnknownNameError(InvalidParameterError):
+    """A name is not in its registry; the message lists the registry and the closest name.
+
+    Examples
+    --------
+    >>> print(UnknownNameError("ranking", "neares", ["nearest", "diffusion"]))
+    ranking='neares' is not allowed: give one of diffusion, nearest (did you mean 'nearest'?)
+    """
+
+    def __init__(self, name: str, got: object, known: Iterable[str], hint: str = "") -> None:
+        names = sorted(known)
+        close = difflib.get_close_matches(str(got), names, n=1)
+        guess = f"did you mean {close[0]!r}?" if close else hint
+        super().__init__(name, got, f"one of {', '.join(names)}", guess)
+
+
+class MissingFileError(GraphretError, FileNotFoundError):
+    """A file or folder that the call named does not exist."""
+
+    exit_status = 2
+
+    def __init__(self, path: str | Path, what: str, hint: str) -> None:
+        super().__init__(f"{what} not found: {path} ({hint})")
+        self.path = Path(path)
+
+
+class CodesError(GraphretError, ValueError):
+    """Codes have a wrong shape, length, or values that are not finite."""
+
+    exit_status = 2
+
+
+class DataError(GraphretError):
+    """A data set cannot be read as its card says."""
+
+
+class CardError(DataError):
+    """A dataset card is not valid; the message names the key and the known ones."""
+
+    exit_status = 2
+
+
+class FilmError(DataError):
+    """One film cannot be decoded; ``path`` and ``reason`` say which and why."""
+
+    def __init__(self, path: str | Path, reason: str) -> None:
+        super().__init__(f"cannot read film {path}: {reason}")
+        self.path = Path(path)
+        self.reason = reason
+
+
+class EncoderError(GraphretError):
+    """An encoder cannot be made, loaded or applied."""
+
+
+class DeviceError(GraphretError):
+    """The device that was asked for is not there."""
+
+    exit_status = 2
+
+
+class MissingDependencyError(GraphretError, ImportError):
+    """An optional package is not installed; the message gives the command that brings it."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(f"{purpose} needs the package {package}: pip install 'graphret[{extra}]'")
+        self.package = package
+        self.extra = extra
+
+
+class StoreError(GraphretError):
+    """An index on disk cannot be read or written."""
+
+
+class NotAnIndexError(StoreError):
+    """The folder holds no graphret index."""
+
+    exit_status = 2
+
+    def __init__(self, path: str | Path, reason: str = "it has no CURRENT file") -> None:
+        super().__init__(f"{path} is not a graphret index: {reason} (make one with `graphret build`)")
+        self.path = Path(path)
+
+
+class DamagedIndexError(StoreError):
+    """A primary file of an index is missing or fails its checksum; ``file`` is its path."""
+
+    def __init__(self, file: str | Path, reason: str) -> None:
+        super().__init__(
+            f"damaged index: {file}: {reason} "
+            "(run `graphret verify` on the index; restore the file from a backup, or build again)"
+        )
+        self.file = Path(file)
+
+
+class IndexLockedError(StoreError):
+    """Another process is writing this index."""
+
+
+def _short(value: object, limit: int = 60) -> str:
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 3] + "..."

@@ -1,0 +1,116 @@
+"""The graph in other tools' forms: NetworkX, igraph, GraphML. For scipy see ``Graph.to_scipy``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import escape, quoteattr
+
+import numpy as np
+
+from graphret._errors import InvalidParameterError, MissingDependencyError
+from graphret.graph.similarity_graph import Graph
+
+__all__ = ["to_igraph", "to_networkx", "write_graphml"]
+
+
+def to_networkx(graph: Graph) -> Any:
+    """Return a ``networkx.Graph`` with nodes 0..n-1 and the edge attribute ``weight``."""
+    try:
+        import networkx
+    except ImportError as error:
+        raise MissingDependencyError("networkx", "test", "to_networkx") from error
+    result = networkx.Graph()
+    result.add_nodes_from(range(graph.n_nodes))
+    result.add_weighted_edges_from(_edges(graph))
+    return result
+
+
+def to_igraph(graph: Graph) -> Any:
+    """Return an undirected ``igraph.Graph`` with the edge attribute ``weight``."""
+    try:
+        import igraph
+    except ImportError as error:
+        raise MissingDependencyError("igraph", "compare", "to_igraph") from error
+    rows = np.repeat(np.arange(graph.n_nodes), np.diff(graph.indptr))
+    once = rows < graph.indices
+    result = igraph.Graph(n=graph.n_nodes, edges=np.column_stack([rows[once], graph.indices[once]]))
+    result.es["weight"] = graph.weights[once].astype(np.float64)
+    return result
+
+
+def write_graphml(
+    graph: Graph, path: str | Path, *, node_attributes: Mapping[str, Sequence[object]] | None = None
+) -> None:
+    """Write the graph as GraphML (Gephi, Cytoscape, yEd), edge by edge, and only then under its name.
+
+    Parameters
+    ----------
+    graph
+        Any graph.
+    path
+        File to write; replaced only when the new one is complete.
+    node_attributes
+        Named columns of n_nodes values (community, id, ...), written as text or numbers.
+
+    Raises
+    ------
+    InvalidParameterError
+        A column of another length than the graph has nodes.
+
+    Examples
+    --------
+    >>> import numpy as np, scipy.sparse, tempfile
+    >>> graph = Graph.from_scipy(scipy.sparse.csr_array(np.array([[0, 0.5], [0.5, 0]])))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_graphml(graph, f"{folder}/g.graphml", node_attributes={"community": [0, 0]})
+    ...     Path(f"{folder}/g.graphml").read_text().count("<edge ")
+    1
+    """
+    columns = {name: np.asarray(values) for name, values in (node_attributes or {}).items()}
+    for name, values in columns.items():
+        if values.shape != (graph.n_nodes,):
+            raise InvalidParameterError(f"node_attributes[{name!r}]", values.shape, f"{graph.n_nodes} values")
+    target = Path(path)
+    partial = target.with_name(f".{target.name}.partial")
+    try:
+        with partial.open("w", encoding="utf-8") as file:
+            file.writelines(_graphml(graph, columns))
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _graphml(graph: Graph, columns: Mapping[str, np.ndarray]) -> Iterator[str]:
+    kinds = {"i": "long", "u": "long", "f": "double", "b": "boolean"}
+    yield '<?xml version="1.0" encoding="UTF-8"?>\n<graphml xmlns="http://graphml.graphdrawing.org/xmlns">\n'
+    for number, (name, values) in enumerate(columns.items()):
+        kind = kinds.get(values.dtype.kind, "string")
+        yield f'<key id="n{number}" for="node" attr.name={quoteattr(name)} attr.type="{kind}"/>\n'
+    yield '<key id="w" for="edge" attr.name="weight" attr.type="double"/>\n<graph edgedefault="undirected">\n'
+    for node in range(graph.n_nodes):
+        data = "".join(
+            f'<data key="n{number}">{escape(_text(values[node]))}</data>'
+            for number, values in enumerate(columns.values())
+        )
+        yield f'<node id="{node}">{data}</node>\n'
+    for source, target, weight in _edges(graph):
+        yield f'<edge source="{source}" target="{target}"><data key="w">{weight:.9g}</data></edge>\n'
+    yield "</graph>\n</graphml>\n"
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, np.bool_) else str(value)
+
+
+def _edges(graph: Graph) -> Iterator[tuple[int, int, float]]:
+    """Edges once each, smaller end first."""
+    for node in range(graph.n_nodes):
+        row = slice(graph.indptr[node], graph.indptr[node + 1])
+        for neighbor, weight in zip(graph.indices[row].tolist(), graph.weights[row].tolist(), strict=True):
+            if node < neighbor:
+                yield node, neighbor, weight
