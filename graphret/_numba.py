@@ -35,7 +35,7 @@ def jit(*, parallel: bool = False, reassociate: bool = False) -> Callable[[F], F
             kernel = numba.njit(cache=True, **options)(function)
         except RuntimeError:  # numba found no folder to write its cache to
             kernel = numba.njit(cache=False, **options)(function)
-        return cast(F, kernel)
+        return cast("F", kernel)
 
     return compile_kernel
 

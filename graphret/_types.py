@@ -74,4 +74,5 @@ def check_codes(codes: Any, *, name: str = "codes", n_dimensions: int | None = N
 def unit_rows(codes: Codes) -> Codes:
     """Divide every row by its Euclidean length (computed in float64); float32 (n, d), a new array."""
     lengths = np.sqrt(np.einsum("ij,ij->i", codes, codes, dtype=np.float64))
-    return np.multiply(codes, (1.0 / lengths).astype(np.float32)[:, None], dtype=np.float32)
+    scaled: Codes = np.multiply(codes, (1.0 / lengths).astype(np.float32)[:, None], dtype=np.float32)
+    return scaled

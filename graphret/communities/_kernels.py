@@ -78,7 +78,7 @@ def _move_nodes(
 
 @jit()
 def _community_term(inside, degree, size, total, resolution):
-    """f = lambda q of one community, times L: (1 + 2 l / (n (n - 1))) (l - resolution d^2 / 4L), P1 Eq. 4-6."""
+    """F = lambda q of one community, times L: (1 + 2 l / (n (n - 1))) (l - resolution d^2 / 4L), P1 Eq. 4-6."""
     term = inside - resolution * degree * degree / (4.0 * total)
     if size >= 2:
         term *= 1.0 + 2.0 * inside / (size * (size - 1.0))
@@ -150,9 +150,7 @@ def _move_nodes_finer(
                     old_degree = community_degrees[community]
                     old_size = community_sizes[community]
                     gain = (
-                        _community_term(
-                            inside + weight + loop, old_degree + degree, old_size + size, total, resolution
-                        )
+                        _community_term(inside + weight + loop, old_degree + degree, old_size + size, total, resolution)
                         - _community_term(inside, old_degree, old_size, total, resolution)
                         + rest
                         - whole

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from graphret._numba import borrow_threads
-from graphret._types import Float64Array, Int32Array, Int64Array
 from graphret.communities._kernels import (
     BLOCK,
     _aggregate,
@@ -18,7 +18,10 @@ from graphret.communities._kernels import (
     _move_nodes_finer,
 )
 from graphret.communities.modularity import check_objective, modularity
-from graphret.graph import Graph
+
+if TYPE_CHECKING:
+    from graphret._types import Float64Array, Int32Array, Int64Array
+    from graphret.graph import Graph
 
 __all__ = ["Partition", "canonical_labels", "louvain"]
 

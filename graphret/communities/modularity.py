@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from graphret._errors import InvalidParameterError, UnknownNameError
-from graphret._types import Int64Array
-from graphret.graph import Graph
+
+if TYPE_CHECKING:
+    from graphret._types import Int64Array
+    from graphret.graph import Graph
 
 __all__ = ["OBJECTIVES", "check_labels", "modularity"]
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numba
 import numpy as np
 
 from graphret._numba import jit
-from graphret._types import Float32Array, Float64Array, Int32Array, Int64Array
+
+if TYPE_CHECKING:
+    from graphret._types import Float32Array, Float64Array, Int32Array, Int64Array
 
 __all__ = [
     "_cosines",
@@ -177,7 +181,7 @@ def _transpose(indptr, indices, weights, out_indptr, out_indices, out_weights):
 
 @jit()
 def _merge_symmetric(indptr, indices, weights, t_indptr, t_indices, t_weights, out_indptr, out_indices, out_weights):
-    """Union of a sorted CSR and its transpose; returns the number of entries. An edge in both keeps the larger weight."""
+    """Write the union of a sorted CSR and its transpose, the larger weight of both; returns the number of entries."""
     filled = 0
     out_indptr[0] = 0
     for row in range(indptr.shape[0] - 1):

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 
 from graphret._errors import InvalidParameterError, MissingDependencyError
-from graphret.graph.similarity_graph import Graph
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from graphret.graph.similarity_graph import Graph
 
 __all__ = ["to_igraph", "to_networkx", "write_graphml"]
 
@@ -19,10 +22,10 @@ __all__ = ["to_igraph", "to_networkx", "write_graphml"]
 def to_networkx(graph: Graph) -> Any:
     """Return a ``networkx.Graph`` with nodes 0..n-1 and the edge attribute ``weight``."""
     try:
-        import networkx
+        import networkx as nx
     except ImportError as error:
         raise MissingDependencyError("networkx", "test", "to_networkx") from error
-    result = networkx.Graph()
+    result = nx.Graph()
     result.add_nodes_from(range(graph.n_nodes))
     result.add_weighted_edges_from(_edges(graph))
     return result

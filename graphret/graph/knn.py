@@ -205,7 +205,7 @@ def _faiss_proposer(database: Codes) -> Propose:
     if _faiss_gpus() > 0:
         index = faiss.GpuIndexFlatIP(faiss.StandardGpuResources(), database.shape[1])
         index.add(database)
-        return lambda rows, size: index.search(rows, size)
+        return index.search
     return lambda rows, size: faiss.knn(rows, database, size, metric=faiss.METRIC_INNER_PRODUCT)
 
 

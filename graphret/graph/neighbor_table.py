@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from graphret._types import Float32Array, Int32Array
+if TYPE_CHECKING:
+    from graphret._types import Float32Array, Int32Array
 
 __all__ = ["NeighborTable"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +11,9 @@ from graphret._numba import borrow_threads
 from graphret._types import BoolArray, Codes, Float64Array, Int32Array, Int64Array, check_codes, check_integer
 from graphret.graph._kernels import _cosines, _rank_candidates, _update_heaps
 from graphret.graph.neighbor_table import NeighborTable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["NearestSearch", "row_lengths"]
 

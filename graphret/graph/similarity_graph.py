@@ -5,15 +5,19 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.sparse
-from numpy.typing import NDArray
 
 from graphret._errors import InvalidParameterError, UnknownNameError
-from graphret._types import Float64Array, Int32Array, Int64Array
 from graphret.graph._kernels import _directed_rows, _merge_symmetric, _transpose
-from graphret.graph.neighbor_table import NeighborTable
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from graphret._types import Float64Array, Int32Array, Int64Array
+    from graphret.graph.neighbor_table import NeighborTable
 
 __all__ = ["WEIGHTS", "Graph", "automatic_threshold", "similarity_graph"]
 
@@ -60,7 +64,7 @@ class Graph:
     def degrees(self) -> Float64Array:
         """Weighted degree of every node, float64 (n_nodes,)."""
         rows = np.repeat(np.arange(self.n_nodes), np.diff(self.indptr))
-        return np.bincount(rows, weights=self.weights, minlength=self.n_nodes)
+        return np.bincount(rows, weights=self.weights, minlength=self.n_nodes).astype(np.float64, copy=False)
 
     @cached_property
     def total_weight(self) -> float:
@@ -125,9 +129,7 @@ def automatic_threshold(table: NeighborTable) -> float:
     return round(float(np.partition(values, rank)[rank]), 6)
 
 
-def similarity_graph(
-    table: NeighborTable, *, threshold: float | str | None = "auto", weights: str = "cosine"
-) -> Graph:
+def similarity_graph(table: NeighborTable, *, threshold: float | str | None = "auto", weights: str = "cosine") -> Graph:
     """Link every node to its nearest neighbours that pass the threshold T (P1 Eq. 2, 3).
 
     An edge exists when one of its ends is among the k nearest of the other (union) and their cosine is
@@ -163,7 +165,7 @@ def similarity_graph(
     >>> from graphret.graph import nearest_neighbors
     >>> codes = np.array([[1, 0], [1, 0.1], [0, 1], [0.1, 1]], dtype=np.float32)
     >>> graph = similarity_graph(nearest_neighbors(codes, 1), threshold=0.9)
-    >>> graph.n_edges, graph.to_scipy().toarray()[0].round(3).tolist()
+    >>> graph.n_edges, graph.to_scipy().toarray()[0].astype(float).round(3).tolist()
     (2, [0.0, 0.995, 0.0, 0.0])
     """
     if weights not in WEIGHTS:

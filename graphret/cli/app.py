@@ -1,0 +1,42 @@
+"""The commands of the program, in the order in which somebody meets them."""
+
+from typing import Annotated
+
+import typer
+
+from graphret import __version__
+from graphret.cli.datasets import datasets
+from graphret.cli.demo import demo
+from graphret.cli.encoders import encoders
+from graphret.cli.train import train
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    name="graphret",
+    help="Find, for a query X-ray, the most similar films of an archive.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+for command in (demo, datasets, encoders, train):
+    app.command()(command)
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"graphret {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def start(
+    context: typer.Context,
+    version: Annotated[  # noqa: ARG001: the callback answers
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say the version.")
+    ] = False,
+) -> None:
+    """Find, for a query X-ray, the most similar films of an archive."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())

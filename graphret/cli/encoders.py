@@ -1,0 +1,34 @@
+"""`graphret encoders`: the networks that turn films into codes."""
+
+from rich.table import Table
+
+from graphret.cli.reporting import AsJson, report_to_user
+from graphret.encoders import encoder_spec, list_encoders
+
+__all__ = ["encoders"]
+
+
+def encoders(*, as_json: AsJson = False) -> None:
+    """List the encoders that can be trained: name, length of the code, default size, source."""
+    with report_to_user(as_json=as_json, quiet=True) as reporter:
+        specs = [encoder_spec(name) for name in list_encoders()]
+        table = Table("encoder", "kind", "code", "size", "pretrained weights", "source", title="Encoders")
+        for spec in specs:
+            length = "--n-bits" if spec.code_length is None else str(spec.code_length)
+            pretrained = ", ".join({"txrv": "txrv:NAME"}.get(kind, kind) for kind in spec.pretrained) or "-"
+            table.add_row(spec.name, spec.kind, length, f"{spec.default_size} px", pretrained, spec.paper)
+        reporter.result(
+            [
+                {
+                    "name": spec.name,
+                    "kind": spec.kind,
+                    "code_length": spec.code_length,
+                    "default_size": spec.default_size,
+                    "pretrained": spec.pretrained,
+                    "options": dict(spec.options),
+                    "paper": spec.paper,
+                }
+                for spec in specs
+            ],
+            table,
+        )

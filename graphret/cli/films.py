@@ -1,0 +1,61 @@
+"""The films that a command works on: a card, a folder, and perhaps only some splits."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+import typer
+
+from graphret._errors import DataError, UnknownNameError
+from graphret.data.splits import SPLITS
+
+if TYPE_CHECKING:
+    from graphret.cli.reporting import Reporter
+    from graphret.data import ImageTable
+
+__all__ = ["Data", "Root", "Splits", "read_films"]
+
+Data = Annotated[
+    str,
+    typer.Option(
+        "--data",
+        metavar="CARD",
+        help="Card of the data set: a name of `graphret datasets` ('folder': one folder per class), or a .toml file.",
+    ),
+]
+Root = Annotated[Path, typer.Option("--root", metavar="DIR", help="Folder with the files of the data set.")]
+Splits = Annotated[
+    list[str] | None,
+    typer.Option("--split", metavar="NAME", help=f"Only films of this split ({', '.join(SPLITS)}); several allowed."),
+]
+
+
+def read_films(data: str, root: Path, splits: list[str] | None, reporter: "Reporter") -> "ImageTable":
+    """Read the data set, keep the splits that were asked for, and say what was left out.
+
+    Raises
+    ------
+    UnknownNameError
+        Unknown card or split.
+    MissingFileError
+        The folder or its table is not there.
+    DataError
+        The files are not what the card says, or no film is left.
+    """
+    from graphret.data import read_dataset
+
+    for split in splits or ():
+        if split not in SPLITS:
+            raise UnknownNameError("split", split, SPLITS)
+    films = read_dataset(data, root)
+    if films.problems:
+        first = films.problems[0]
+        reporter.note(f"{len(films.problems)} films were left out, first {first.id}: {first.reason}")
+    if splits:
+        found = {name: int((films.splits == name).sum()) for name in SPLITS}
+        films = films.select(np.isin(films.splits, splits))
+        if not len(films):
+            counts = ", ".join(f"{name} {number}" for name, number in found.items())
+            raise DataError(f"{root} has no film in the split {', '.join(splits)}: it has {counts}")
+    reporter.note(f"{len(films)} films, {len(np.unique(films.patients))} patients, {len(films.label_names)} labels")
+    return films

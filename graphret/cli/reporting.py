@@ -1,0 +1,148 @@
+"""What a command says: results on stdout, everything else (progress, logs, errors) on stderr."""
+
+import json
+import logging
+import math
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+__all__ = ["AsJson", "Quiet", "Reporter", "report_to_user", "without_nan"]
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else there.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes; warnings and errors stay.")]
+
+_WIDTH_WITHOUT_TERMINAL = 160
+
+
+class Reporter:
+    """The voice of one command.
+
+    Parameters
+    ----------
+    as_json
+        The result is one JSON document; tables and sentences are left out.
+    quiet
+        No progress.
+    """
+
+    def __init__(self, *, as_json: bool, quiet: bool) -> None:
+        self.as_json, self.quiet = as_json, quiet
+        self.notes = _console(stderr=True)
+        self._results = _console(stderr=False)
+        self._bars: Progress | None = None
+        self._tasks: dict[str, TaskID] = {}
+        self._began: dict[str, float] = {}
+
+    def result(self, document: Any, *shown: RenderableType) -> None:
+        """Say the result: the document with ``--json``, what is shown otherwise."""
+        if self.as_json:
+            text = json.dumps(without_nan(document), indent=2, ensure_ascii=False, allow_nan=False)
+            sys.stdout.write(text + "\n")
+            return
+        for part in shown:
+            self._results.print(part, highlight=False, soft_wrap=isinstance(part, str))
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        """Draw a bar while the stage lasts, where somebody looks, and leave a line when it is done.
+
+        This is the `Progress` that every long step takes.
+        """
+        if self.quiet:
+            return
+        began = self._began.setdefault(stage, time.monotonic())
+        if self._bars is not None:
+            if stage not in self._tasks:
+                self._tasks[stage] = self._bars.add_task(stage, total=total)
+            self._bars.update(self._tasks[stage], completed=done, total=total)
+        if done >= total:
+            if self._bars is not None:
+                self._bars.remove_task(self._tasks.pop(stage))
+            del self._began[stage]
+            self.note(f"{stage}: {done} of {total}, {time.monotonic() - began:.1f} s")
+
+    def note(self, text: str) -> None:
+        """Say something that is not the result."""
+        if not self.quiet:
+            _say(self.notes, text)
+
+    @contextmanager
+    def drawing(self) -> Iterator[None]:
+        """Draw bars inside the block, if somebody looks at a terminal."""
+        if self.quiet or not self.notes.is_terminal:
+            yield
+            return
+        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+        with Progress(*columns, console=self.notes) as bars:
+            self._bars = bars
+            try:
+                yield
+            finally:
+                self._bars = None
+                self._tasks.clear()
+
+
+class _LogOnConsole(logging.Handler):
+    """The package's log, one line a message, above the bars that are being drawn."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _say(self._console, record.getMessage())
+
+
+@contextmanager
+def report_to_user(*, as_json: bool, quiet: bool) -> Iterator[Reporter]:
+    """Give a command its voice, and let the package's log speak on stderr for as long."""
+    reporter = Reporter(as_json=as_json, quiet=quiet)
+    handler = _LogOnConsole(reporter.notes)
+    logger = logging.getLogger("graphret")
+    before = logger.level, logger.propagate
+    logger.addHandler(handler)
+    logger.setLevel(logging.WARNING if quiet else logging.INFO)
+    logger.propagate = False
+    try:
+        with reporter.drawing():
+            yield reporter
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before[0])
+        logger.propagate = before[1]
+
+
+def without_nan(value: Any) -> Any:
+    """Replace what JSON has no word for: NaN and infinity become None, numpy values and paths plain ones.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> without_nan({"a": np.float32(0.5), "b": [float("nan"), np.arange(2)]})
+    {'a': 0.5, 'b': [None, [0, 1]]}
+    """
+    if isinstance(value, dict):
+        return {str(key): without_nan(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(entry) for entry in value]
+    if hasattr(value, "tolist"):
+        return without_nan(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, str | int) else str(value)
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(f"graphret: {text}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _console(*, stderr: bool) -> Console:
+    """A console that never cuts a path in two where no terminal sets its width."""
+    console = Console(stderr=stderr)
+    return console if console.is_terminal else Console(stderr=stderr, width=_WIDTH_WITHOUT_TERMINAL)

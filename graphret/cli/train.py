@@ -1,0 +1,60 @@
+"""`graphret train`: an encoder from films and their labels."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from graphret.cli.films import Data, Root, read_films
+from graphret.cli.options import config_options
+from graphret.cli.reporting import AsJson, Quiet, report_to_user
+from graphret.encoders import encoder_spec
+from graphret.training import TrainConfig
+
+__all__ = ["train"]
+
+
+@config_options(TrainConfig)
+def train(
+    *,
+    data: Data,
+    root: Root,
+    encoder: Annotated[str, typer.Option("--encoder", metavar="NAME", help="A name of `graphret encoders`.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the encoder and its checkpoint.")],
+    resume: Annotated[
+        bool, typer.Option("--resume/--restart", help="Go on from the checkpoint in DIR, or remove it and start again.")
+    ] = True,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    config: TrainConfig,
+) -> None:
+    """Train an encoder; stop it at any time, the same command goes on.
+
+    The splits "train" and "valid" of the data set are used, never "test".
+    """
+    encoder_spec(encoder)
+    with report_to_user(as_json=as_json, quiet=quiet) as reporter:
+        films = read_films(data, root, None, reporter)
+        from graphret import training
+
+        trained = training.train(films, encoder, out=out, config=config, resume=resume, progress=reporter.progress)
+        record = trained.record["validation"]
+        table = Table("label", "AUC", title=f"Validation films, epoch {record['epoch']}")
+        for label, area in record["auc"].items():
+            table.add_row(label, f"{area:.3f}")
+        table.add_section()
+        table.add_row("mean", f"{record['mean_auc']:.3f}")
+        reporter.result(
+            {
+                "encoder": str(out),
+                "name": trained.name,
+                "size": trained.size,
+                "code_length": trained.code_length,
+                "fingerprint": trained.fingerprint,
+                "validation": record,
+            },
+            table,
+            f"Encoder: {out}",
+            f"Next: graphret build --data {data} --root {root} --encoder {out} --out INDEX",
+        )

@@ -1,0 +1,267 @@
+"""Cards: what a data set is called, where its files are, which labels are kept. Declarative TOML, no code.
+
+The cards that come with graphret are in ``data_specs/``; anyone's own card is a .toml file with the same keys.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+import types
+import typing
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from graphret._errors import CardError, InvalidParameterError, MissingFileError, UnknownNameError
+from graphret.data.splits import check_fractions
+
+__all__ = [
+    "READERS",
+    "UNCERTAIN_POLICIES",
+    "Card",
+    "CardColumns",
+    "CardFacts",
+    "CardFiles",
+    "CardSource",
+    "CardSplits",
+    "list_cards",
+    "read_card",
+    "specs_folder",
+]
+
+READERS = ("chexpert", "csv", "folder", "nih")
+UNCERTAIN_POLICIES = ("positive", "negative")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class CardFiles:
+    """Where the files of a data set are, relative to its root.
+
+    ``tables``: names of the label table, the first that exists is read (``.gz`` is tried as well). ``test_tables``:
+    a second table whose films are the test split. ``images``: folders of the films, wildcards allowed.
+    ``strip_prefixes``: what the table writes before a path and the disk may not have.
+    """
+
+    tables: tuple[str, ...] = ()
+    test_tables: tuple[str, ...] = ()
+    images: tuple[str, ...] = (".",)
+    strip_prefixes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CardSplits:
+    """How films are split: official lists of film names where they exist, shares by patient for the rest."""
+
+    train_list: str = ""
+    test_list: str = ""
+    fractions: tuple[float, ...] = (0.7, 0.1, 0.2)
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class CardColumns:
+    """Columns of a table read by the ``csv`` reader; "" means the key's own name, where the table has it.
+
+    ``labels`` is one column of names between ``separator``; without it every label of the card is a column of
+    its own, with the values ``positive``, ``negative`` and ``uncertain``.
+    """
+
+    id: str = ""
+    path: str = ""
+    labels: str = ""
+    patient: str = ""
+    view: str = ""
+    split: str = ""
+    separator: str = "|"
+    positive: tuple[str, ...] = ("1", "1.0", "true", "True")
+    negative: tuple[str, ...] = ("0", "0.0", "", "false", "False")
+    uncertain: tuple[str, ...] = ("-1", "-1.0")
+
+
+@dataclass(frozen=True)
+class CardSource:
+    """Whose films these are, and what must be said when they are used."""
+
+    license: str = ""
+    attribution: str = ""
+    citation: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True)
+class CardFacts:
+    """Published counts of the whole data set, against which a copy can be checked."""
+
+    films: int = 0
+    patients: int = 0
+    views: dict[str, int] = field(default_factory=dict)
+    positive: dict[str, int] = field(default_factory=dict)
+    uncertain: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Card:
+    """One data set.
+
+    Parameters
+    ----------
+    name, title
+        Short and long name.
+    reader
+        One of `READERS`.
+    labels
+        Labels of the table, in order; empty: the reader finds them (class folders, names in the label column).
+    consolidate
+        Label -> labels of the archive that it stands for: positive if any of them is positive, else uncertain if
+        any is uncertain, else negative. A label that is not a key stands for the archive's label of that name.
+    uncertain
+        What an uncertain label counts as when retrieval is evaluated: "positive" or "negative".
+    views
+        Views that are kept; empty keeps all.
+    healthy
+        The archive's word for a film without findings. It is a label of the table only if ``labels`` says so.
+    allow_shared_patients
+        The official split puts films of one patient on both sides, and that is accepted.
+    patient_pattern
+        Regular expression with one group, the patient, searched in a film's file name (``folder`` reader).
+    files, columns, splits, source, facts
+        See their classes.
+    paper, notes
+        Where the choice of labels comes from, and what a user should know.
+
+    Raises
+    ------
+    CardError
+        A value is not allowed.
+    """
+
+    name: str
+    title: str
+    reader: str
+    labels: tuple[str, ...] = ()
+    consolidate: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    uncertain: str = "positive"
+    views: tuple[str, ...] = ()
+    healthy: str = ""
+    allow_shared_patients: bool = False
+    patient_pattern: str = ""
+    files: CardFiles = field(default_factory=CardFiles)
+    columns: CardColumns = field(default_factory=CardColumns)
+    splits: CardSplits = field(default_factory=CardSplits)
+    source: CardSource = field(default_factory=CardSource)
+    facts: CardFacts = field(default_factory=CardFacts)
+    paper: str = ""
+    notes: str = ""
+
+    def __post_init__(self) -> None:
+        self._require(self.reader in READERS, "reader", self.reader, f"one of {', '.join(READERS)}")
+        policies = " or ".join(UNCERTAIN_POLICIES)
+        self._require(self.uncertain in UNCERTAIN_POLICIES, "uncertain", self.uncertain, policies)
+        self._require(len(set(self.labels)) == len(self.labels), "labels", self.labels, "every label once")
+        for name, sources in self.consolidate.items():
+            self._require(name in self.labels, "consolidate", name, f"a label of the card: {', '.join(self.labels)}")
+            self._require(bool(sources), f"consolidate.{name}", sources, "at least one label of the archive")
+        if self.patient_pattern:
+            try:
+                groups = re.compile(self.patient_pattern).groups
+            except re.error as error:
+                raise CardError(f"card {self.name!r}: patient_pattern {self.patient_pattern!r}: {error}") from error
+            self._require(groups >= 1, "patient_pattern", self.patient_pattern, "a regular expression with one group")
+        try:
+            check_fractions(self.splits.fractions)
+        except InvalidParameterError as error:
+            raise CardError(f"card {self.name!r}: splits.{error}") from error
+
+    def _require(self, holds: bool, key: str, got: object, allowed: str) -> None:
+        if not holds:
+            raise CardError(f"card {self.name!r}: {key} = {got!r} is not allowed: give {allowed}")
+
+    def sources(self, label: str) -> tuple[str, ...]:
+        """Return the archive's labels that a label of the card stands for."""
+        return self.consolidate.get(label, (label,))
+
+
+def specs_folder() -> Path:
+    """Folder of the cards that come with graphret: inside an installed package, beside it in a source checkout."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "data_specs"
+    return installed if installed.is_dir() else package.parent / "data_specs"
+
+
+def list_cards() -> list[str]:
+    """Return the names of the cards that come with graphret, sorted.
+
+    Examples
+    --------
+    >>> "phantom" in list_cards()
+    True
+    """
+    return sorted(path.stem for path in specs_folder().glob("*.toml"))
+
+
+def read_card(name_or_path: str | Path) -> Card:
+    """Read a card by its name in `list_cards`, or by the path of a .toml file.
+
+    Raises
+    ------
+    UnknownNameError
+        There is no card of that name.
+    MissingFileError
+        There is no such file.
+    CardError
+        The file is not TOML, has an unknown key, lacks one, or holds a value that is not allowed.
+
+    Examples
+    --------
+    >>> read_card("nih-u").sources("Lesion")
+    ('Nodule', 'Mass')
+    """
+    path = Path(name_or_path)
+    if path.suffix != ".toml":
+        path = specs_folder() / f"{name_or_path}.toml"
+        if str(name_or_path) not in list_cards():
+            raise UnknownNameError("card", str(name_or_path), list_cards(), "or give the path of your own .toml card")
+    elif not path.is_file():
+        raise MissingFileError(path, "card", f"cards that come with graphret: {', '.join(list_cards())}")
+    try:
+        record = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise CardError(f"card {path} is not TOML: {error}") from error
+    return _fill(Card, record, str(path), "")
+
+
+def _fill(kind: type[T], record: dict[str, Any], path: str, prefix: str) -> T:
+    """Make one of the dataclasses above from a TOML table, refusing what it does not know."""
+    known = {item.name: item for item in fields(typing.cast("Any", kind))}
+    for key in record:
+        if key not in known:
+            raise CardError(
+                f"card {path}: unknown key {prefix + key!r}: known are {', '.join(prefix + k for k in known)}"
+            )
+    hints = typing.get_type_hints(kind)
+    values = {key: _value(hints[key], value, path, prefix + key) for key, value in record.items()}
+    try:
+        return kind(**values)
+    except TypeError:
+        missing = [key for key in ("name", "title", "reader") if key not in record]
+        raise CardError(f"card {path}: the keys {', '.join(missing)} are missing: add them") from None
+
+
+def _value(hint: Any, value: Any, path: str, key: str) -> Any:
+    """Return ``value`` as the type that the dataclass wants: tuples from lists, floats from integers."""
+    if is_dataclass(hint) and isinstance(value, dict):
+        return _fill(typing.cast("type[Any]", hint), value, path, key + ".")
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is tuple and isinstance(value, list):
+        return tuple(_value(arguments[0], item, path, key) for item in value)
+    if origin is dict and isinstance(value, dict):
+        return {name: _value(arguments[1], item, path, f"{key}.{name}") for name, item in value.items()}
+    if hint is float and type(value) is int:
+        return float(value)
+    if isinstance(hint, type) and not isinstance(hint, types.GenericAlias) and type(value) is hint:
+        return value
+    wanted = {str: "a text", bool: "true or false", int: "an integer", float: "a number"}.get(hint)
+    wanted = wanted or ("a list" if origin is tuple else "a table")
+    raise CardError(f"card {path}: {key} = {value!r}: give {wanted}")

@@ -1,0 +1,146 @@
+"""CheXpert: train.csv and valid.csv, uncertain labels, paths with or without the release's prefix."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from graphret._errors import DataError
+from graphret.data.records import Records, TableFile, find_table, numbers, size_problem
+from graphret.data.table import FilmProblem
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from graphret.data.cards import Card
+
+__all__ = ["CHEXPERT_LABELS", "parse_chexpert_table", "read_chexpert"]
+
+CHEXPERT_LABELS = (
+    "No Finding",
+    "Enlarged Cardiomediastinum",
+    "Cardiomegaly",
+    "Lung Opacity",
+    "Lung Lesion",
+    "Edema",
+    "Consolidation",
+    "Pneumonia",
+    "Atelectasis",
+    "Pneumothorax",
+    "Pleural Effusion",
+    "Pleural Other",
+    "Fracture",
+    "Support Devices",
+)
+_VALUES = {"": 0, "0": 0, "0.0": 0, "1": 1, "1.0": 1, "-1": -1, "-1.0": -1}
+_PATIENT = re.compile(r"patient\d+")
+
+
+def read_chexpert(card: Card, root: Path) -> Records:
+    """Read a copy of CheXpert: the films of train.csv are "train", those of valid.csv "test".
+
+    Without valid.csv the splits stay open. Films of other views than the card keeps are passed over before their
+    files are looked for.
+
+    Raises
+    ------
+    MissingFileError
+        The folder or train.csv is not there.
+    DataError
+        A table is not CheXpert's, or none of its films is under ``root``.
+    """
+    train = find_table(root, card.files.tables, "training table of CheXpert")
+    records = parse_chexpert_table(train, card.files.strip_prefixes)
+    tests = [root / name for name in card.files.test_tables if (root / name).is_file()]
+    if tests:
+        records.splits = ["train"] * len(records.ids)
+        _append(records, parse_chexpert_table(tests[0], card.files.strip_prefixes), "test")
+    if card.views:
+        records.keep([row for row, view in enumerate(records.views) if view in card.views])
+    bases = [root, *(root / prefix for prefix in card.files.strip_prefixes)]
+    base = next((base for base in bases if any((base / name).is_dir() for name in ("train", "valid"))), root)
+    kept = []
+    for row, film in enumerate(records.ids):
+        path = str(base / film)
+        # A study's folder holds one or two films: asking for each is cheaper than listing 190,000 folders.
+        try:
+            size = os.stat(path).st_size  # noqa: PTH116 - a Path each would double the time
+        except OSError:
+            size = None
+        reason = size_problem(size)
+        records.paths.append(path)
+        if reason:
+            records.problems.append(FilmProblem(film, path, reason))
+        else:
+            kept.append(row)
+    if not kept:
+        raise DataError(
+            f"none of the {len(records.ids)} films of {train} can be used: looked for folders train/ and valid/ in "
+            f"{', '.join(map(str, bases))}"
+        )
+    records.keep(kept)
+    return records
+
+
+def parse_chexpert_table(path: Path, strip_prefixes: tuple[str, ...] = ()) -> Records:
+    """Read train.csv or valid.csv (plain or .gz) without looking for films.
+
+    1 is positive, -1 uncertain, 0 negative, and a blank is negative too (P1 Table 1 counts it so). The view of a
+    lateral film is "LATERAL", of a frontal one what the column AP/PA says.
+
+    Raises
+    ------
+    DataError
+        A column is missing, or a value is none of 1, 0, -1 and blank.
+    """
+    table = TableFile(path)
+    film, sex, age, side, view = (table.position(n) for n in ("Path", "Sex", "Age", "Frontal/Lateral", "AP/PA"))
+    places = [table.position(name) for name in CHEXPERT_LABELS]
+    rows = list(table.rows())
+    values = np.array([[row[place].strip() for place in places] for row in rows], dtype=np.str_)
+    values = values.reshape(len(rows), len(places))
+    spellings, positions = np.unique(values, return_inverse=True)
+    unknown = [text for text in spellings.tolist() if text not in _VALUES]
+    if unknown:
+        row, column = np.argwhere(values == unknown[0])[0]
+        raise DataError(
+            f"{path}: {CHEXPERT_LABELS[column]} of {rows[row][film]} is {unknown[0]!r}: give 1, 0, -1 or leave it blank"
+        )
+    codes = np.array([_VALUES[text] for text in spellings.tolist()], dtype=np.int8)
+    ids = [_without_prefix(row[film].strip(), strip_prefixes) for row in rows]
+    return Records(
+        ids=ids,
+        labels=codes[positions].reshape(values.shape),
+        label_names=CHEXPERT_LABELS,
+        patients=[_patient(film) for film in ids],
+        views=["LATERAL" if row[side].strip() == "Lateral" else row[view].strip() for row in rows],
+        splits=[""] * len(rows),
+        columns={
+            "age": numbers([row[age] for row in rows]),
+            "sex": np.array([row[sex].strip() for row in rows], dtype=np.str_),
+        },
+    )
+
+
+def _append(records: Records, more: Records, split: str) -> None:
+    records.ids += more.ids
+    records.patients += more.patients
+    records.views += more.views
+    records.splits += [split] * len(more.ids)
+    records.labels = np.concatenate([records.labels, more.labels])
+    records.columns = {name: np.concatenate([values, more.columns[name]]) for name, values in records.columns.items()}
+
+
+def _without_prefix(path: str, prefixes: tuple[str, ...]) -> str:
+    for prefix in prefixes:
+        if path.startswith(prefix):
+            return path[len(prefix) :]
+    return path
+
+
+def _patient(path: str) -> str:
+    found = _PATIENT.search(path)
+    return found.group() if found else ""

@@ -1,0 +1,150 @@
+"""From a card and a folder to an `ImageTable`: reader, views, labels, splits, in this order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from graphret._errors import DataError, UnknownNameError
+from graphret.data.cards import Card, read_card
+from graphret.data.chexpert import read_chexpert
+from graphret.data.csv_table import read_csv
+from graphret.data.folder import read_folder
+from graphret.data.nih import read_nih
+from graphret.data.splits import SPLITS, StrArray, split_by_patient
+from graphret.data.table import ImageTable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from graphret.data.records import Records
+
+__all__ = ["consolidate", "read_dataset"]
+
+_READERS: dict[str, Callable[[Card, Path], Records]] = {
+    "chexpert": read_chexpert,
+    "csv": read_csv,
+    "folder": read_folder,
+    "nih": read_nih,
+}
+
+
+def read_dataset(card: str | Path | Card, root: str | Path, split: str | None = None) -> ImageTable:
+    """Read a data set: its card says what is kept, ``root`` is where its files are.
+
+    Films that are listed but missing or empty are left out and named in ``problems``. Where the archive has no
+    official split, patients are split by `split_by_patient` with the card's fractions and seed; where it has
+    one without a validation part, that part is taken from the training patients.
+
+    Parameters
+    ----------
+    card
+        Name of a card in `list_cards`, path of a .toml card, or a `Card`.
+    root
+        Folder of the archive.
+    split
+        Keep "train", "valid" or "test"; None keeps all.
+
+    Returns
+    -------
+    ImageTable
+        In the order of the archive's table, or of the sorted paths.
+
+    Raises
+    ------
+    UnknownNameError
+        No such card, no such split.
+    MissingFileError
+        The folder or its table is not there.
+    DataError
+        The files are not what the card says, or an official split shares patients.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from graphret.data import generate_phantom
+    >>> with tempfile.TemporaryDirectory() as root:
+    ...     generate_phantom(root, 12, size=32)
+    ...     table = read_dataset("phantom", root)
+    >>> len(table), table.label_names[:2], table.card
+    (12, ('Atelectasis', 'Cardiomegaly'), 'phantom')
+    """
+    if split is not None and split not in SPLITS:
+        raise UnknownNameError("split", split, SPLITS)
+    card = card if isinstance(card, Card) else read_card(card)
+    root = Path(root).absolute()
+    records = _READERS[card.reader](card, root)
+    if card.views:
+        records.keep([row for row, view in enumerate(records.views) if view in card.views])
+    if not records.ids:
+        views = f" of the views {', '.join(card.views)}" if card.views else ""
+        reasons = (
+            f"; {len(records.problems)} were left out, first: {records.problems[0].reason}" if records.problems else ""
+        )
+        raise DataError(f"the data set under {root} has no films{views}{reasons}")
+    patients = np.array([patient or film for patient, film in zip(records.patients, records.ids, strict=True)])
+    table = ImageTable(
+        ids=np.array(records.ids),
+        paths=np.array(records.paths),
+        labels=consolidate(card, records.labels, records.label_names),
+        label_names=card.labels or records.label_names,
+        patients=patients,
+        views=np.array(records.views),
+        splits=_splits(card, patients, np.array(records.splits)),
+        columns=records.columns,
+        problems=tuple(records.problems),
+        card=card.name,
+        root=str(root),
+    )
+    if not card.allow_shared_patients:
+        table.check_patients()
+    return table if split is None else table.split(split)
+
+
+def consolidate(card: Card, labels: NDArray[Any], label_names: tuple[str, ...]) -> NDArray[np.int8]:
+    """Turn the archive's labels (n, S) into the card's (n, L): positive over uncertain over negative.
+
+    A label that the archive does not record is refused, except in a table whose labels are names in one column or
+    folders: there a name that no film has is negative everywhere.
+
+    Raises
+    ------
+    DataError
+        The card asks for a label that the archive does not have.
+    """
+    if not card.labels:
+        return labels.astype(np.int8)
+    places = {name: number for number, name in enumerate(label_names)}
+    merged = np.zeros((len(labels), len(card.labels)), dtype=np.int8)
+    for number, label in enumerate(card.labels):
+        missing = [source for source in card.sources(label) if source not in places]
+        if missing and card.reader != "folder":
+            raise DataError(
+                f"card {card.name!r}: the archive has no label {missing[0]!r}: give some of {', '.join(label_names)}"
+            )
+        sources = labels[:, [places[source] for source in card.sources(label) if source in places]]
+        positive, uncertain = (sources == 1).any(axis=1), (sources == -1).any(axis=1)
+        merged[:, number] = np.where(positive, 1, np.where(uncertain, -1, 0))
+    return merged
+
+
+def _splits(card: Card, patients: StrArray, splits: StrArray) -> StrArray:
+    fractions, seed = card.splits.fractions, card.splits.seed
+    unlisted = splits == ""
+    if unlisted.all():
+        return split_by_patient(patients, fractions, seed)
+    if unlisted.any():
+        raise DataError(
+            f"{int(unlisted.sum())} of {len(splits)} films have no split (first: row {int(np.argmax(unlisted))}): "
+            "give every film one, or none"
+        )
+    train, share = splits == "train", fractions[0] + fractions[1]
+    if not train.any() or np.any(splits == "valid") or fractions[1] == 0:
+        return splits
+    splits = splits.copy()
+    splits[train] = split_by_patient(patients[train], (fractions[0] / share, fractions[1] / share, 0.0), seed)
+    return splits

@@ -1,0 +1,142 @@
+"""NIH ChestX-ray14: the official table, its split lists, and films in one, twelve or no folders."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from graphret._errors import DataError
+from graphret.data.records import Folders, Records, TableFile, find_table, label_matrix, size_problem
+from graphret.data.table import FilmProblem
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from graphret.data.cards import Card
+
+__all__ = ["NIH_LABELS", "parse_nih_table", "read_nih"]
+
+NIH_LABELS = (
+    "Atelectasis",
+    "Cardiomegaly",
+    "Consolidation",
+    "Edema",
+    "Effusion",
+    "Emphysema",
+    "Fibrosis",
+    "Hernia",
+    "Infiltration",
+    "Mass",
+    "Nodule",
+    "Pleural_Thickening",
+    "Pneumonia",
+    "Pneumothorax",
+    "No Finding",
+)
+_AGE_UNITS = {"Y": 1.0, "M": 12.0, "W": 365.25 / 7, "D": 365.25}
+
+
+def read_nih(card: Card, root: Path) -> Records:
+    """Read a copy of ChestX-ray14, whole or in part.
+
+    Films are looked for by name in the card's image folders, the first folder that has it wins. With both official
+    lists present, a film in neither is left out as a problem; without them the splits stay open.
+
+    Raises
+    ------
+    MissingFileError
+        The folder or its table is not there.
+    DataError
+        The table is not the official one, or none of its films is under ``root``.
+    """
+    table = find_table(root, card.files.tables, "label table of ChestX-ray14")
+    records = parse_nih_table(table)
+    files = _film_files(card, root)
+    lists = _split_lists(card, root)
+    kept = []
+    for row, film in enumerate(records.ids):
+        path, size = files.get(film, ("", None))
+        reason = size_problem(size)
+        if not reason and lists is not None:
+            records.splits[row] = lists.get(film, "")
+            reason = "" if records.splits[row] else "it is in neither of the official split lists"
+        records.paths.append(path)
+        if reason:
+            records.problems.append(FilmProblem(film, path, reason))
+        else:
+            kept.append(row)
+    if not kept:
+        first = records.problems[0] if records.problems else None
+        raise DataError(
+            f"none of the {len(records.ids)} films of {table} can be used: looked in {', '.join(card.files.images)} "
+            f"under {root}" + (f"; {first.id}: {first.reason}" if first else "")
+        )
+    records.keep(kept)
+    return records
+
+
+def parse_nih_table(path: Path) -> Records:
+    """Read ``Data_Entry_2017.csv`` or ``Data_Entry_2017_v2020.csv`` (plain or .gz) without looking for films.
+
+    Headers differ between releases (the image size is one quoted name or two, "Patient Sex" or "Patient Gender");
+    only the columns used here are looked up, by name. Ages are years; "058Y", "013M" and "020D" of the first
+    release are understood.
+
+    Raises
+    ------
+    DataError
+        A column is missing, or a finding is none of `NIH_LABELS`.
+    """
+    table = TableFile(path)
+    film, finding, patient = (table.position(n) for n in ("Image Index", "Finding Labels", "Patient ID"))
+    follow_up, age, view = (table.position(n) for n in ("Follow-up #", "Patient Age", "View Position"))
+    sex = table.position("Patient Gender", "Patient Sex")
+    rows = [[value.strip() for value in row] for row in table.rows()]
+    findings = [row[finding] for row in rows]
+    unknown = {name.strip() for text in set(findings) for name in text.split("|")} - set(NIH_LABELS)
+    if unknown:
+        raise DataError(f"{path}: unknown finding {min(unknown)!r}: known are {', '.join(NIH_LABELS)}")
+    return Records(
+        ids=[row[film] for row in rows],
+        labels=label_matrix(findings, "|", NIH_LABELS),
+        label_names=NIH_LABELS,
+        patients=[row[patient] for row in rows],
+        views=[row[view] for row in rows],
+        splits=[""] * len(rows),
+        columns={
+            "age": _ages([row[age] for row in rows]),
+            "sex": np.array([row[sex] for row in rows], dtype=np.str_),
+            "follow_up": np.array([int(row[follow_up] or 0) for row in rows], dtype=np.int32),
+        },
+    )
+
+
+def _film_files(card: Card, root: Path) -> dict[str, tuple[str, int]]:
+    """Path and size of every file in the card's image folders, by file name."""
+    folders = Folders()
+    files: dict[str, tuple[str, int]] = {}
+    for pattern in card.files.images:
+        found = [root] if pattern == "." else sorted(root.glob(pattern))
+        for folder in found:
+            for name, size in folders.sizes(folder).items():
+                files.setdefault(name, (str(folder / name), size))
+    return files
+
+
+def _split_lists(card: Card, root: Path) -> dict[str, str] | None:
+    lists = {"train": root / card.splits.train_list, "test": root / card.splits.test_list}
+    if not (card.splits.train_list and card.splits.test_list and all(path.is_file() for path in lists.values())):
+        return None
+    return {film: split for split, path in lists.items() for film in path.read_text(encoding="utf-8").split()}
+
+
+def _ages(texts: list[str]) -> NDArray[np.float32]:
+    ages = {}
+    for text in set(texts):
+        unit = _AGE_UNITS.get(text[-1:], 1.0)
+        digits = text.rstrip("YMWD")
+        ages[text] = float(digits) / unit if digits.replace(".", "", 1).isdigit() else np.nan
+    return np.array([ages[text] for text in texts], dtype=np.float32)

@@ -1,0 +1,329 @@
+"""The table of films: ids, files, labels, patients, views and splits, one row a film."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graphret._errors import DataError, FilmError, UnknownNameError
+from graphret.data.images import read_film
+from graphret.data.splits import SPLITS, StrArray, shared_patients, split_by_patient
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from graphret._types import BoolArray, Float32Array
+
+__all__ = ["FilmProblem", "ImageTable"]
+
+Column: TypeAlias = NDArray[Any]
+_TEXT_COLUMNS = {"id": "ids", "path": "paths", "patient": "patients", "view": "views", "split": "splits"}
+_LABEL_PREFIX = "label:"
+
+
+def _unknown() -> StrArray:
+    return np.array([], dtype=np.str_)
+
+
+@dataclass(frozen=True)
+class FilmProblem:
+    """A film that was left out of a table, and why."""
+
+    id: str
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class ImageTable:
+    """Films and what is known of them.
+
+    Every column is a numpy array of n rows, read-only. An empty sequence for ``paths``, ``patients``, ``views`` or
+    ``splits`` means that the column is not known: no files, every film its own patient, no views, all films in
+    "train". A single film with an empty patient is its own patient as well, named by its id.
+
+    Parameters
+    ----------
+    ids
+        str (n,), unique.
+    paths
+        str (n,), absolute path of the film, "" where there is none (codes made elsewhere).
+    labels
+        int8 (n, L): 1 positive, 0 negative, -1 uncertain.
+    label_names
+        L names, unique.
+    patients, views
+        str (n,).
+    splits
+        str (n,): "train", "valid" or "test".
+    columns
+        Further columns by name, arrays (n,) of text, integers, floats or booleans.
+    problems
+        Films that were left out, and why.
+    card, root
+        Where the table came from; "" when made in memory.
+
+    Raises
+    ------
+    DataError
+        A column of a wrong length, an id twice, a label other than 1, 0, -1, an unknown split.
+
+    Examples
+    --------
+    >>> table = ImageTable(ids=["a", "b"], paths=[], labels=[[1, 0], [0, -1]], label_names=("Edema", "Mass"))
+    >>> len(table), table.patients, table.relevance()
+    (2, array(['a', 'b'], dtype='<U1'), array([[ True, False], [False,  True]]))
+    """
+
+    ids: StrArray
+    paths: StrArray
+    labels: NDArray[np.int8]
+    label_names: tuple[str, ...]
+    patients: StrArray = field(default_factory=_unknown)
+    views: StrArray = field(default_factory=_unknown)
+    splits: StrArray = field(default_factory=_unknown)
+    columns: dict[str, Column] = field(default_factory=dict)
+    problems: tuple[FilmProblem, ...] = ()
+    card: str = ""
+    root: str = ""
+
+    def __post_init__(self) -> None:
+        ids = _text("ids", self.ids)
+        n = len(ids)
+        names, counts = np.unique(ids, return_counts=True)
+        if np.any(counts > 1):
+            raise DataError(f"the id {str(names[counts > 1][0])!r} occurs more than once: give every film its own id")
+        if np.any(ids == ""):
+            raise DataError(f"row {int(np.argmax(ids == ''))} has no id: give every film its own id")
+        label_names = tuple(str(name) for name in self.label_names)
+        patients = _text("patients", self.patients, n)
+        splits = _text("splits", self.splits, n, "train")
+        bad = np.setdiff1d(splits, SPLITS)
+        if bad.size:
+            row = int(np.argmax(splits == bad[0]))
+            raise DataError(f"split {str(bad[0])!r} of film {ids[row]} is not known: give one of {', '.join(SPLITS)}")
+        columns = {}
+        for name, values in self.columns.items():
+            if name in _TEXT_COLUMNS or name.startswith(_LABEL_PREFIX):
+                raise DataError(f"a further column may not be called {name!r}: rename it")
+            columns[str(name)] = _further(name, values, n)
+        for name, value in (
+            ("ids", ids),
+            ("paths", _text("paths", self.paths, n)),
+            ("labels", _label_matrix(self.labels, n, label_names)),
+            ("label_names", label_names),
+            ("patients", _read_only(np.where(patients == "", ids, patients))),
+            ("views", _text("views", self.views, n)),
+            ("splits", splits),
+            ("columns", columns),
+            ("problems", tuple(self.problems)),
+        ):
+            object.__setattr__(self, name, value)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def select(self, rows: Sequence[int] | Column) -> ImageTable:
+        """Keep some rows: a bool mask (n,) or positions, in their order.
+
+        ``problems`` are those of the reading and stay. O(rows).
+
+        Raises
+        ------
+        DataError
+            The mask has another length than the table, or a position is outside it or given twice.
+        """
+        wanted = np.asarray(rows)
+        if wanted.size == 0:
+            wanted = wanted.astype(bool if len(self) == 0 else np.int64)
+        if wanted.ndim != 1 or wanted.dtype.kind not in "biu":
+            raise DataError(f"rows {wanted.dtype} {wanted.shape}: give a bool mask (n,) or positions")
+        if wanted.dtype.kind == "b":
+            if len(wanted) != len(self):
+                raise DataError(f"the mask has {len(wanted)} rows, the table {len(self)}")
+            wanted = np.flatnonzero(wanted)
+        if wanted.size and (wanted.min() < -len(self) or wanted.max() >= len(self)):
+            raise DataError(f"positions {wanted.min()}..{wanted.max()}: the table has the rows 0..{len(self) - 1}")
+        return replace(
+            self,
+            **{name: getattr(self, name)[wanted] for name in (*_TEXT_COLUMNS.values(), "labels")},
+            columns={name: values[wanted] for name, values in self.columns.items()},
+        )
+
+    def split(self, name: str) -> ImageTable:
+        """Keep the films of one split: "train", "valid" or "test" (it may be empty).
+
+        Raises
+        ------
+        UnknownNameError
+            There is no split of that name.
+        """
+        if name not in SPLITS:
+            raise UnknownNameError("split", name, SPLITS)
+        return self.select(self.splits == name)
+
+    def with_split_by_patient(self, fractions: Sequence[float] = (0.7, 0.1, 0.2), seed: int = 0) -> ImageTable:
+        """Replace the splits by seeded ones that never share a patient; see `splits.split_by_patient`."""
+        return replace(self, splits=split_by_patient(self.patients, fractions, seed))
+
+    def check_patients(self) -> None:
+        """Say which patients have films in more than one split.
+
+        Raises
+        ------
+        DataError
+            At least one has.
+        """
+        shared = shared_patients(self.patients, self.splits)
+        if shared:
+            raise DataError(
+                f"{len(shared)} patients have films in more than one split, first {', '.join(shared[:3])}: split by "
+                "patient (ImageTable.with_split_by_patient), or set allow_shared_patients = true in the card"
+            )
+
+    def relevance(self, uncertain: str = "positive") -> BoolArray:
+        """Return the labels as bool (n, L); an uncertain label counts as ``uncertain``.
+
+        Parameters
+        ----------
+        uncertain
+            "positive" (how retrieval is evaluated, SPEC 1.1) or "negative".
+
+        Raises
+        ------
+        UnknownNameError
+            Another policy.
+        """
+        if uncertain not in {"positive", "negative"}:
+            raise UnknownNameError("uncertain", uncertain, ("positive", "negative"))
+        relevant: BoolArray = self.labels != 0 if uncertain == "positive" else self.labels == 1
+        return relevant
+
+    def read(self, row: int) -> Float32Array:
+        """Decode the film of one row: float32 (h, w) in [0, 1], see `read_film`.
+
+        Raises
+        ------
+        FilmError
+            It cannot be decoded, or the table has no file for it.
+        """
+        path = str(self.paths[row])
+        if not path:
+            raise FilmError(str(self.ids[row]), "the table has no file for it (its codes were made elsewhere)")
+        return read_film(path)
+
+    def column(self, name: str) -> Column:
+        """Return a column (n,) by name: id, path, patient, view, split, or a further column.
+
+        Raises
+        ------
+        UnknownNameError
+            There is no such column.
+        """
+        if name in _TEXT_COLUMNS:
+            values: Column = getattr(self, _TEXT_COLUMNS[name])
+            return values
+        if name not in self.columns:
+            raise UnknownNameError("column", name, (*_TEXT_COLUMNS, *self.columns))
+        return self.columns[name]
+
+    def to_arrow(self) -> Any:
+        """Return a `pyarrow.Table`: id, path, patient, view, split, ``label:NAME`` (int8) and the further columns.
+
+        Label names, card, root and problems travel in the schema's metadata, as JSON under "graphret".
+        """
+        import pyarrow as pa
+
+        texts = {name: getattr(self, attribute) for name, attribute in _TEXT_COLUMNS.items()}
+        arrays = {name: pa.array(values.tolist(), pa.string()) for name, values in texts.items()}
+        for number, name in enumerate(self.label_names):
+            arrays[_LABEL_PREFIX + name] = pa.array(self.labels[:, number])
+        for name, values in self.columns.items():
+            arrays[name] = pa.array(values.tolist(), pa.string()) if values.dtype.kind == "U" else pa.array(values)
+        record = {
+            "label_names": self.label_names,
+            "card": self.card,
+            "root": self.root,
+            "problems": [[problem.id, problem.path, problem.reason] for problem in self.problems],
+        }
+        return pa.table(arrays).replace_schema_metadata({"graphret": json.dumps(record)})
+
+    @classmethod
+    def from_arrow(cls, table: Any) -> ImageTable:
+        """Read back what `to_arrow` made, also after a round through Parquet.
+
+        Raises
+        ------
+        DataError
+            The metadata or a column is missing or wrong.
+        """
+        try:
+            record = json.loads(table.schema.metadata[b"graphret"])
+            label_names = tuple(str(name) for name in record["label_names"])
+            texts = {
+                attribute: np.array(table[name].to_pylist(), dtype=np.str_) for name, attribute in _TEXT_COLUMNS.items()
+            }
+            labels = np.zeros((table.num_rows, len(label_names)), dtype=np.int8)
+            for number, name in enumerate(label_names):
+                labels[:, number] = table[_LABEL_PREFIX + name].to_numpy()
+            known = {*_TEXT_COLUMNS, *(_LABEL_PREFIX + name for name in label_names)}
+            columns = {name: _from_arrow(table[name]) for name in table.column_names if name not in known}
+            problems = tuple(FilmProblem(*map(str, problem)) for problem in record["problems"])
+            card, root = str(record["card"]), str(record["root"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"this Arrow table was not made by ImageTable.to_arrow: {error!r}") from error
+        return cls(
+            labels=labels, label_names=label_names, columns=columns, problems=problems, card=card, root=root, **texts
+        )
+
+
+def _from_arrow(chunks: Any) -> Column:
+    values = chunks.to_pylist() if str(chunks.type) in {"string", "large_string"} else chunks.to_numpy()
+    return np.asarray(values, dtype=np.str_) if isinstance(values, list) else np.asarray(values)
+
+
+def _read_only(values: Column) -> Column:
+    values = values.view()
+    values.flags.writeable = False
+    return values
+
+
+def _text(name: str, values: Any, n: int | None = None, unknown: str = "") -> StrArray:
+    array = np.asarray(values)
+    if array.size == 0:
+        array = np.full(n or 0, unknown)
+    if array.ndim != 1 or array.dtype.kind not in "UO" or not all(isinstance(value, str) for value in array.tolist()):
+        raise DataError(f"{name} of dtype {array.dtype} and shape {array.shape}: give one text a film")
+    if n is not None and len(array) != n:
+        raise DataError(f"{name} has {len(array)} rows, ids has {n}: give one a film")
+    return _read_only(array.astype(np.str_, copy=False))
+
+
+def _further(name: str, values: Any, n: int) -> Column:
+    array = np.asarray(values)
+    if array.shape != (n,):
+        raise DataError(f"column {name!r} has shape {array.shape}, the table has {n} films: give an array ({n},)")
+    if array.dtype.kind not in "Ubiuf":
+        raise DataError(f"column {name!r} has dtype {array.dtype}: give text, integers, floats or booleans")
+    return _read_only(array)
+
+
+def _label_matrix(values: Any, n: int, label_names: tuple[str, ...]) -> NDArray[np.int8]:
+    if len(set(label_names)) != len(label_names) or "" in label_names:
+        raise DataError(f"label names {label_names}: give every label one name that is not empty")
+    matrix = np.asarray(values)
+    if matrix.size == 0:
+        matrix = matrix.reshape((n, len(label_names)) if n * len(label_names) == 0 else matrix.shape)
+    if matrix.shape != (n, len(label_names)):
+        raise DataError(f"labels have shape {matrix.shape}: give ({n}, {len(label_names)}), films by label names")
+    if matrix.size and not np.isin(matrix, (-1, 0, 1)).all():
+        row, number = np.argwhere(~np.isin(matrix, (-1, 0, 1)))[0]
+        raise DataError(
+            f"label {label_names[number]!r} of row {row} is {matrix[row, number]!r}: "
+            "give 1 (positive), 0 (negative) or -1 (uncertain)"
+        )
+    return _read_only(matrix.astype(np.int8))

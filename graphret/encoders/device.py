@@ -1,0 +1,54 @@
+"""Which device a model runs on."""
+
+from __future__ import annotations
+
+import logging
+from functools import cache
+from typing import TYPE_CHECKING
+
+from graphret._errors import DeviceError, UnknownNameError
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["DEVICES", "choose_device"]
+
+DEVICES = ("auto", "cpu", "cuda")
+
+logger = logging.getLogger(__name__)
+
+
+def choose_device(device: str) -> torch.device:
+    """Turn ``"auto"``, ``"cpu"`` or ``"cuda"`` into a device that is there.
+
+    ``"auto"`` is CUDA where there is one and otherwise the processor, which is logged once.
+
+    Raises
+    ------
+    DeviceError
+        ``"cuda"`` on a machine without one.
+
+    Examples
+    --------
+    >>> choose_device("cpu")
+    device(type='cpu')
+    """
+    import torch
+
+    if device not in DEVICES:
+        raise UnknownNameError("device", device, DEVICES, "CUDA_VISIBLE_DEVICES chooses among several")
+    if device == "cpu" or (device == "auto" and not torch.cuda.is_available()):
+        if device == "auto":
+            _say_once("no CUDA device: using the processor")
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise DeviceError(
+            f"device={device!r}: this machine has no CUDA device that torch can use "
+            "(give device='cpu', or 'auto' to take what there is)"
+        )
+    return torch.device("cuda")
+
+
+@cache
+def _say_once(message: str) -> None:
+    logger.info(message)

@@ -1,0 +1,159 @@
+"""The files of an encoder: weights (safetensors), config and record (JSON), model card; written kill-safe."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+from graphret import __version__
+from graphret._errors import EncoderError, MissingFileError
+from graphret.encoders.model_card import model_card
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import torch
+
+    from graphret.encoders.encoder import Encoder
+
+__all__ = ["fill", "fingerprint", "read_encoder", "replace_file", "write_encoder"]
+
+FORMAT_VERSION = 1
+WEIGHTS, CONFIG, CARD = "encoder.safetensors", "encoder.json", "MODEL_CARD.md"
+PENDING = "encoder.json.pending"
+_LIBRARIES = ("torch", "torchvision", "safetensors", "accelerate", "torchmetrics", "numpy", "pillow")
+
+
+def write_encoder(folder: Path, encoder: Encoder) -> None:
+    """Write an encoder into ``folder``.
+
+    Two files cannot be replaced in one step, so the new config is first written beside the old one as
+    ``encoder.json.pending``: a process killed between the two replacements leaves weights that fit the pending config,
+    and :func:`read_encoder` then takes that one.
+    """
+    from safetensors.torch import save
+
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = save(encoder.tensors(), metadata={"format": "pt"})
+    document = {
+        "format": "graphret encoder",
+        "format_version": FORMAT_VERSION,
+        "config": encoder.config.to_json(),
+        "code_length": encoder.code_length,
+        "fingerprint": encoder.fingerprint,
+        "weights": {"file": WEIGHTS, "sha256": hashlib.sha256(weights).hexdigest(), "bytes": len(weights)},
+        "record": encoder.record,
+        "versions": _versions(),
+    }
+    text = json.dumps(document, indent=1, allow_nan=False).encode()
+    card = model_card(document).encode()
+    replace_file(folder / PENDING, text)
+    replace_file(folder / WEIGHTS, weights)
+    (folder / PENDING).replace(folder / CONFIG)
+    _flush_folder(folder)
+    replace_file(folder / CARD, card)
+
+
+def read_encoder(folder: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """Read the document of ``encoder.json`` and the weights, whose sha256 is verified.
+
+    Raises
+    ------
+    MissingFileError
+        The folder holds no encoder.
+    EncoderError
+        A file is damaged, of a later format, or missing.
+    """
+    from safetensors.torch import load
+
+    path, weights_path = folder / CONFIG, folder / WEIGHTS
+    if not path.is_file() and not (folder / PENDING).is_file():
+        unfinished = (folder / "checkpoint" / "checkpoint.json").is_file()
+        hint = "its training has not finished: train again into this folder to resume it" if unfinished else ""
+        raise MissingFileError(path, "encoder", hint or "give a folder that graphret.train or Encoder.save wrote")
+    if not weights_path.is_file():
+        raise EncoderError(f"damaged encoder: {weights_path} is missing (restore it from a backup, or train again)")
+    weights = weights_path.read_bytes()
+    digest = hashlib.sha256(weights).hexdigest()
+    for candidate in (path, folder / PENDING):
+        if candidate.is_file():
+            document = _parse(candidate)
+            if document["weights"]["sha256"] == digest:
+                return document, load(weights)
+    raise EncoderError(
+        f"damaged encoder: {weights_path}: its sha256 is {digest[:16]}..., not the one that {path} states "
+        "(restore it from a backup, or train again)"
+    )
+
+
+def fill(module: torch.nn.Module, tensors: dict[str, torch.Tensor], folder: Path) -> None:
+    """Copy every tensor into the network, or say that the files are of another version of it."""
+    try:
+        module.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise EncoderError(
+            f"encoder {folder}: its weights do not fit the network of this version of graphret: "
+            f"{str(error).splitlines()[-1].strip()} (use the version that {folder / CARD} names)"
+        ) from error
+
+
+def fingerprint(config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> str:
+    """Hex sha256 over a config and named tensors, in the order of their names."""
+    digest = hashlib.sha256(json.dumps(config, sort_keys=True, allow_nan=False).encode())
+    for key in sorted(tensors):
+        array = tensors[key].numpy()
+        digest.update(f"\n{key} {array.dtype.str} {array.shape}\n".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file under a temporary name beside it, flush it to the disk, and only then give it its name."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        with temporary.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+        _flush_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Bring renamed files to the disk in their order, so that a power cut is as harmless as a kill."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        complete = {"config", "weights", "record", "fingerprint"} <= set(document) and "sha256" in document["weights"]
+    except (ValueError, TypeError) as error:
+        raise EncoderError(f"damaged encoder: {path}: {error} (restore it from a backup, or train again)") from error
+    if document.get("format_version") != FORMAT_VERSION or not complete:
+        raise EncoderError(
+            f"encoder {path}: format version {document.get('format_version')!r} is not the {FORMAT_VERSION} that "
+            f"graphret {__version__} reads (use the graphret that wrote it)"
+        )
+    return document
+
+
+def _versions() -> dict[str, str]:
+    versions = {"graphret": __version__}
+    for library in _LIBRARIES:
+        try:
+            versions[library] = version(library)
+        except PackageNotFoundError:
+            versions[library] = "unknown"
+    return versions

@@ -1,0 +1,40 @@
+"""The base class of every encoder network: what the rest of graphret asks of one."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from torchvision.models import WeightsEnum
+
+__all__ = ["EncoderNetwork"]
+
+
+class EncoderNetwork(nn.Module, ABC):
+    """Grey images (b, 1, s, s) in [0, 1], s >= 32, to codes and logits.
+
+    A model file defines one subclass. Its constructor takes ``n_labels``, for a hash encoder ``n_bits``, and the
+    options of its :class:`~graphret.encoders.spec.EncoderSpec`.
+    """
+
+    heads: ClassVar[tuple[str, ...]] = ("classifier",)
+    """Submodules that may stay random when pretrained weights are loaded."""
+
+    imagenet_weights: ClassVar[WeightsEnum | Any] = None
+    """torchvision's record of the weights for ``weights="imagenet"``."""
+
+    @abstractmethod
+    def features(self, images: Tensor) -> Tensor:
+        """Codes, float (b, code_length)."""
+
+    @abstractmethod
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits, float (b, n_labels)."""
+
+    @staticmethod
+    def own_key(key: str) -> str:
+        """Our name of a tensor that a file calls ``key``; our own names map to themselves."""
+        return key

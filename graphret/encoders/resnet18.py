@@ -1,0 +1,50 @@
+"""ResNet-18: a dense encoder that is quick enough for tests, demonstrations and machines without an accelerator."""
+
+from __future__ import annotations
+
+import re
+
+from torch import Tensor, nn
+from torchvision.models import ResNet18_Weights, resnet18
+
+from graphret.encoders.network import EncoderNetwork
+from graphret.encoders.pixels import ImageNetPixels
+
+__all__ = ["ResNet18"]
+
+
+class ResNet18(EncoderNetwork):
+    """ResNet-18 (He et al. 2016) with one linear classifier over its 512 averaged features.
+
+    Parameters
+    ----------
+    n_labels
+        Outputs of the classifier.
+    """
+
+    imagenet_weights = ResNet18_Weights.IMAGENET1K_V1
+
+    def __init__(self, n_labels: int) -> None:
+        super().__init__()
+        self.pixels = ImageNetPixels()
+        self.backbone = resnet18(weights=None)
+        self.classifier = nn.Linear(self.backbone.fc.in_features, n_labels)
+        self.backbone.fc = nn.Identity()
+        nn.init.zeros_(self.classifier.bias)
+
+    def features(self, images: Tensor) -> Tensor:
+        """Codes (b, 512): the maps after the last block (which ends in a ReLU), averaged over all positions."""
+        codes: Tensor = self.backbone(self.pixels(images))
+        return codes
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (b, n_labels)."""
+        logits: Tensor = self.classifier(self.features(images))
+        return logits
+
+    @staticmethod
+    def own_key(key: str) -> str:
+        """Our name of a tensor of torchvision's ResNet."""
+        if key.startswith(("backbone.", "classifier.")):
+            return key
+        return re.sub(r"^backbone\.fc\.", "classifier.", f"backbone.{key}")

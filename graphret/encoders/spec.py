@@ -1,0 +1,100 @@
+"""What the registry knows of an encoder without importing torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal
+
+from graphret._errors import InvalidParameterError, UnknownNameError
+from graphret._types import check_integer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["MINIMUM_SIZE", "EncoderSpec"]
+
+MINIMUM_SIZE = 32
+"""Smallest side of an input in px: the backbones halve it five times."""
+
+
+@dataclass(frozen=True)
+class EncoderSpec:
+    """One encoder of the registry: where its model file is, and what the model promises.
+
+    Parameters
+    ----------
+    name
+        Registry name.
+    kind
+        ``"dense"``: real-valued codes compared by cosine. ``"hash"``: ``n_bits`` real-valued outputs whose signs are
+        the code.
+    module, factory
+        Model file and the class in it. ``factory(n_labels=..., [n_bits=...,] **options)`` gives a ``torch.nn.Module``
+        with ``forward(images) -> logits`` and ``features(images) -> codes``.
+    code_length
+        Length of a code; ``None`` for a hash encoder, whose codes have ``n_bits`` values.
+    default_size
+        Side of the square input in px that the paper used.
+    paper
+        The source of the model.
+    options
+        Keyword options of the factory and their defaults.
+    non_negative
+        No value of a code is ever below zero.
+    pretrained
+        Kinds of weights beside a path: ``"imagenet"``, ``"txrv"``.
+
+    Examples
+    --------
+    >>> from graphret.encoders import encoder_spec
+    >>> encoder_spec("densenet121").code_length
+    1024
+    """
+
+    name: str
+    kind: Literal["dense", "hash"]
+    module: str
+    factory: str
+    code_length: int | None
+    default_size: int
+    paper: str
+    options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    non_negative: bool = False
+    pretrained: tuple[str, ...] = ()
+
+    def check_bits(self, n_bits: int | None) -> int | None:
+        """Return ``n_bits`` if it suits the kind of the encoder, or say why not."""
+        if self.kind == "dense":
+            if n_bits is not None:
+                raise InvalidParameterError(
+                    "n_bits",
+                    n_bits,
+                    "None",
+                    f"{self.name!r} is a dense encoder with codes of {self.code_length} values",
+                )
+            return None
+        return check_integer("n_bits", n_bits, 1, f"{self.name!r} is a hash encoder")
+
+    def options_for(self, weights: object, options: Mapping[str, Any]) -> dict[str, Any]:
+        """:meth:`check_options`, with the pixels that pretrained weights were trained on unless others are given."""
+        if "txrv" in self.pretrained and str(weights).startswith("txrv:"):
+            options = {"pixels": "xrayvision", **options}
+        return self.check_options(options)
+
+    def check_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Return every option of the factory: those given over the defaults.
+
+        Raises
+        ------
+        UnknownNameError
+            An option that the factory does not have.
+        InvalidParameterError
+            The encoder has no options at all.
+        """
+        unknown = sorted(set(options) - set(self.options))
+        if unknown and not self.options:
+            raise InvalidParameterError(unknown[0], options[unknown[0]], f"no options: {self.name!r} has none")
+        if unknown:
+            raise UnknownNameError(f"option of {self.name!r}", unknown[0], self.options)
+        return {**self.options, **options}

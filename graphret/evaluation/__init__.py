@@ -1,0 +1,25 @@
+"""Score an index on films that it did not train on: measures, intervals, comparisons, reports."""
+
+from graphret.evaluation.bootstrap import Difference, Interval, paired_difference, patient_bootstrap
+from graphret.evaluation.contact_sheet import contact_sheet
+from graphret.evaluation.measures import evaluate_ranking, list_measures
+from graphret.evaluation.protocol import evaluate
+from graphret.evaluation.report import RankingScores, Report
+from graphret.evaluation.trec import read_qrels, read_run, write_qrels, write_run
+
+__all__ = [
+    "Difference",
+    "Interval",
+    "RankingScores",
+    "Report",
+    "contact_sheet",
+    "evaluate",
+    "evaluate_ranking",
+    "list_measures",
+    "paired_difference",
+    "patient_bootstrap",
+    "read_qrels",
+    "read_run",
+    "write_qrels",
+    "write_run",
+]

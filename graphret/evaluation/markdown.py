@@ -1,0 +1,145 @@
+"""A report as Markdown, made from its plain data, so that a saved report.json can be shown again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+__all__ = ["to_markdown"]
+
+
+def to_markdown(report: dict[str, Any]) -> str:
+    """Write the tables and the description of a report.
+
+    Parameters
+    ----------
+    report
+        What `Report.to_dict` returns.
+    """
+    parts = [
+        "# Retrieval report",
+        _summary(report),
+        "## Measures",
+        "Mean over queries, 95 % bootstrap interval over patients.",
+        _measure_table(report),
+    ]
+    if report["differences"]:
+        parts += [
+            f"## Differences from {report['reference']}",
+            "Query by query; above 0 is better. p is two-sided and not corrected for the number of comparisons.",
+            _difference_table(report),
+        ]
+    measure = report["rankings"][0]["per_label"]["measure"]
+    parts += [
+        f"## {measure} by label",
+        "Over the queries that have the label; a hit counts if it shares any label with the query.",
+        _label_table(report),
+        "## What was measured",
+        _details(report),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _summary(report: dict[str, Any]) -> str:
+    queries, archive = report["queries"], report["archive"]
+    sentences = [
+        f"{queries['n_scored']} queries of {queries['n_patients']} patients: {queries['origin']}.",
+        f"They were searched in {archive['n_searched']} films of {archive['n_patients']} patients.",
+    ]
+    if queries["transductive"]:
+        sentences.append(
+            "**The queries are part of the graph (transductive):** their codes took part in the graph and in the "
+            "communities, though no query can be a hit."
+        )
+    else:
+        sentences.append("The queries took no part in the graph.")
+    with_patient = queries["n_with_films_of_the_same_patient"]
+    were = "were" if queries["excluded"] == "patient" else "were **not**"
+    sentences.append(
+        f"Films of the query's own patient {were} excluded ({with_patient} queries had some among the films searched)."
+    )
+    return " ".join(sentences)
+
+
+def _measure_table(report: dict[str, Any]) -> str:
+    measures = report["settings"]["measures"]
+    timed = [row["milliseconds_per_query"] for row in report["rankings"]]
+    lines = [
+        [row["name"], *(_interval(row["measures"][measure]) for measure in measures), _milliseconds(time)]
+        for row, time in zip(report["rankings"], timed, strict=True)
+    ]
+    table = _table(["ranking", *measures, "ms per query"], lines)
+    undefined = {
+        measure: figures["n_undefined"]
+        for measure, figures in report["rankings"][0]["measures"].items()
+        if figures["n_undefined"]
+    }
+    if not undefined:
+        return table
+    counts = ", ".join(f"{measure} {number}" for measure, number in undefined.items())
+    return f"{table}\n\nQueries without a relevant film in what they searched, where a measure is undefined: {counts}."
+
+
+def _difference_table(report: dict[str, Any]) -> str:
+    measures = report["settings"]["measures"]
+    lines = [
+        [name, *(_difference(of_ranking[measure]) for measure in measures)]
+        for name, of_ranking in report["differences"].items()
+    ]
+    return _table(["ranking", *measures], lines)
+
+
+def _label_table(report: dict[str, Any]) -> str:
+    rows = report["rankings"]
+    positives = report["archive"]["positives"]
+    lines = []
+    for label, first in rows[0]["per_label"]["labels"].items():
+        figures = [_interval(row["per_label"]["labels"][label]) for row in rows]
+        lines.append([label, str(first["n_queries"]), str(positives[label]), *figures])
+    return _table(["label", "queries", "films searched", *(row["name"] for row in rows)], lines)
+
+
+def _details(report: dict[str, Any]) -> str:
+    queries, archive, settings = report["queries"], report["archive"], report["settings"]
+    encoder = archive["encoder"]
+    left_out = ", ".join(f"{reason}: {number}" for reason, number in queries["left_out"].items())
+    facts = [
+        f"Archive: {archive['n_films']} films, {archive['n_searched']} searched; card {archive['card'] or '-'}.",
+        f"Encoder: {encoder['name']}, fingerprint {encoder['fingerprint'][:16]}."
+        if encoder
+        else "Encoder: none (codes).",
+        f"Queries: {queries['n_given']} given, {queries['n_scored']} scored; left out: {left_out}.",
+        f"Films that the reader of the queries' table had left out (all splits): {queries['n_problems_of_the_table']}.",
+        f"Queries among the films searched, never their own hit: {queries['n_in_the_archive_themselves']}.",
+        f"Excluded pairs of query and film: {queries['n_excluded_pairs']}.",
+        f"Uncertain labels count as {queries['uncertain_labels']}.",
+        f"{settings['k']} hits per query; {settings['n_resamples']} resamples; seed {settings['seed']}.",
+        "Versions: " + ", ".join(f"{name} {version}" for name, version in report["versions"].items()) + ".",
+        "The time per query is the median over batches on the machine at hand; it is no quality figure.",
+    ]
+    return "\n".join(f"- {fact}" for fact in facts)
+
+
+def _interval(figures: dict[str, Any]) -> str:
+    if figures["mean"] is None:
+        return "undefined"
+    if figures["low"] is None:
+        return f"{figures['mean']:.4f} (one patient)"
+    return f"{figures['mean']:.4f} [{figures['low']:.4f}, {figures['high']:.4f}]"
+
+
+def _difference(figures: dict[str, Any]) -> str:
+    if figures["mean"] is None or figures["low"] is None:
+        return "undefined"
+    return f"{figures['mean']:+.4f} [{figures['low']:+.4f}, {figures['high']:+.4f}], p = {figures['p_value']:.4f}"
+
+
+def _milliseconds(time: float | None) -> str:
+    return "-" if time is None else f"{time:.2f}"
+
+
+def _table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    rows = [head, ["---"] * len(head), *lines]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)

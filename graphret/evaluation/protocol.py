@@ -1,0 +1,304 @@
+"""The one way in which graphret measures a ranking: held-out queries, excluded patients, intervals, chance level."""
+
+from __future__ import annotations
+
+import platform
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import graphret
+from graphret._errors import InvalidParameterError, UnknownNameError
+from graphret._types import check_integer
+from graphret.evaluation.baselines import BASELINES
+from graphret.evaluation.bootstrap import Difference, paired_difference, patient_bootstrap
+from graphret.evaluation.measures import evaluate_ranking, largest_k
+from graphret.evaluation.queries import QuerySet, resolve_queries, rows_with_same
+from graphret.evaluation.report import RankingScores, Report
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from graphret._types import BoolArray, Float32Array, Float64Array, Int32Array, Int64Array, Progress
+    from graphret.data import ImageTable
+    from graphret.index import Index
+
+__all__ = ["evaluate"]
+
+_BATCH = 64
+_LABEL_K = 10
+
+
+def evaluate(
+    index: Index,
+    queries: str | ImageTable | tuple[Any, ImageTable] = "test",
+    *,
+    measures: Sequence[str] = ("P@10", "ACG@10", "nDCG@100", "mAP@100"),
+    rankings: str | Sequence[str] | None = None,
+    exclude: str | None = "patient",
+    baselines: Sequence[str] = ("random",),
+    reference: str | None = None,
+    k: int | None = None,
+    n_resamples: int = 2000,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Report:
+    """Measure how well rankings of an index find films that share findings with the queries.
+
+    Queries without a positive label, and films that cannot be read, are left out and counted. Uncertain labels count
+    as positive. Means are over queries; intervals are 95 % bootstrap intervals over patients.
+
+    Parameters
+    ----------
+    index
+        The archive that is searched.
+    queries
+        The name of a split, a table of films, or ``(codes float32 (q, d), table)``. Films of the archive that belong to
+        the split are searched in the films of all its other splits; the report then says that the queries are part of
+        the graph (transductive). Otherwise the split is read from the data set that the index was built from.
+    measures
+        See `list_measures`.
+    rankings
+        Names from ``graphret.list_rankings()``; the default of the index when None.
+    exclude
+        ``"patient"`` leaves the films of the query's own patient out of its hits, and out of what there was to find.
+        A query that is itself a film of the archive (the same id) never gets itself, also with None.
+    baselines
+        Rows beside the rankings: ``"random"``, films drawn by ``seed``, is the level of chance.
+    reference
+        The ranking that the others are compared with, query by query; ``"nearest"`` if it is among them.
+    k
+        Hits per query, at least the largest K of ``measures`` (the default).
+    n_resamples, seed
+        Of the bootstrap; ``seed`` also draws the random baseline and the rows of the contact sheet.
+    progress
+        Called as ``progress(stage, done, total)``.
+
+    Returns
+    -------
+    Report
+        Equal for equal index, queries and seed, apart from the times.
+
+    Raises
+    ------
+    InvalidParameterError
+        A value is not allowed, no query has a positive label, or a ranking returned an excluded film.
+    UnknownNameError
+        An unknown measure, ranking, baseline, reference or exclusion.
+
+    Notes
+    -----
+    The time is that of the queries; the measures take O(q K + q u L) for u distinct label rows of the archive.
+    """
+    names = _names("measures", measures)
+    depth = _depth(k, names)
+    if exclude not in {None, "patient"}:
+        raise UnknownNameError("exclude", exclude, ["patient"], "or None")
+    check_integer("n_resamples", n_resamples, 1)
+    check_integer("seed", seed, 0)
+    rows = [index.default_ranking] if rankings is None else _names("rankings", rankings)
+    chance = _names("baselines", baselines)
+    for name in chance:
+        if name not in BASELINES:
+            raise UnknownNameError("baselines", name, BASELINES)
+    against = _reference(reference, rows)
+
+    given = resolve_queries(index, queries, progress)
+    asked = _with_a_finding(given)
+    excluded, exclude_by = _exclusions(index, asked, exclude)
+    judge = _Judge(index, asked, excluded, names, depth, n_resamples, seed)
+    scored = [judge.score(name, *_ask(index, asked, depth, name, exclude_by, progress)) for name in rows]
+    for name in chance:
+        hits = BASELINES[name](
+            len(index.films), len(asked.films), depth, allowed=asked.allowed, excluded=excluded, seed=seed
+        )
+        scored.append(judge.score(name, hits, None, None))
+
+    return Report(
+        rankings=tuple(scored),
+        reference=against,
+        differences=judge.differences(scored, against),
+        description=_describe(index, given, asked, excluded, exclude)
+        | {"settings": {"measures": names, "k": depth, "n_resamples": n_resamples, "level": 0.95, "seed": seed}},
+        queries=asked.films,
+        archive=index.films,
+        excluded=excluded,
+        allowed=asked.allowed,
+    )
+
+
+class _Judge:
+    """Scores every ranking on the same queries, with the same resampled patients."""
+
+    def __init__(
+        self,
+        index: Index,
+        asked: QuerySet,
+        excluded: list[Int64Array],
+        measures: list[str],
+        depth: int,
+        n_resamples: int,
+        seed: int,
+    ) -> None:
+        self.of_queries = asked.films.relevance()
+        self.of_films = index.films.relevance()
+        self.label_names = index.films.label_names
+        self.patients = asked.films.patients
+        self.excluded = excluded
+        self.allowed = asked.allowed
+        self.measures = measures
+        self.label_measure = f"P@{min(_LABEL_K, depth)}"
+        self.resampling = {"n_resamples": n_resamples, "seed": seed}
+
+    def score(
+        self, name: str, hits: Int32Array, similarities: Float32Array | None, milliseconds: float | None
+    ) -> RankingScores:
+        """Turn the hits of one ranking into means and intervals."""
+        measures = list(dict.fromkeys([*self.measures, self.label_measure]))
+        values = evaluate_ranking(
+            hits, self.of_queries, self.of_films, measures, excluded=self.excluded, allowed=self.allowed
+        )
+        by_label = values[self.label_measure]
+        return RankingScores(
+            name=name,
+            scores={
+                measure: patient_bootstrap(values[measure], self.patients, **self.resampling)
+                for measure in self.measures
+            },
+            label_measure=self.label_measure,
+            per_label={
+                label: patient_bootstrap(by_label[having], self.patients[having], **self.resampling)
+                for label, having in zip(self.label_names, self.of_queries.T, strict=True)
+            },
+            milliseconds=milliseconds,
+            values=values,
+            positions=hits,
+            similarities=similarities,
+        )
+
+    def differences(self, scored: list[RankingScores], against: str | None) -> dict[str, dict[str, Difference]]:
+        """Compare every row with the reference, query by query."""
+        base: dict[str, Float64Array] | None = next((row.values for row in scored if row.name == against), None)
+        if base is None:
+            return {}
+        return {
+            row.name: {
+                measure: paired_difference(row.values[measure], base[measure], self.patients, **self.resampling)
+                for measure in self.measures
+            }
+            for row in scored
+            if row.name != against
+        }
+
+
+def _names(parameter: str, given: str | Sequence[str]) -> list[str]:
+    names = [given] if isinstance(given, str) else list(given)
+    twice = [name for name in names if names.count(name) > 1]
+    if twice or (not names and parameter != "baselines"):
+        raise InvalidParameterError(parameter, names, "at least one name, each once")
+    return names
+
+
+def _depth(k: int | None, measures: list[str]) -> int:
+    needed = largest_k(measures)
+    if k is None:
+        return needed
+    return check_integer("k", k, needed, "the largest K of the measures, so that each has enough hits")
+
+
+def _reference(reference: str | None, rankings: list[str]) -> str | None:
+    if reference is None:
+        return "nearest" if "nearest" in rankings else None
+    if reference not in rankings:
+        raise UnknownNameError("reference", reference, rankings, "it must be among the rankings that are measured")
+    return reference
+
+
+def _with_a_finding(given: QuerySet) -> QuerySet:
+    labelled: BoolArray = np.any(given.films.relevance(), axis=1)
+    if not labelled.any():
+        raise InvalidParameterError(
+            "queries",
+            f"{len(labelled)} films, none with a positive label",
+            "at least one film with a finding",
+            "relevance is a shared finding, so films without one cannot be scored",
+        )
+    return given.select(labelled)
+
+
+def _exclusions(index: Index, asked: QuerySet, exclude: str | None) -> tuple[list[Int64Array], dict[str, list[str]]]:
+    """Return the rows that each query may not get, and the same as the filter of ``Index.query``."""
+    rows: list[Int64Array] = [np.empty(0, dtype=np.int64)] * len(asked.films)
+    by: dict[str, list[str]] = {}
+    for column, wanted in (("id", True), ("patient", exclude == "patient")):
+        values = asked.films.column(column)
+        same = rows_with_same(values, index.films.column(column), asked.allowed)
+        if wanted and any(len(found) for found in same):
+            rows = [np.union1d(before, found) for before, found in zip(rows, same, strict=True)]
+            by[column] = values.tolist()
+    return rows, by
+
+
+def _ask(
+    index: Index, asked: QuerySet, depth: int, ranking: str, exclude_by: dict[str, list[str]], progress: Progress | None
+) -> tuple[Int32Array, Float32Array, float]:
+    """Run all queries in batches; return positions, similarities and the median milliseconds per query."""
+    n_queries = len(asked.films)
+    positions = np.full((n_queries, depth), -1, dtype=np.int32)
+    similarities = np.full((n_queries, depth), np.nan, dtype=np.float32)
+    seconds = []
+    for start in range(0, n_queries, _BATCH):
+        batch = slice(start, min(start + _BATCH, n_queries))
+        exclude = {column: values[batch] for column, values in exclude_by.items()} or None
+        began = time.perf_counter()
+        hits = index.query(asked.codes[batch], depth, ranking=ranking, where=asked.where, exclude=exclude, fill=True)
+        seconds.append((time.perf_counter() - began) / (batch.stop - start))
+        width = hits.positions.shape[1]
+        positions[batch, :width] = hits.positions
+        similarities[batch, :width] = hits.similarities
+        if progress is not None:
+            progress(f"rank by {ranking}", batch.stop, n_queries)
+    return positions, similarities, 1000 * float(np.median(seconds))
+
+
+def _describe(
+    index: Index, given: QuerySet, asked: QuerySet, excluded: list[Int64Array], exclude: str | None
+) -> dict[str, Any]:
+    searchable = np.ones(len(index.films), dtype=np.bool_) if asked.allowed is None else asked.allowed
+    relevance = index.films.relevance()[searchable]
+    same_patient = rows_with_same(asked.films.patients, index.films.patients, asked.allowed)
+    itself = rows_with_same(asked.films.ids, index.films.ids, asked.allowed)
+    encoder = index.encoder
+    return {
+        "archive": {
+            "n_films": len(index.films),
+            "n_searched": int(searchable.sum()),
+            "n_patients": len(np.unique(index.films.patients[searchable])),
+            "card": index.films.card,
+            "encoder": None if encoder is None else {"name": encoder.name, "fingerprint": encoder.fingerprint},
+            "positives": dict(zip(index.films.label_names, relevance.sum(axis=0).tolist(), strict=True)),
+        },
+        "queries": {
+            "origin": given.origin,
+            "transductive": given.transductive,
+            "n_given": len(given.films) + len(given.unreadable),
+            "n_scored": len(asked.films),
+            "n_patients": len(np.unique(asked.films.patients)),
+            "left_out": {
+                "film could not be read": len(given.unreadable),
+                "no positive label": len(given.films) - len(asked.films),
+            },
+            "n_problems_of_the_table": len(given.films.problems),
+            "excluded": exclude,
+            "n_with_films_of_the_same_patient": sum(len(rows) > 0 for rows in same_patient),
+            "n_in_the_archive_themselves": sum(len(rows) > 0 for rows in itself),
+            "n_excluded_pairs": sum(len(rows) for rows in excluded),
+            "uncertain_labels": "positive",
+        },
+        "versions": {
+            "graphret": graphret.__version__,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+        },
+    }

@@ -1,0 +1,190 @@
+"""Where the queries of an evaluation come from, and which films of the archive each of them may get."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from graphret._errors import FilmError, InvalidParameterError
+from graphret._types import check_codes
+from graphret.data import FilmProblem, ImageTable, read_dataset
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from graphret._types import BoolArray, Codes, Int64Array, Progress
+    from graphret.index import Index
+
+__all__ = ["QuerySet", "encode_films", "resolve_queries", "rows_with_same"]
+
+_BATCH = 16
+
+
+@dataclass(frozen=True, eq=False)
+class QuerySet:
+    """Queries with their codes, and the part of the archive that they search.
+
+    ``where`` and ``allowed`` are the same restriction, once as the filter that ``Index.query`` takes and once as a
+    mask over the archive; None for the whole archive. ``transductive`` says that the queries are films of the
+    archive, so that their codes took part in the graph and in the communities.
+    """
+
+    codes: Codes
+    films: ImageTable
+    where: dict[str, list[str]] | None
+    allowed: BoolArray | None
+    transductive: bool
+    unreadable: tuple[FilmProblem, ...]
+    origin: str
+
+    def select(self, rows: NDArray[Any]) -> QuerySet:
+        """Keep some queries: a mask or positions."""
+        return replace(self, codes=self.codes[rows], films=self.films.select(rows))
+
+
+def resolve_queries(
+    index: Index, queries: str | ImageTable | tuple[Any, ImageTable], progress: Progress | None = None
+) -> QuerySet:
+    """Turn what the caller named into codes and films with the labels of the archive.
+
+    Parameters
+    ----------
+    index
+        The archive.
+    queries
+        A table of films (encoded with the encoder of the index), codes with their table, or the name of a split. Films
+        of that split inside the archive come first: they are then searched in all other films of it. Otherwise the
+        split is read from the data set that the index was built from.
+    progress
+        Called while films are encoded.
+
+    Raises
+    ------
+    InvalidParameterError
+        The split is nowhere to be found, there is no encoder, codes and films differ in number, or labels are missing.
+    """
+    if isinstance(queries, str):
+        inside = index.films.splits == queries
+        if inside.any():
+            return _split_of_archive(index, queries, inside)
+        films = _split_of_source(index, queries)
+        origin = f"the split {queries!r} of {films.card or 'the data set'}, films outside the archive"
+    elif isinstance(queries, ImageTable):
+        films, origin = queries, "a table of films"
+    elif isinstance(queries, tuple) and len(queries) == 2 and isinstance(queries[1], ImageTable):
+        codes = check_codes(queries[0], name="codes of the queries", n_dimensions=index.codes.shape[1])
+        if len(codes) != len(queries[1]):
+            raise InvalidParameterError(
+                "queries", f"{len(codes)} codes", f"one code for each of {len(queries[1])} films"
+            )
+        films = _with_labels(queries[1], index.films.label_names)
+        return QuerySet(codes, films, None, None, False, (), "codes with a table of films")
+    else:
+        raise InvalidParameterError("queries", queries, "the name of a split, an ImageTable, or (codes, ImageTable)")
+    if not len(films):
+        raise InvalidParameterError("queries", "0 films", "at least one film")
+    films = _with_labels(films, index.films.label_names)
+    codes, kept, problems = encode_films(index, films, progress)
+    return QuerySet(codes, films.select(kept), None, None, False, problems, origin)
+
+
+def _split_of_archive(index: Index, name: str, inside: BoolArray) -> QuerySet:
+    others = sorted(set(index.films.splits[~inside].tolist()))
+    if not others:
+        raise InvalidParameterError(
+            "queries",
+            name,
+            "a split that is not the whole archive",
+            f"all {len(index.films)} films of the archive are of it, so nothing is left to search",
+        )
+    rows = np.flatnonzero(inside)
+    codes = np.ascontiguousarray(index.codes[rows], dtype=np.float32)
+    origin = f"the split {name!r} of the archive, searched in the films of {', '.join(map(repr, others))}"
+    return QuerySet(codes, index.films.select(rows), {"split": others}, ~inside, True, (), origin)
+
+
+def _split_of_source(index: Index, name: str) -> ImageTable:
+    card, root = index.source.get("card"), index.source.get("root")
+    if not card or not root:
+        present = sorted(set(index.films.splits.tolist()))
+        raise InvalidParameterError(
+            "queries",
+            name,
+            f"a split of the archive ({', '.join(present)}), an ImageTable, or (codes, ImageTable)",
+            "the index does not record a data set to read further splits from",
+        )
+    return read_dataset(card, root, split=name)
+
+
+def _with_labels(films: ImageTable, names: tuple[str, ...]) -> ImageTable:
+    """Put the labels in the order of the archive."""
+    if films.label_names == names:
+        return films
+    missing = [name for name in names if name not in films.label_names]
+    if missing:
+        raise InvalidParameterError(
+            "queries",
+            f"films without the labels {', '.join(missing)}",
+            f"films with the labels of the archive: {', '.join(names)}",
+            "read both with the same card",
+        )
+    columns = [films.label_names.index(name) for name in names]
+    return replace(films, labels=films.labels[:, columns], label_names=names)
+
+
+def encode_films(
+    index: Index, films: ImageTable, progress: Progress | None = None
+) -> tuple[Codes, NDArray[np.int64], tuple[FilmProblem, ...]]:
+    """Encode the films that can be read; return their codes, their rows in the table, and the others with the reason.
+
+    Raises
+    ------
+    InvalidParameterError
+        The index has no encoder, or not one film can be read.
+    """
+    encoder = index.encoder
+    if encoder is None:
+        raise InvalidParameterError(
+            "queries", "films", "(codes, ImageTable)", "the index was built from codes and has no encoder for films"
+        )
+    codes: list[Codes] = []
+    kept: list[int] = []
+    problems: list[FilmProblem] = []
+    for start in range(0, len(films), _BATCH):
+        images = []
+        for row in range(start, min(start + _BATCH, len(films))):
+            try:
+                images.append(encoder.prepare(films.read(row)))
+            except FilmError as error:
+                problems.append(FilmProblem(str(films.ids[row]), str(films.paths[row]), error.reason))
+            else:
+                kept.append(row)
+        if images:
+            codes.append(np.asarray(encoder.encode(np.stack(images)), dtype=np.float32))
+        if progress is not None:
+            progress("encode queries", min(start + _BATCH, len(films)), len(films))
+    if not codes:
+        raise InvalidParameterError(
+            "queries", f"{len(films)} films", "at least one that can be read", f"{problems[0].id}: {problems[0].reason}"
+        )
+    return np.concatenate(codes), np.array(kept, dtype=np.int64), tuple(problems)
+
+
+def rows_with_same(
+    values: NDArray[Any], of_archive: NDArray[Any], allowed: BoolArray | None = None
+) -> list[Int64Array]:
+    """For each value, the (allowed) rows of the archive that hold the same one, ascending. O((n + q) log n).
+
+    Examples
+    --------
+    >>> [rows.tolist() for rows in rows_with_same(np.array(["b", "c"]), np.array(["b", "a", "b"]))]
+    [[0, 2], []]
+    """
+    rows = np.arange(len(of_archive)) if allowed is None else np.flatnonzero(allowed)
+    order = rows[np.argsort(of_archive[rows], kind="stable")]
+    ordered = of_archive[order]
+    first = np.searchsorted(ordered, values, side="left")
+    last = np.searchsorted(ordered, values, side="right")
+    return [order[start:stop] for start, stop in zip(first, last, strict=True)]

@@ -1,0 +1,172 @@
+"""Files that are complete or not there: written in blocks, flushed to the disk, read without pickle."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.lib import format as npy
+
+from graphret._errors import DamagedIndexError, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from numpy.typing import NDArray
+
+__all__ = [
+    "array_header",
+    "link_or_copy",
+    "map_array",
+    "replace_file",
+    "sha256_of",
+    "storage_errors",
+    "sync_folder",
+    "write_array",
+    "write_file",
+]
+
+BLOCK_BYTES = 1 << 24
+
+
+@contextmanager
+def storage_errors(path: Path, what: str = "write") -> Iterator[None]:
+    """Turn the operating system's errors inside the block into a `StoreError` that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        place = error.filename or path
+        reason = error.strerror or str(error)
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            reason += f" ({_free_bytes(path):,} bytes are free): free some, then run the same command again"
+        elif error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+            reason += ": choose a folder that you may write to"
+        raise StoreError(f"cannot {what} {place}: {reason}; the last complete index there is unchanged") from error
+
+
+def _free_bytes(path: Path) -> int:
+    folder = next(candidate for candidate in (path, *path.absolute().parents) if candidate.is_dir())
+    return shutil.disk_usage(folder).free
+
+
+def write_file(path: Path, blocks: Iterable[bytes | memoryview]) -> None:
+    """Write a new file block by block and flush it to the disk; its folder is for the caller to flush."""
+    with path.open("xb") as file:
+        for block in blocks:
+            file.write(block)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Give a file new content in one step: a reader sees all of the old or all of the new."""
+    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    try:
+        partial.unlink(missing_ok=True)
+        write_file(partial, [content])
+        partial.replace(path)
+        sync_folder(path.parent)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_array(path: Path, array: NDArray[Any]) -> None:
+    """Write an array as ``.npy`` (format 1.0, C order, little-endian), a bounded block at a time."""
+    write_file(path, _npy_blocks(array.shape, array.dtype, [array]))
+
+
+def write_rows(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], parts: Iterable[NDArray[Any]]) -> None:
+    """Write one ``.npy`` array from parts of its rows, in their order, without holding more than one part."""
+    write_file(path, _npy_blocks(shape, dtype, parts))
+
+
+def _npy_blocks(
+    shape: tuple[int, ...], dtype: np.dtype[Any], parts: Iterable[NDArray[Any]]
+) -> Iterator[bytes | memoryview]:
+    stored = dtype.newbyteorder("<")
+    yield _npy_header(shape, stored)
+    for part in parts:
+        row_bytes = max(1, stored.itemsize * int(np.prod(part.shape[1:], dtype=np.int64)))
+        step = max(1, BLOCK_BYTES // row_bytes)
+        for first in range(0, len(part), step):
+            block = np.ascontiguousarray(part[first : first + step], dtype=stored)
+            yield memoryview(block.reshape(-1).view(np.uint8))
+
+
+def _npy_header(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:
+    from io import BytesIO
+
+    buffer = BytesIO()
+    npy.write_array_header_1_0(
+        buffer, {"descr": npy.dtype_to_descr(dtype), "fortran_order": False, "shape": tuple(map(int, shape))}
+    )
+    return buffer.getvalue()
+
+
+def array_header(path: Path) -> tuple[tuple[int, ...], np.dtype[Any], int]:
+    """Return shape, dtype and offset of the data of an ``.npy`` file, whose size must fit them.
+
+    Raises
+    ------
+    DamagedIndexError
+        Missing, not an ``.npy`` file of format 1.0 in C order, or not as long as its header says.
+    """
+    try:
+        with path.open("rb") as file:
+            if npy.read_magic(file) != (1, 0):
+                raise ValueError("another version of .npy")
+            shape, fortran, dtype = npy.read_array_header_1_0(file)
+            offset = file.tell()
+            size = os.fstat(file.fileno()).st_size
+    except FileNotFoundError as error:
+        raise DamagedIndexError(path, "it is missing") from error
+    except (OSError, ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
+        raise DamagedIndexError(path, f"it is not an .npy array ({error})") from error
+    expected = offset + dtype.itemsize * int(np.prod(shape, dtype=np.int64))
+    if fortran or dtype.hasobject or size != expected:
+        raise DamagedIndexError(path, f"it has {size} bytes, an array {dtype} {shape} has {expected}")
+    return shape, dtype, offset
+
+
+def map_array(path: Path) -> NDArray[Any]:
+    """Open an ``.npy`` file as a read-only memory map (an empty array has nothing to map).
+
+    Raises
+    ------
+    DamagedIndexError
+        As `array_header`.
+    """
+    shape, dtype, offset = array_header(path)
+    if 0 in shape:
+        return np.empty(shape, dtype)
+    return np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the sha256 of a file, in blocks."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give a finished file a second name, or copy it where the file system knows no hard links."""
+    try:
+        os.link(source, target)
+    except OSError:
+        with source.open("rb") as file:
+            write_file(target, iter(lambda: file.read(BLOCK_BYTES), b""))
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush the names in a folder to the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,61 @@
+"""One writer at a time: a lock that the operating system gives back when its holder dies."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import platform
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from graphret._errors import IndexLockedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["LOCK", "writer_lock"]
+
+LOCK = "LOCK"
+
+
+@contextmanager
+def writer_lock(root: Path) -> Iterator[None]:
+    """Hold the lock of an index folder inside the block.
+
+    The file stays when the lock is given back: another process may already have it open, and two writers
+    that lock two files of the same name would not see each other. Its text only says who holds it.
+
+    Raises
+    ------
+    IndexLockedError
+        Another writer holds it; the message names the process.
+    """
+    with (root / LOCK).open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            raise IndexLockedError(
+                f"{root} is being written by {_holder(file.read())}: wait for it to end, or stop it, and run again"
+            ) from error
+        _write(file.fileno(), {"pid": os.getpid(), "host": platform.node(), "since": datetime.now(UTC).isoformat()})
+        try:
+            yield
+        finally:
+            _write(file.fileno(), {})
+
+
+def _write(descriptor: int, holder: dict[str, object]) -> None:
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, json.dumps(holder).encode() if holder else b"")
+
+
+def _holder(text: str) -> str:
+    try:
+        holder = json.loads(text)
+        return f"process {holder['pid']} on {holder['host']} since {holder['since']}"
+    except (ValueError, KeyError, TypeError):
+        return "another process"

@@ -1,0 +1,316 @@
+"""Kernels of region growing: community totals, the gain of a merger, one region per query.
+
+The scratch of a thread is a sparse set (Briggs and Torczon 1993): ``touched[places[v]] == v`` says that node v is in
+it, so that arrays of n entries need neither a first value nor a reset, and a query costs what it touches.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from graphret._numba import jit
+
+__all__ = ["_community_totals", "_grow_regions", "_insert", "_place_of"]
+
+FREE, INELIGIBLE, IN_REGION = np.uint8(0), np.uint8(1), np.uint8(2)
+NO_COSINE = -2.0
+"""Cosine to the query of what has no edge to it: lower than any."""
+TOLERANCE = 1e-12
+"""Gains closer than this share of the terms they are the difference of are equal; a gain below it is none."""
+
+
+@jit()
+def _community_totals(
+    indptr, indices, weights, labels, out_inside, out_degrees, out_community_inside, out_community_degrees
+):
+    """Degree of every node, in all and inside its community; l and d of every community (outputs start at 0)."""
+    for node in range(labels.shape[0]):
+        community = labels[node]
+        degree = 0.0
+        inside = 0.0
+        for position in range(indptr[node], indptr[node + 1]):
+            degree += weights[position]
+            if labels[indices[position]] == community:
+                inside += weights[position]
+        out_degrees[node] = degree
+        out_inside[node] = inside
+        out_community_degrees[community] += degree
+        out_community_inside[community] += inside
+    out_community_inside *= 0.5  # every edge was met from both ends
+
+
+@jit()
+def _place_of(node, places, touched, n_touched):
+    """Place of a node in the sparse set, or -1."""
+    place = places[node]
+    if 0 <= place < n_touched and touched[place] == node:
+        return place
+    return -1
+
+
+@jit()
+def _insert(node, places, touched, n_touched):
+    """Put a node that is not there into the sparse set; returns the new size, its place is the old one."""
+    places[node] = n_touched
+    touched[n_touched] = node
+    return n_touched + 1
+
+
+@jit()
+def _merge_gain(inside, degree, size, other_inside, other_degree, other_size, between, total):
+    """f(a + b) - f(a) - f(b), f = lambda q with the finer zeta, times the total weight; and the size of its terms."""
+    gain = 0.0
+    magnitude = 0.0
+    for part in range(3):
+        if part == 0:
+            weight, ends, nodes, sign = inside + other_inside + between, degree + other_degree, size + other_size, 1.0
+        elif part == 1:
+            weight, ends, nodes, sign = inside, degree, size, -1.0
+        else:
+            weight, ends, nodes, sign = other_inside, other_degree, other_size, -1.0
+        strength = 1.0
+        if nodes > 1:
+            strength += 2.0 * weight / (np.float64(nodes) * (nodes - 1.0))
+        expected = ends * ends / (4.0 * total)
+        gain += sign * strength * (weight - expected)
+        magnitude += strength * (weight + expected)
+    return gain, magnitude
+
+
+@jit()
+def _choose_community(stored, to_community, best_cosines, used, community_gains, inside, degree, size, total):
+    """Unused community with the largest positive gain (Eq. 10-13), or -1."""
+    _, _, _, _, starts, community_inside, community_degrees, _ = stored
+    best = -np.inf
+    allowance = 0.0
+    for community in range(used.shape[0]):
+        if not used[community]:
+            members = starts[community + 1] - starts[community]
+            gain, magnitude = _merge_gain(
+                inside,
+                degree,
+                size,
+                community_inside[community],
+                community_degrees[community],
+                members,
+                to_community[community],
+                total,
+            )
+            community_gains[community] = gain
+            if gain > best:
+                best = gain
+                allowance = TOLERANCE * magnitude
+    chosen = -1
+    if best > allowance:
+        for community in range(used.shape[0]):
+            if not used[community] and community_gains[community] >= best - allowance:
+                if chosen < 0 or best_cosines[community] > best_cosines[chosen]:
+                    chosen = community
+    return chosen
+
+
+@jit()
+def _add_edges(node, community, graph, labels, inside, allowed, scratch, n_touched, n_candidates):
+    """Count the edges of a node that joined the region; returns the new sizes of the sparse set and the candidates."""
+    indptr, indices, weights = graph
+    places, touched, to_region, local_degrees, cosines, state, candidates, _, to_community, _, _, _ = scratch
+    for position in range(indptr[node], indptr[node + 1]):
+        other = indices[position]
+        place = _place_of(other, places, touched, n_touched)
+        if place < 0:
+            place = n_touched
+            n_touched = _insert(other, places, touched, n_touched)
+            to_region[place] = 0.0
+            cosines[place] = NO_COSINE
+            # the node had no edge to the region when the subgraph was made
+            local_degrees[place] = inside[other]
+            state[place] = FREE
+            if allowed.shape[0] > 0 and not allowed[other]:
+                state[place] = INELIGIBLE
+            elif labels[other] == community:
+                candidates[n_candidates] = place
+                n_candidates += 1
+        to_region[place] += weights[position]
+        to_community[labels[other]] += weights[position]
+    return n_touched, n_candidates
+
+
+@jit()
+def _grow_region(graph, stored, edges, allowed, forbidden, scratch, out_nodes, out_gains):
+    """Grow the region of one query (P1 Algorithm 2, Eq. 9-15, as SPEC 1.4); outputs start as padding."""
+    labels, degrees, inside, members, starts, community_inside, _, total = stored
+    edge_nodes, edge_weights, edge_cosines = edges
+    places, touched, to_region, local_degrees, cosines, state = scratch[:6]
+    candidates, node_gains, to_community, best_cosines, community_gains, used = scratch[6:]
+    to_community[:] = 0.0
+    best_cosines[:] = NO_COSINE
+    used[:] = False
+    n_touched = 0
+    for node in forbidden:
+        if _place_of(node, places, touched, n_touched) < 0:
+            to_region[n_touched] = 0.0
+            state[n_touched] = INELIGIBLE
+            n_touched = _insert(node, places, touched, n_touched)
+    query_degree = 0.0
+    for edge in range(edge_nodes.shape[0]):
+        node = edge_nodes[edge]
+        if node < 0 or edge_weights[edge] <= 0.0 or (allowed.shape[0] > 0 and not allowed[node]):
+            continue
+        if _place_of(node, places, touched, n_touched) >= 0:
+            continue
+        to_region[n_touched] = edge_weights[edge]
+        cosines[n_touched] = edge_cosines[edge]
+        state[n_touched] = FREE
+        n_touched = _insert(node, places, touched, n_touched)
+        query_degree += edge_weights[edge]
+        to_community[labels[node]] += edge_weights[edge]
+        best_cosines[labels[node]] = max(best_cosines[labels[node]], edge_cosines[edge])
+    total += query_degree
+    if total <= 0.0:
+        return
+    size = 1  # of the region, the query among its nodes
+    region_inside = 0.0
+    region_degree = query_degree
+    while size <= out_nodes.shape[0]:
+        community = _choose_community(
+            stored, to_community, best_cosines, used, community_gains, region_inside, region_degree, size, total
+        )
+        if community < 0:
+            return
+        used[community] = True
+        # the subgraph of the region and this community: it stays while the region grows in it
+        local_total = region_inside + community_inside[community] + to_community[community]
+        local_region_degree = 2.0 * region_inside + to_community[community]
+        n_candidates = 0
+        for place in range(n_touched):
+            node = touched[place]
+            if labels[node] == community:
+                local_degrees[place] = inside[node] + to_region[place]
+                if state[place] == FREE:
+                    candidates[n_candidates] = place
+                    n_candidates += 1
+        cursor = starts[community]
+        while size <= out_nodes.shape[0] and local_total > 0.0:
+            best = -np.inf
+            allowance = 0.0
+            for number in range(n_candidates):
+                place = candidates[number]
+                gain, magnitude = _merge_gain(
+                    region_inside,
+                    local_region_degree,
+                    size,
+                    0.0,
+                    local_degrees[place],
+                    1,
+                    to_region[place],
+                    local_total,
+                )
+                node_gains[number] = gain
+                if gain > best:
+                    best = gain
+                    allowance = TOLERANCE * magnitude
+            # Without an edge to the region the gain falls with the degree, and is at most (lambda' - lambda_R) q_R
+            # with lambda' <= lambda_R: only where q_R < 0 can it be positive, and only for the smallest degree.
+            stranger = -1
+            stranger_gain = -np.inf
+            if size > 1 and region_inside < local_region_degree * local_region_degree / (4.0 * local_total):
+                while cursor < starts[community + 1]:
+                    node = members[cursor]
+                    if _place_of(node, places, touched, n_touched) < 0 and (allowed.shape[0] == 0 or allowed[node]):
+                        stranger = node
+                        break
+                    cursor += 1
+                if stranger >= 0:
+                    stranger_gain, magnitude = _merge_gain(
+                        region_inside, local_region_degree, size, 0.0, inside[stranger], 1, 0.0, local_total
+                    )
+                    if stranger_gain > best:
+                        best = stranger_gain
+                        allowance = TOLERANCE * magnitude
+            if not best > allowance:
+                break
+            chosen = -1
+            for number in range(n_candidates):
+                if node_gains[number] >= best - allowance:
+                    if chosen < 0:
+                        chosen = number
+                        continue
+                    place, leader = candidates[number], candidates[chosen]
+                    if cosines[place] > cosines[leader] or (
+                        cosines[place] == cosines[leader] and touched[place] < touched[leader]
+                    ):
+                        chosen = number
+            if stranger_gain >= best - allowance and (
+                chosen < 0
+                or (cosines[candidates[chosen]] == NO_COSINE and stranger < touched[candidates[chosen]])
+            ):
+                node, gain = stranger, stranger_gain
+                place = n_touched
+                n_touched = _insert(stranger, places, touched, n_touched)
+                to_region[place] = 0.0
+                local_degrees[place] = inside[stranger]
+            else:
+                place, gain = candidates[chosen], node_gains[chosen]
+                node = touched[place]
+                n_candidates -= 1
+                candidates[chosen] = candidates[n_candidates]
+            state[place] = IN_REGION
+            out_nodes[size - 1] = node
+            out_gains[size - 1] = gain / local_total
+            region_inside += to_region[place]
+            region_degree += degrees[node]
+            local_region_degree += local_degrees[place]
+            size += 1
+            n_touched, n_candidates = _add_edges(
+                node, community, graph, labels, inside, allowed, scratch, n_touched, n_candidates
+            )
+
+
+@jit(parallel=True)
+def _grow_regions(
+    indptr,
+    indices,
+    weights,
+    labels,
+    degrees,
+    inside,
+    members,
+    starts,
+    community_inside,
+    community_degrees,
+    total,
+    edge_nodes,
+    edge_weights,
+    edge_cosines,
+    allowed,
+    forbidden_starts,
+    forbidden,
+    n_workers,
+    out_nodes,
+    out_gains,
+):
+    """Grow the region of every query; each of ``n_workers`` threads keeps one scratch for its queries."""
+    n_nodes = labels.shape[0]
+    n_communities = community_inside.shape[0]
+    graph = (indptr, indices, weights)
+    stored = (labels, degrees, inside, members, starts, community_inside, community_degrees, total)
+    for worker in numba.prange(n_workers):
+        scratch = (
+            np.empty(n_nodes, np.int32),  # places
+            np.empty(n_nodes, np.int32),  # touched
+            np.empty(n_nodes, np.float64),  # to_region
+            np.empty(n_nodes, np.float64),  # local_degrees
+            np.empty(n_nodes, np.float64),  # cosines
+            np.empty(n_nodes, np.uint8),  # state
+            np.empty(n_nodes, np.int32),  # candidates
+            np.empty(n_nodes, np.float64),  # node_gains
+            np.empty(n_communities, np.float64),  # to_community
+            np.empty(n_communities, np.float64),  # best_cosines
+            np.empty(n_communities, np.float64),  # community_gains
+            np.empty(n_communities, np.bool_),  # used
+        )
+        for query in range(worker, edge_nodes.shape[0], n_workers):
+            edges = (edge_nodes[query], edge_weights[query], edge_cosines[query])
+            banned = forbidden[forbidden_starts[query] : forbidden_starts[query + 1]]
+            _grow_region(graph, stored, edges, allowed, banned, scratch, out_nodes[query], out_gains[query])

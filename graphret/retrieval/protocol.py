@@ -1,0 +1,285 @@
+"""What every ranking takes and gives: an archive, a batch of queries, ranked lists."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import numpy as np
+
+from graphret._errors import CodesError, InvalidParameterError
+from graphret._types import check_codes, check_integer
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from graphret._types import BoolArray, Codes, Float32Array, Float64Array, Int32Array, Int64Array
+    from graphret.graph import Graph, NearestSearch
+
+__all__ = ["SOURCES", "Archive", "QueryBatch", "RankedLists", "Ranker", "source_code"]
+
+SOURCES = ("", "expansion", "fill", "search")
+"""Where a hit came from: padding; region growing's own addition; the nearest remaining film; any other ranking."""
+
+
+def source_code(name: str) -> int:
+    """Return the number of a source in ``RankedLists.sources``."""
+    return SOURCES.index(name)
+
+
+@dataclass(frozen=True, eq=False)
+class Archive:
+    """What a ranking knows of the films: their codes, the graph of them, its communities, and exact search.
+
+    Parameters
+    ----------
+    codes
+        float32 (n, d), as stored; may be memory-mapped.
+    graph
+        Similarity graph of the n films.
+    labels
+        int32 (n,), community of every film.
+    search
+        Exact search over ``codes``.
+    k
+        Neighbours per film that the graph was made of: the number of edges that a query gets.
+
+    Raises
+    ------
+    CodesError, InvalidParameterError
+        Codes, graph and labels are not of the same films, or k < 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from graphret.graph import NearestSearch, nearest_neighbors, similarity_graph
+    >>> codes = np.array([[1, 0], [1, 0.1], [0, 1], [0.1, 1]], dtype=np.float32)
+    >>> graph = similarity_graph(nearest_neighbors(codes, 1))
+    >>> Archive(codes, graph, np.array([0, 0, 1, 1], np.int32), NearestSearch(codes), k=1).n_films
+    4
+    """
+
+    codes: Codes
+    graph: Graph
+    labels: Int32Array
+    search: NearestSearch
+    k: int = field(default=50)
+
+    def __post_init__(self) -> None:
+        check_integer("k", self.k, 1, "the k that the graph was built with")
+        if self.codes.ndim != 2 or self.codes.shape[0] != self.graph.n_nodes:
+            raise CodesError(f"codes have shape {self.codes.shape}, the graph has {self.graph.n_nodes} nodes")
+        if self.labels.shape != (self.graph.n_nodes,):
+            shape = f"({self.graph.n_nodes},)"
+            raise InvalidParameterError("labels", self.labels.shape, f"shape {shape}", "one community per film")
+
+    @property
+    def n_films(self) -> int:
+        """Number of films."""
+        return self.graph.n_nodes
+
+
+@dataclass(frozen=True, eq=False)
+class QueryBatch:
+    """Queries with their nearest allowed films, and the films that each of them may not get.
+
+    Parameters
+    ----------
+    codes
+        float32 (q, d), any scale.
+    neighbors
+        int32 (q, m), nearest allowed films, best first, -1 pads.
+    similarities
+        float32 (q, m), their cosines, 0 where padded.
+    allowed
+        bool (n,), the films that may come; ``None`` for all.
+    forbidden
+        For each query an int32 array of films that may not come; ``None`` for no such films.
+    """
+
+    codes: Codes
+    neighbors: Int32Array
+    similarities: Float32Array
+    allowed: BoolArray | None = None
+    forbidden: Sequence[Int32Array] | None = None
+
+    def __len__(self) -> int:
+        return int(self.codes.shape[0])
+
+    @classmethod
+    def of(
+        cls,
+        archive: Archive,
+        codes: Any,
+        k: int,
+        *,
+        allowed: BoolArray | None = None,
+        forbidden: Sequence[Int32Array] | None = None,
+        n_threads: int | None = None,
+    ) -> QueryBatch:
+        """Find the nearest allowed films of every query: max(k, archive.k) of them, so that any ranking has enough.
+
+        Parameters
+        ----------
+        archive
+            The films.
+        codes
+            float32 (q, d), any scale; one code (d,) makes a batch of one.
+        k
+            Length of the lists that will be asked for, >= 1.
+        allowed
+            bool (n,): only these films may come.
+        forbidden
+            For each query the positions of films that may not come (same patient, the query itself).
+        n_threads
+            Threads of the search; the result does not depend on it.
+
+        Raises
+        ------
+        CodesError
+            Codes of another length, NaN, zeros; a mask of another length.
+        InvalidParameterError
+            k < 1; not one list of forbidden films per query, or positions outside the archive.
+
+        Notes
+        -----
+        O(q n d).
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from graphret.graph import NearestSearch, nearest_neighbors, similarity_graph
+        >>> codes = np.array([[1, 0], [1, 0.1], [0, 1], [0.1, 1]], dtype=np.float32)
+        >>> graph = similarity_graph(nearest_neighbors(codes, 1))
+        >>> archive = Archive(codes, graph, np.array([0, 0, 1, 1], np.int32), NearestSearch(codes), k=1)
+        >>> QueryBatch.of(archive, codes[:1], 2, forbidden=[[0]]).neighbors.tolist()
+        [[1, 3]]
+        """
+        check_integer("k", k, 1, "ask for at least one film")
+        array = np.asarray(codes)
+        array = check_codes(
+            array[None] if array.ndim == 1 else array, name="query codes", n_dimensions=archive.codes.shape[1]
+        )
+        mask = None if allowed is None else np.ascontiguousarray(allowed, dtype=np.bool_)
+        lists = None if forbidden is None else _check_forbidden(forbidden, array.shape[0], archive.n_films)
+        table = archive.search.search(array, max(k, archive.k), allowed=mask, forbidden=lists, n_threads=n_threads)
+        return cls(array, table.neighbors, table.similarities, mask, lists)
+
+    def at_least(self, archive: Archive, n_neighbors: int, n_threads: int | None = None) -> QueryBatch:
+        """Return a batch with the ``n_neighbors`` nearest allowed films, searching again where it holds fewer."""
+        if self.neighbors.shape[1] >= min(n_neighbors, archive.n_films):
+            return self
+        table = archive.search.search(
+            self.codes, n_neighbors, allowed=self.allowed, forbidden=self.forbidden, n_threads=n_threads
+        )
+        return replace(self, neighbors=table.neighbors, similarities=table.similarities)
+
+    def eligibility(self, archive: Archive) -> tuple[BoolArray, Int64Array, Int32Array]:
+        """Return the mask (empty: all films) and the forbidden films as (starts (q + 1,), positions), for kernels.
+
+        Raises
+        ------
+        CodesError, InvalidParameterError
+            A mask, or lists of forbidden films, that do not fit the archive.
+        """
+        mask = np.empty(0, np.bool_) if self.allowed is None else self.allowed
+        if self.allowed is not None and mask.shape != (archive.n_films,):
+            raise CodesError(f"allowed has shape {mask.shape}: give bool ({archive.n_films},), one per film")
+        lists: Sequence[Int32Array] = [np.empty(0, np.int32)] * len(self)
+        if self.forbidden is not None:
+            lists = _check_forbidden(self.forbidden, len(self), archive.n_films)
+        starts = np.concatenate([[0], np.cumsum([entry.size for entry in lists])]).astype(np.int64)
+        return mask, starts, np.concatenate([*lists, np.empty(0, np.int32)]).astype(np.int32)
+
+
+@dataclass(frozen=True, eq=False)
+class RankedLists:
+    """Ranked lists of a batch of queries, best first.
+
+    Parameters
+    ----------
+    positions
+        int32 (q, k), films; -1 pads a short list at its end.
+    similarities
+        float32 (q, k), cosine to the query, rounded to 1e-6; 0 where padded.
+    scores
+        float32 (q, k), what the ranking sorted by: never rises along a list; 0 where padded.
+    sources
+        uint8 (q, k), index into ``SOURCES``.
+    gains
+        float64 (q, k), gain of the step that added the film; NaN where there was none.
+    """
+
+    positions: Int32Array
+    similarities: Float32Array
+    scores: Float32Array
+    sources: NDArray[np.uint8]
+    gains: Float64Array
+
+    def __len__(self) -> int:
+        return int(self.positions.shape[0])
+
+    @property
+    def k(self) -> int:
+        """Columns of the lists."""
+        return int(self.positions.shape[1])
+
+    @classmethod
+    def empty(cls, n_queries: int, k: int) -> RankedLists:
+        """Make lists that are all padding, to be written to.
+
+        Examples
+        --------
+        >>> RankedLists.empty(1, 2).positions.tolist()
+        [[-1, -1]]
+        """
+        shape = (n_queries, k)
+        return cls(
+            np.full(shape, -1, np.int32),
+            np.zeros(shape, np.float32),
+            np.zeros(shape, np.float32),
+            np.zeros(shape, np.uint8),
+            np.full(shape, np.nan),
+        )
+
+
+class Ranker(Protocol):
+    """A way to rank the films of an archive for queries; made by `create_ranking`.
+
+    The constructor takes the archive and keyword options. Every ranking returns allowed films only, each once, is
+    deterministic, and gives the same list alone, in a batch, and with any number of threads.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, archive: Archive, **options: Any) -> None: ...
+
+    def rank(
+        self, queries: QueryBatch, k: int, *, fill: bool = True, n_threads: int | None = None
+    ) -> RankedLists:
+        """Rank at most k films for every query.
+
+        Parameters
+        ----------
+        queries
+            From `QueryBatch.of`.
+        k
+            Columns of the result, >= 1; a list is shorter, padded with -1, where fewer films are allowed.
+        fill
+            Complete a list that the ranking leaves short with the nearest remaining allowed films by cosine.
+        n_threads
+            ``None`` for all processors.
+        """
+        ...
+
+
+def _check_forbidden(forbidden: Sequence[Any], n_queries: int, n_films: int) -> list[Int32Array]:
+    if len(forbidden) != n_queries:
+        raise InvalidParameterError("forbidden", f"{len(forbidden)} lists", f"{n_queries} lists, one per query")
+    lists = [np.asarray(entry, dtype=np.int64).reshape(-1) for entry in forbidden]
+    for entry in lists:
+        wrong = entry[(entry < 0) | (entry >= n_films)]
+        if wrong.size:
+            raise InvalidParameterError("forbidden", int(wrong[0]), f"positions from 0 to {n_films - 1}")
+    return [entry.astype(np.int32) for entry in lists]

@@ -1,0 +1,50 @@
+"""An accelerate ``Accelerator`` for the time of one training."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState, GradientState, PartialState
+
+from graphret._errors import InvalidParameterError
+from graphret.encoders.device import choose_device
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["borrow_accelerator"]
+
+_STATES = (AcceleratorState, GradientState, PartialState)
+
+
+@contextmanager
+def borrow_accelerator(device: str, mixed_precision: str) -> Iterator[Accelerator]:
+    """Make an accelerator, and leave torch's random state and accelerate's global state as they were.
+
+    accelerate keeps device and precision in singletons for the life of the process: without this a second training
+    could not choose others, and a caller who uses accelerate would find them changed.
+
+    Raises
+    ------
+    DeviceError
+        The device is not there.
+    InvalidParameterError
+        ``"fp16"`` without CUDA.
+    """
+    chosen = choose_device(device)
+    if mixed_precision == "fp16" and chosen.type != "cuda":
+        raise InvalidParameterError("mixed_precision", "fp16", "'no' or 'bf16' on a processor", "fp16 needs CUDA")
+    before = [dict(state._shared_state) for state in _STATES]
+    for state in _STATES:
+        state._shared_state.clear()
+    devices = [torch.cuda.current_device()] if chosen.type == "cuda" else []
+    try:
+        with torch.random.fork_rng(devices=devices):
+            yield Accelerator(cpu=chosen.type == "cpu", mixed_precision=mixed_precision)
+    finally:
+        for state, content in zip(_STATES, before, strict=True):
+            state._shared_state.clear()
+            state._shared_state.update(content)

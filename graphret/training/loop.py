@@ -1,0 +1,117 @@
+"""Train an encoder: the loop over epochs, its checkpoints, and the encoder of the best epoch."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from graphret.encoders import Encoder
+from graphret.training.accelerator import borrow_accelerator
+from graphret.training.checkpoint import CheckpointFolder
+from graphret.training.config import TrainConfig
+from graphret.training.films import PreparedFilms
+from graphret.training.run import make_task, refuse_other_task
+from graphret.training.trainer import Trainer
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from graphret._types import Progress
+    from graphret.data import ImageTable
+
+__all__ = ["train"]
+
+logger = logging.getLogger(__name__)
+
+
+def train(
+    table: ImageTable,
+    name: str = "densenet121",
+    *,
+    out: str | PathLike[str],
+    config: TrainConfig | None = None,
+    resume: bool = True,
+    progress: Progress | None = None,
+    **overrides: Any,
+) -> Encoder:
+    """Train an encoder on the labels of films (P1, section "Image codes"; SPEC 1.1).
+
+    Adam on the weighted cross entropy of P1 Eq. 1; the learning rate falls when the mean validation AUC stands still;
+    the weights of the epoch with the highest mean validation AUC are kept. Only films of the split "train" train, and
+    only those of "valid" choose the epoch; a table without "valid" gives up a part of "train" for it, by patient.
+
+    A run that was stopped in any way goes on from its last checkpoint, with the same result as one that was not: to
+    the bit on a processor with the same number of threads, to rounding on CUDA. A finished run called again with
+    more ``epochs`` goes on as well. An encoder that is already in ``out`` stays until the new one is complete.
+
+    Start the script with ``accelerate launch`` to use several devices; ``batch_size`` then counts on each of them.
+
+    Parameters
+    ----------
+    table
+        Films with labels.
+    name
+        One of :func:`graphret.encoders.list_encoders`.
+    out
+        Folder for ``encoder.json``, ``encoder.safetensors``, ``MODEL_CARD.md``, ``history.json`` (loss, AUC of every
+        label, learning rate, time of every epoch), ``problems.json`` (films that could not be read) and
+        ``checkpoint/``.
+    config
+        Parameters of the training.
+    resume
+        Go on from the checkpoint in ``out``. ``False`` removes it and starts again.
+    progress
+        Called as ``progress(stage, done, total)``.
+    **overrides
+        Single parameters of :class:`TrainConfig`, over ``config``.
+
+    Returns
+    -------
+    Encoder
+        What :func:`graphret.encoders.load_encoder` reads from ``out``.
+
+    Raises
+    ------
+    UnknownNameError
+        Unknown encoder or parameter.
+    InvalidParameterError
+        A parameter that is not allowed, or ``out`` holds the checkpoint of another training; the message says what
+        differs.
+    DataError
+        Films or labels that nothing can be learnt from, or no film can be read.
+    EncoderError
+        Weights or checkpoint cannot be read, or the loss is no longer finite.
+    DeviceError
+        The device is not there.
+    """
+    config = TrainConfig.of(config, overrides)
+    task = make_task(table, name, config)
+    out = Path(out)
+    with borrow_accelerator(config.device, config.mixed_precision) as accelerator:
+        folder = CheckpointFolder(out / "checkpoint")
+        identity = task.identity(accelerator.num_processes)
+        checkpoint = folder.read() if resume else None
+        if checkpoint is not None:
+            refuse_other_task(checkpoint.state["identity"], identity, out)
+            logger.info("resuming %s after epoch %s", out, checkpoint.state["epoch"])
+        report = progress if accelerator.is_main_process else None
+        trainer = Trainer(task, accelerator, checkpoint, identity)
+        accelerator.wait_for_everyone()
+        if not resume and accelerator.is_main_process:  # not before the new run is known to be possible
+            folder.remove()
+        if not trainer.finished:
+            with PreparedFilms(
+                task.table,
+                trainer.rows,
+                config.size,
+                cache_bytes=config.cache_bytes,
+                n_workers=config.n_workers,
+                progress=report,
+            ) as films:
+                trainer.run(films, out, folder, report)
+        encoder = Encoder(trainer.best_module(), task.encoder, device=config.device, record=trainer.record())
+        if accelerator.is_main_process:
+            encoder.save(out)
+        accelerator.wait_for_everyone()
+    return encoder

@@ -1,0 +1,120 @@
+"""How the program ends: status, one line, and the streams it uses."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import graphret
+from graphret.cli import main
+from graphret.data import generate_phantom
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def start(*arguments, **environment):
+    return subprocess.Popen(
+        [sys.executable, "-m", "graphret", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONWARNINGS": "default", **environment},
+    )
+
+
+def test_the_process_separates_results_from_talk_and_returns_the_status():
+    process = start("datasets", "--json")
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert err == ""
+    assert "nih" in [card["name"] for card in json.loads(out)]
+    process = start("datasets", "--jsn")
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (2, "")
+    assert err.startswith("graphret: error: No such option: --jsn")
+
+
+def test_help_and_version_load_neither_torch_nor_matplotlib():
+    code = (
+        "import sys; from graphret.cli import main; main(['--version']); main(['train', '--help']); "
+        "print(sorted({'torch', 'matplotlib', 'faiss'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    lines = done.stdout.strip().splitlines()
+    assert lines[0] == f"graphret {graphret.__version__}"
+    assert lines[-1] == "[]"
+
+
+def test_without_a_command_the_commands_are_listed(run):
+    done = run()
+    assert done.status == 0
+    for name in ("demo", "train", "build", "query", "evaluate", "verify"):
+        assert name in done.out
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    process = start("datasets", "--json")
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    assert process.wait(timeout=60) == 1
+
+
+def test_an_unexpected_error_is_one_line_and_says_how_to_see_more(run, monkeypatch):
+    def fail(*arguments):
+        raise RuntimeError("the disk\nis on fire")
+
+    monkeypatch.setattr("graphret.cli.datasets.list_cards", fail)
+    done = run("datasets")
+    assert (done.status, done.out) == (1, "")
+    assert done.err.count("\n") == 1
+    assert done.err.startswith("graphret: error: unexpected RuntimeError: the disk is on fire (GRAPHRET_DEBUG=1")
+    monkeypatch.setenv("GRAPHRET_DEBUG", "1")
+    done = run("datasets")
+    assert done.status == 1
+    assert "Traceback" in done.err
+    assert "in fail" in done.err
+
+
+def test_an_interruption_says_that_the_work_can_go_on(run, monkeypatch):
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("graphret.cli.datasets.list_cards", interrupt)
+    done = run("datasets")
+    assert done.status == 130
+    assert done.out == ""
+    assert done.err.strip() == "graphret: error: interrupted; run the same command again to resume"
+
+
+def test_the_log_of_the_package_is_left_as_it_was(run, workshop):
+    import logging
+
+    logger = logging.getLogger("graphret")
+    before = logger.level, logger.propagate, list(logger.handlers)
+    assert run("info", workshop.index).status == 0
+    assert (logger.level, logger.propagate, list(logger.handlers)) == before
+
+
+@pytest.mark.slow
+def test_ctrl_c_in_a_training_leaves_a_checkpoint_that_the_same_command_resumes(tmp_path):
+    generate_phantom(tmp_path / "films", 120, size=32)
+    arguments = ["train", "--data", "phantom", "--root", tmp_path / "films", "--encoder", "resnet18", "--size", "32"]
+    arguments += ["--batch-size", "16", "--device", "cpu", "--out", tmp_path / "encoder"]
+    process = start(*arguments, "--epochs", "10000")
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "encoder" / "checkpoint").glob("*")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.strip().splitlines()[-1] == "graphret: error: interrupted; run the same command again to resume"
+    assert not (tmp_path / "encoder" / "encoder.json").exists()
+    done = len(json.loads((tmp_path / "encoder" / "history.json").read_text()))
+    assert main([str(argument) for argument in arguments] + ["--epochs", str(done + 1)]) == 0
+    assert len(json.loads((tmp_path / "encoder" / "history.json").read_text())) == done + 1

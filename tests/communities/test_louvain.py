@@ -1,0 +1,233 @@
+"""Louvain: gains are differences of the score, aggregation keeps it, the result is canonical and connected."""
+
+import networkx as nx
+import numpy as np
+import pytest
+import scipy.sparse
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from graphret._errors import InvalidParameterError, UnknownNameError
+from graphret.communities import louvain, modularity, partition
+from graphret.communities._kernels import BLOCK, _community_totals, _move_nodes, _move_nodes_finer
+from graphret.communities.louvain import _Level, canonical_labels
+from graphret.communities.modularity import OBJECTIVES
+from graphret.graph import Graph, nearest_neighbors, similarity_graph, to_networkx
+
+
+def random_graph(seed, n_nodes=40, density=0.15):
+    generator = np.random.default_rng(seed)
+    kept = generator.random((n_nodes, n_nodes)) < density
+    dense = np.triu(generator.integers(1, 1000, (n_nodes, n_nodes)) / 1000 * kept, 1)
+    return Graph.from_scipy(scipy.sparse.csr_array(dense + dense.T))
+
+
+def planted_graph(seed=0, n_nodes=600, n_groups=6):
+    generator = np.random.default_rng(seed)
+    centres = generator.standard_normal((n_groups, 16))
+    truth = generator.integers(0, n_groups, n_nodes)
+    codes = (centres[truth] + 0.35 * generator.standard_normal((n_nodes, 16))).astype(np.float32)
+    return similarity_graph(nearest_neighbors(codes, 10)), truth
+
+
+def literal_score(graph, labels, objective, resolution):
+    """Equation 4-6 in plain Python over pairs of nodes."""
+    dense = graph.to_scipy().toarray().astype(np.float64)
+    total = dense.sum() / 2
+    if total == 0:
+        return 0.0
+    score = 0.0
+    for community in set(labels.tolist()):
+        members = [node for node in range(len(labels)) if labels[node] == community]
+        inside = sum(dense[a, b] for a in members for b in members if a < b)
+        degree = sum(dense[a].sum() for a in members)
+        n = len(members)
+        zeta = 2 * inside / (n * (n - 1)) if objective == "weighted_modularity" and n >= 2 else 0.0
+        score += (1 + zeta) * (inside / total - resolution * (degree / (2 * total)) ** 2)
+    return score
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from(OBJECTIVES), st.sampled_from([0.3, 1.0, 2.5]))
+def test_score_equals_the_literal_definition(seed, objective, resolution):
+    graph = random_graph(seed, n_nodes=15, density=0.3)
+    labels = np.random.default_rng(seed).integers(0, 5, 15) * 7 - 3
+    found = modularity(graph, labels, objective=objective, resolution=resolution)
+    assert found == pytest.approx(literal_score(graph, labels, objective, resolution), abs=1e-12)
+
+
+def test_score_equals_networkx():
+    graph = random_graph(3)
+    labels = louvain(graph).labels
+    groups = [set(np.flatnonzero(labels == c).tolist()) for c in range(labels.max() + 1)]
+    for resolution in (0.5, 1.0, 2.0):
+        expected = nx.community.modularity(to_networkx(graph), groups, weight="weight", resolution=resolution)
+        assert modularity(graph, labels, resolution=resolution) == pytest.approx(expected, abs=1e-7)
+
+
+def move_one_node(graph, labels, node, objective, resolution):
+    """Let the kernel visit one node, and return the labels after it."""
+    n_nodes = graph.n_nodes
+    level = _Level.of(graph)
+    labels = labels.astype(np.uint32)
+    block = np.array([node // int(BLOCK)], np.uint32)
+    active = np.zeros(n_nodes, np.bool_)
+    active[node] = True
+    # without mirror entries in other rows nobody else is woken: the row of the node alone decides
+    scratch = (block, active, np.zeros(n_nodes), np.empty(n_nodes, np.uint32))
+    rows = (level.indptr, level.indices, level.weights)
+    frozen = labels.copy()
+    if objective == "modularity":
+        degrees = np.bincount(labels, weights=level.degrees, minlength=n_nodes)
+        _move_nodes(*rows, level.degrees, labels, degrees, *scratch, resolution / (2 * graph.total_weight))
+    else:
+        nodes = (level.degrees, level.loops, level.sizes)
+        inside, degrees, sizes = np.zeros(n_nodes), np.zeros(n_nodes), np.zeros(n_nodes)
+        _community_totals(*rows, *nodes, labels, inside, degrees, sizes)
+        totals = (degrees, inside, sizes)
+        _move_nodes_finer(*rows, *nodes, labels, *totals, *scratch, graph.total_weight, resolution)
+    return frozen, labels
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from(OBJECTIVES), st.sampled_from([0.5, 1.0, 2.0]))
+def test_a_settled_node_has_no_better_neighbouring_community(seed, objective, resolution):
+    """After local moving, no single move to a neighbouring community raises the score of the definition."""
+    graph = random_graph(seed, n_nodes=18, density=0.25)
+    if graph.n_edges == 0:
+        return
+    start = np.random.default_rng(seed).integers(0, 6, 18)
+    before, after = move_one_node(graph, start, seed % 18, objective, resolution)
+    score = literal_score(graph, after, objective, resolution)
+    assert score >= literal_score(graph, before, objective, resolution) - 1e-12
+    if (before == after).all():  # the visited node stayed: then every alternative must be no better
+        node = seed % 18
+        row = graph.indices[graph.indptr[node] : graph.indptr[node + 1]]
+        for community in set(after[row].tolist()):
+            moved = after.copy()
+            moved[node] = community
+            assert literal_score(graph, moved, objective, resolution) <= score + 1e-9
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("resolution", [0.5, 1.0, 2.0])
+def test_aggregation_keeps_the_score(objective, resolution):
+    graph = random_graph(5, n_nodes=60)
+    labels = np.random.default_rng(0).integers(0, 9, 60).astype(np.uint32)
+    level = _Level.of(graph).aggregate(labels, 9)
+    total = graph.total_weight
+    terms = level.loops / total - resolution * (level.degrees / (2 * total)) ** 2
+    if objective == "weighted_modularity":
+        terms = terms * (1 + 2 * level.loops / (level.sizes * (level.sizes - 1)))
+    expected = modularity(graph, labels.astype(np.int64), objective=objective, resolution=resolution)
+    assert terms.sum() == pytest.approx(expected, abs=1e-12)
+    assert level.weights.sum() / 2 + level.loops.sum() == pytest.approx(total)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from(OBJECTIVES))
+def test_result_is_canonical_connected_and_scored(seed, objective):
+    graph = random_graph(seed, n_nodes=50, density=0.06)
+    result = louvain(graph, objective=objective, seed=seed)
+    sizes = np.bincount(result.labels)
+    firsts = [int(np.flatnonzero(result.labels == c)[0]) for c in range(sizes.size)]
+    assert result.n_communities == sizes.size
+    assert all((-sizes[c], firsts[c]) < (-sizes[c + 1], firsts[c + 1]) for c in range(sizes.size - 1))
+    assert result.quality == modularity(graph, result.labels, objective=objective)
+    assert result.quality >= modularity(graph, np.arange(50), objective=objective) - 1e-12
+    network = to_networkx(graph)
+    for community in range(sizes.size):
+        assert nx.is_connected(network.subgraph(np.flatnonzero(result.labels == community).tolist()))
+
+
+def test_planted_groups_are_found():
+    graph, truth = planted_graph()
+    labels = louvain(graph).labels
+    for community in range(labels.max() + 1):
+        counts = np.bincount(truth[labels == community])
+        assert counts.max() / counts.sum() > 0.95
+
+
+def test_quality_is_not_below_networkx_louvain():
+    graph, _ = planted_graph(seed=1)
+    groups = nx.community.louvain_communities(to_networkx(graph), weight="weight", seed=0)
+    theirs = nx.community.modularity(to_networkx(graph), groups, weight="weight")
+    assert np.median([louvain(graph, seed=seed).quality for seed in range(5)]) >= theirs - 0.002
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_same_seed_same_labels_with_any_threads(objective):
+    graph, _ = planted_graph(seed=2)
+    runs = [louvain(graph, objective=objective, seed=4, n_threads=n).labels for n in (1, 2, 1)]
+    np.testing.assert_array_equal(runs[0], runs[1])
+    np.testing.assert_array_equal(runs[0], runs[2])
+
+
+def test_seed_and_resolution_matter():
+    codes = np.random.default_rng(3).standard_normal((3000, 6)).astype(np.float32)
+    graph = similarity_graph(nearest_neighbors(codes, 8))
+    assert any((louvain(graph, seed=0).labels != louvain(graph, seed=s).labels).any() for s in (1, 2, 3))
+    assert louvain(graph, resolution=5.0).n_communities > louvain(graph, resolution=0.5).n_communities
+    finer = louvain(graph, objective="weighted_modularity")
+    assert finer.n_communities > louvain(graph).n_communities
+
+
+def test_finer_objective_is_what_it_maximises():
+    graph, _ = planted_graph(seed=4)
+    finer = louvain(graph, objective="weighted_modularity")
+    coarse = louvain(graph)
+    score = modularity(graph, coarse.labels, objective="weighted_modularity")
+    assert finer.quality >= score - 1e-9
+
+
+def test_graphs_without_edges_and_single_nodes():
+    for n_nodes in (1, 5):
+        result = louvain(Graph.from_scipy(scipy.sparse.csr_array((n_nodes, n_nodes))))
+        assert result.labels.tolist() == list(range(n_nodes))
+        assert result.quality == 0.0
+
+
+def test_disconnected_community_is_split_and_counted():
+    # a hub joins two cliques into one community; when the hub leaves, what stays is not connected
+    from graphret.communities.louvain import _finish
+
+    pairs = Graph.from_scipy(scipy.sparse.block_diag([np.ones((3, 3)) - np.eye(3)] * 2).tocsr())
+    result = _finish(pairs, np.zeros(6, np.uint32), "modularity", 1.0, n_levels=1)
+    assert result.n_split == 1
+    assert result.labels.tolist() == [0, 0, 0, 1, 1, 1]
+
+
+@pytest.mark.parametrize("method", ["leiden", "igraph"])
+def test_other_methods_by_name(method):
+    pytest.importorskip("leidenalg" if method == "leiden" else "igraph")
+    graph, _ = planted_graph(seed=5)
+    ours, theirs = louvain(graph), partition(graph, method=method)
+    assert theirs.quality == modularity(graph, theirs.labels)
+    assert ours.quality >= theirs.quality - 0.005
+    np.testing.assert_array_equal(theirs.labels, partition(graph, method=method).labels)
+    assert partition(graph, method=method, resolution=4.0).n_communities > theirs.n_communities
+    with pytest.raises(InvalidParameterError, match="objective"):
+        partition(graph, method=method, objective="weighted_modularity")
+
+
+def test_bad_parameters():
+    graph, _ = planted_graph(n_nodes=30, n_groups=2)
+    with pytest.raises(UnknownNameError, match="weighted_modularity"):
+        louvain(graph, objective="modularty")
+    with pytest.raises(UnknownNameError, match="leiden"):
+        partition(graph, method="walktrap")
+    for resolution in (0, -1, np.nan, np.inf):
+        with pytest.raises(InvalidParameterError, match="resolution"):
+            louvain(graph, resolution=resolution)
+    with pytest.raises(InvalidParameterError, match="n_threads"):
+        louvain(graph, n_threads=0)
+    with pytest.raises(InvalidParameterError, match=r"integers \(30,\)"):
+        modularity(graph, np.zeros(29, int))
+    with pytest.raises(InvalidParameterError, match="integers"):
+        modularity(graph, np.zeros(30))
+
+
+def test_canonical_labels_of_any_numbering():
+    labels = np.array([9, 2, 2, 9, 5])
+    assert canonical_labels(labels).tolist() == [0, 1, 1, 0, 2]
+    assert canonical_labels(np.empty(0, np.int64)).size == 0

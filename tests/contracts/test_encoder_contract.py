@@ -1,0 +1,117 @@
+"""What every registered encoder promises, checked over the whole registry."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from graphret._errors import InvalidParameterError, UnknownNameError
+from graphret.encoders import Encoder, create, encoder_spec, list_encoders, load_encoder
+
+LABELS = ("Edema", "Mass", "Nodule")
+N_BITS = 24
+
+
+def make(name: str, size: int = 32, seed: int = 0) -> Encoder:
+    n_bits = N_BITS if encoder_spec(name).kind == "hash" else None
+    return Encoder.untrained(name, LABELS, size, seed, n_bits=n_bits, device="cpu")
+
+
+def images_of(size: int, n: int = 5, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).random((n, size, size), dtype=np.float32)
+
+
+@pytest.fixture(scope="module", params=list_encoders())
+def encoder(request) -> Encoder:
+    return make(request.param)
+
+
+def test_codes_and_probabilities_have_the_promised_shape_and_range(encoder):
+    images = images_of(32)
+    codes, probabilities = encoder.encode(images), encoder.predict(images)
+    spec = encoder_spec(encoder.name)
+    length = N_BITS if spec.code_length is None else spec.code_length
+    assert codes.shape == (5, length)
+    assert encoder.code_length == length
+    assert codes.dtype == probabilities.dtype == np.float32
+    assert np.isfinite(codes).all()
+    assert probabilities.shape == (5, 3)
+    assert ((probabilities >= 0) & (probabilities <= 1)).all()
+    if spec.non_negative:
+        assert (codes >= 0).all()
+    assert not np.array_equal(codes[0], codes[1])
+
+
+@pytest.mark.parametrize("size", [32, 33, 64, 96])
+def test_any_input_from_32_px(encoder, size):
+    assert encoder.resized(size).encode(images_of(size, 2)).shape == (2, encoder.code_length)
+
+
+def test_a_code_does_not_depend_on_the_other_films_of_its_batch(encoder):
+    images = images_of(32, 7)
+    together = encoder.encode(images)
+    alone = np.concatenate([encoder.encode(images[row : row + 1]) for row in range(7)])
+    np.testing.assert_allclose(together, alone, atol=1e-5 * np.abs(together).max())
+    np.testing.assert_allclose(encoder.encode(images, batch_size=3), together, atol=1e-5 * np.abs(together).max())
+
+
+def test_bfloat16_codes_are_near_and_different(encoder):
+    images = images_of(32)
+    exact, rough = encoder.encode(images), encoder.encode(images, precision="bfloat16")
+    assert rough.dtype == np.float32
+    assert not np.array_equal(exact, rough)
+    cosines = (exact * rough).sum(1) / np.linalg.norm(exact, axis=1) / np.linalg.norm(rough, axis=1)
+    assert (cosines > 0.99).all()
+
+
+def test_saved_and_opened_it_gives_identical_codes(encoder, tmp_path):
+    encoder.save(tmp_path)
+    opened = load_encoder(tmp_path, device="cpu")
+    images = images_of(32)
+    assert opened.fingerprint == encoder.fingerprint
+    assert opened.config == encoder.config
+    np.testing.assert_array_equal(opened.encode(images), encoder.encode(images))
+    np.testing.assert_array_equal(opened.predict(images), encoder.predict(images))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["MODEL_CARD.md", "encoder.json", "encoder.safetensors"]
+
+
+@pytest.mark.parametrize("name", list_encoders())
+def test_the_gradient_reaches_every_parameter(name):
+    torch.manual_seed(0)
+    n_bits = N_BITS if encoder_spec(name).kind == "hash" else None
+    module = create(name, n_labels=3, n_bits=n_bits)
+    logits = module(torch.from_numpy(images_of(64, 4)[:, None]))
+    assert logits.shape == (4, 3)
+    logits.square().sum().backward()
+    without = [key for key, value in module.named_parameters() if value.grad is None or not value.grad.any()]
+    assert without == []
+
+
+@pytest.mark.parametrize("name", list_encoders())
+def test_the_seed_decides_the_weights_and_the_callers_seed_stays(name):
+    before = torch.get_rng_state()
+    first, again, other = make(name), make(name), make(name, seed=1)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert first.fingerprint == again.fingerprint != other.fingerprint
+
+
+@pytest.mark.parametrize("name", list_encoders())
+def test_a_model_takes_the_bits_and_options_of_its_spec_only(name):
+    spec = encoder_spec(name)
+    if spec.kind == "dense":
+        with pytest.raises(InvalidParameterError, match="n_bits=16 is not allowed"):
+            create(name, n_labels=3, n_bits=16)
+    else:
+        with pytest.raises(InvalidParameterError, match="n_bits"):
+            create(name, n_labels=3)
+    with pytest.raises(InvalidParameterError, match="depth"):
+        create(name, n_labels=3, n_bits=None if spec.kind == "dense" else 16, depth=3)
+    with pytest.raises(InvalidParameterError, match="n_labels"):
+        create(name, n_labels=0)
+
+
+def test_an_unknown_name_lists_the_registry():
+    with pytest.raises(UnknownNameError, match=r"densenet121, resnet18.*did you mean 'densenet121'") as caught:
+        create("densenet12", n_labels=1)
+    assert caught.value.exit_status == 2

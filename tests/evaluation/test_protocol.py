@@ -1,0 +1,282 @@
+"""`evaluate` asks the right queries of the right films, leaves out what it must, and says so."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from graphret._errors import InvalidParameterError, UnknownNameError
+from graphret.data import ImageTable, read_dataset, write_png
+from graphret.evaluation import evaluate, evaluate_ranking
+from graphret.evaluation.baselines import random_hits
+
+FEW = {"n_resamples": 50}
+
+
+def brute_force(index, codes, k, possible):
+    unit = index.codes / np.linalg.norm(index.codes, axis=1, keepdims=True)
+    cosine = codes @ unit.T / np.linalg.norm(codes, axis=1, keepdims=True)
+    order = np.argsort(-cosine, axis=1, kind="stable")
+    return np.array([row[possible[i, row]][:k] for i, row in enumerate(order)])
+
+
+def test_split_of_the_archive_is_searched_in_the_other_splits(make_index):
+    index = make_index()
+    report = evaluate(index, "test", measures=["P@10", "nDCG@20"], exclude=None, **FEW)
+    test = index.films.splits == "test"
+    labelled = index.films.relevance().any(axis=1)
+    rows = np.flatnonzero(test & labelled)
+    positions = brute_force(index, index.codes[rows], 20, np.tile(~test, (len(rows), 1)))
+    expected = evaluate_ranking(
+        positions, index.films.relevance()[rows], index.films.relevance(), ["P@10", "nDCG@20"], allowed=~test
+    )
+    for measure, values in expected.items():
+        np.testing.assert_array_equal(report["nearest"].values[measure], values)
+        assert report["nearest"].scores[measure].mean == pytest.approx(values.mean())
+    queries = report.description["queries"]
+    assert queries["transductive"] is True
+    assert "part of the graph (transductive)" in report.to_markdown()
+    assert index.calls[0]["where"] == {"split": ["train"]}
+    assert index.calls[0]["exclude"] is None
+    assert queries["left_out"] == {"film could not be read": 0, "no positive label": int((test & ~labelled).sum())}
+    assert queries["n_scored"] == len(rows)
+    assert report.description["archive"]["n_searched"] == int((~test).sum())
+    positives = index.films.relevance()[~test].sum(axis=0)
+    assert list(report.description["archive"]["positives"].values()) == positives.tolist()
+
+
+def test_patients_are_excluded_from_the_hits_and_from_the_ideal(make_index, outside):
+    index = make_index()
+    codes, table = outside
+    report = evaluate(index, outside, measures=["P@10", "R@10"], **FEW)
+    kept = evaluate(index, outside, measures=["P@10", "R@10"], exclude=None, **FEW)
+    scored = np.flatnonzero(table.relevance().any(axis=1))
+    assert report.queries.ids.tolist() == table.ids[scored].tolist()
+    possible = index.films.patients[None, :] != table.patients[scored][:, None]
+    positions = brute_force(index, codes[scored], 10, possible)
+    np.testing.assert_array_equal(report["nearest"].positions, positions)
+    excluded = [np.flatnonzero(~row) for row in possible]
+    values = evaluate_ranking(
+        positions, table.relevance()[scored], index.films.relevance(), ["P@10", "R@10"], excluded=excluded
+    )
+    np.testing.assert_array_equal(report["nearest"].values["R@10"], values["R@10"])
+    assert not np.array_equal(kept["nearest"].positions, positions)
+    queries = report.description["queries"]
+    assert (queries["excluded"], kept.description["queries"]["excluded"]) == ("patient", None)
+    assert queries["n_with_films_of_the_same_patient"] == len(scored)
+    assert queries["n_excluded_pairs"] == 3 * len(scored)
+    assert kept.description["queries"]["n_excluded_pairs"] == 0
+    assert queries["transductive"] is False
+    assert "own patient were excluded" in report.to_markdown()
+    assert "**not** excluded" in kept.to_markdown()
+
+
+def test_a_ranking_that_ignores_the_exclusion_is_refused(make_index, outside):
+    index = make_index(obey=False)
+    with pytest.raises(InvalidParameterError, match="excluded film"):
+        evaluate(index, outside, measures=["P@200"], **FEW)
+
+
+def test_a_film_of_the_archive_never_gets_itself(make_index):
+    index = make_index()
+    rows = np.arange(40)
+    queries = (index.codes[rows], index.films.select(rows))
+    for exclude in (None, "patient"):
+        report = evaluate(index, queries, measures=["P@5"], exclude=exclude, **FEW)
+        for query, hits in zip(report.queries.ids, report["nearest"].positions, strict=True):
+            assert query not in index.films.ids[hits]
+        assert report.description["queries"]["n_in_the_archive_themselves"] == len(report.queries)
+
+
+class MeanEncoder:
+    """The grey levels of a film in a grid of 4 x 4."""
+
+    name, fingerprint, code_length = "mean", "f" * 64, 16
+
+    def prepare(self, film):
+        height, width = (side // 4 * 4 for side in film.shape)
+        return film[:height, :width].reshape(4, height // 4, 4, width // 4).mean(axis=(1, 3)).astype(np.float32)
+
+    def encode(self, images):
+        return images.reshape(len(images), -1) + np.float32(0.01)
+
+
+@pytest.fixture
+def film_archive(make_index, film_folder):
+    """An archive with an encoder, and a table of films of which one is missing and one broken."""
+    index = make_index(encoder=MeanEncoder())
+    index.codes = np.random.default_rng(0).random((len(index.films), 16), dtype=np.float32)
+    labels = np.ones((12, 3), dtype=np.int8)
+    labels[0] = 0
+    table = ImageTable(
+        ids=[f"new{i}" for i in range(12)], paths=film_folder, labels=labels, label_names=index.films.label_names
+    )
+    return index, table
+
+
+def test_films_are_encoded_and_bad_ones_skipped(film_archive):
+    index, table = film_archive
+    seen = []
+    report = evaluate(index, table, measures=["P@10"], progress=lambda *step: seen.append(step), **FEW)
+    good = [1, 2, 5, 6, 7, 8, 9, 10, 11]
+    assert report.queries.ids.tolist() == [f"new{i}" for i in good]
+    encoder = index.encoder
+    codes = encoder.encode(np.stack([encoder.prepare(table.read(row)) for row in good]))
+    possible = np.ones((len(good), len(index.films)), dtype=bool)
+    np.testing.assert_array_equal(report["nearest"].positions, brute_force(index, codes, 10, possible))
+    assert report.description["queries"]["left_out"] == {"film could not be read": 2, "no positive label": 1}
+    assert report.description["queries"]["n_given"] == 12
+    assert report.description["archive"]["encoder"] == {"name": "mean", "fingerprint": "f" * 64}
+    assert seen == [("encode queries", 12, 12), ("rank by nearest", 9, 9)]
+
+
+def test_labels_of_a_table_are_put_in_the_order_of_the_archive(make_index, outside):
+    index = make_index()
+    codes, table = outside
+    names = ("Further", *reversed(table.label_names))
+    labels = np.hstack([np.zeros((len(table), 1)), table.labels[:, ::-1]])
+    shuffled = replace(table, labels=labels, label_names=names)
+    expected = evaluate(index, outside, measures=["ACG@10"], **FEW)
+    assert (
+        evaluate(index, (codes, shuffled), measures=["ACG@10"], **FEW).to_dict()["rankings"][0]["measures"]
+        == (expected.to_dict()["rankings"][0]["measures"])
+    )
+    short = replace(table, labels=table.labels[:, :2], label_names=table.label_names[:2])
+    with pytest.raises(InvalidParameterError, match=r"without the labels Pleural_Thickening.*Edema, Mass"):
+        evaluate(index, (codes, short), **FEW)
+
+
+def test_split_of_the_data_set_behind_the_index(make_index, tmp_path):
+    rng = np.random.default_rng(0)
+    for name in ("Edema", "Mass"):
+        (tmp_path / name).mkdir()
+        for number in range(8):
+            write_png(tmp_path / name / f"{number}.png", rng.random((32, 32), dtype=np.float32))
+    films = read_dataset("folder", tmp_path)
+    encoder = MeanEncoder()
+    codes = encoder.encode(np.stack([encoder.prepare(films.read(row)) for row in range(len(films))]))
+    kept = films.splits != "test"
+    index = make_index(encoder=encoder, source={"card": "folder", "root": str(tmp_path)})
+    index.films, index.codes = films.select(kept), codes[kept]
+    report = evaluate(index, "test", measures=["P@2"], **FEW)
+    assert report.queries.ids.tolist() == films.ids[~kept].tolist()
+    assert report.description["queries"]["transductive"] is False
+    assert "outside the archive" in report.description["queries"]["origin"]
+
+
+def test_random_baseline_is_the_level_of_chance(make_index, outside):
+    index = make_index()
+    table = outside[1]
+    report = evaluate(index, outside, measures=["P@10", "R@100"], k=150, **FEW)
+    chance = report["random"]
+    relevance = table.relevance()[table.relevance().any(axis=1)] @ index.films.relevance().T
+    assert chance.scores["P@10"].mean == pytest.approx(relevance.mean(), abs=0.06)
+    assert chance.scores["R@100"].mean == pytest.approx(100 / 240, abs=0.03)
+    assert chance.milliseconds is None
+    assert report["nearest"].milliseconds > 0
+    assert chance.positions.shape == (len(report.queries), 150)
+    again = evaluate(index, outside, measures=["P@10", "R@100"], k=150, **FEW)
+    np.testing.assert_array_equal(again["random"].positions, chance.positions)
+    other = evaluate(index, outside, measures=["P@10", "R@100"], k=150, seed=1, **FEW)
+    assert not np.array_equal(other["random"].positions, chance.positions)
+    assert [row.name for row in evaluate(index, outside, measures=["P@1"], baselines=(), **FEW).rankings] == ["nearest"]
+
+
+def test_random_hits_are_uniform_among_the_allowed():
+    allowed = np.array([True] * 8 + [False] * 4)
+    hits = random_hits(12, 4000, 3, allowed=allowed, excluded=[np.array([1, 2, 9])] * 4000, seed=0)
+    counts = np.bincount(hits.ravel(), minlength=12)
+    assert counts[[1, 2, 8, 9, 10, 11]].sum() == 0
+    np.testing.assert_allclose(counts[[0, 3, 4, 5, 6, 7]], 2000, rtol=0.1)
+    np.testing.assert_allclose(np.bincount(hits[:, 0], minlength=8)[[0, 3, 4, 5, 6, 7]], 4000 / 6, rtol=0.15)
+
+
+def test_rankings_are_compared_with_the_reference(make_index):
+    index = make_index()
+    report = evaluate(index, rankings=["reversed", "nearest"], measures=["P@10"], n_resamples=200)
+    assert report.reference == "nearest"
+    assert set(report.differences) == {"reversed", "random"}
+    difference = report.differences["reversed"]["P@10"]
+    values = report["reversed"].values["P@10"] - report["nearest"].values["P@10"]
+    assert difference.mean == pytest.approx(values.mean())
+    assert difference.high < 0
+    assert difference.p_value < 0.05
+    swapped = evaluate(index, rankings=["reversed", "nearest"], measures=["P@10"], reference="reversed", **FEW)
+    assert swapped.differences["nearest"]["P@10"].mean == pytest.approx(-difference.mean)
+    alone = evaluate(index, rankings="reversed", measures="P@10", **FEW)
+    assert alone.reference is None
+    assert alone.differences == {}
+    assert "Differences" not in alone.to_markdown()
+
+
+def test_precision_by_label(make_index):
+    index = make_index()
+    report = evaluate(index, measures=["nDCG@20"], **FEW)
+    row = report["nearest"]
+    assert row.label_measure == "P@10"
+    for number, name in enumerate(index.films.label_names):
+        having = report.queries.relevance()[:, number]
+        assert row.per_label[name].n_queries == having.sum()
+        assert row.per_label[name].mean == pytest.approx(row.values["P@10"][having].mean())
+    assert evaluate(index, measures=["nDCG@4"], **FEW)["nearest"].label_measure == "P@4"
+
+
+def test_seed_k_and_resamples_change_what_they_should(make_index):
+    index = make_index()
+    first = evaluate(index, measures=["P@5"], **FEW)
+
+    def figures(report):
+        return [row | {"milliseconds_per_query": None} for row in report.to_dict()["rankings"]]
+
+    assert figures(evaluate(index, measures=["P@5"], **FEW)) == figures(first)
+    assert figures(evaluate(index, measures=["P@5"], n_resamples=51)) != figures(first)
+    assert figures(evaluate(index, measures=["P@5"], seed=1, **FEW)) != figures(first)
+    assert evaluate(index, measures=["P@5"], k=9, **FEW)["nearest"].positions.shape[1] == 9
+    default = evaluate(index, **FEW)
+    assert list(default["nearest"].scores) == ["P@10", "ACG@10", "nDCG@100", "mAP@100"]
+    assert index.calls[-1]["k"] == 100
+    assert index.calls[-1]["fill"] is True
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"exclude": "person"}, UnknownNameError, "exclude='person'.*patient"),
+        ({"baselines": ["luck"]}, UnknownNameError, "baselines='luck'.*random"),
+        ({"reference": "nearest", "rankings": ["reversed"]}, UnknownNameError, "reference='nearest'.*reversed"),
+        ({"measures": ["P10"]}, UnknownNameError, "measures='P10'"),
+        ({"measures": ["P@10", "P@10"]}, InvalidParameterError, "measures=.*each once"),
+        ({"measures": []}, InvalidParameterError, "measures=.*at least one"),
+        ({"rankings": []}, InvalidParameterError, "rankings=.*at least one"),
+        ({"k": 9}, InvalidParameterError, "k=9.*>= 10"),
+        ({"n_resamples": 0}, InvalidParameterError, "n_resamples=0"),
+        ({"seed": -1}, InvalidParameterError, "seed=-1"),
+        ({"queries": 3}, InvalidParameterError, r"queries=3.*ImageTable, or \(codes, ImageTable\)"),
+        ({"queries": "valid"}, InvalidParameterError, r"queries='valid'.*\(test, train\).*does not record"),
+    ],
+)
+def test_wrong_input_is_named_before_any_query(changes, error, message, make_index):
+    index = make_index()
+    with pytest.raises(error, match=message):
+        evaluate(index, **({"measures": ["P@10"]} | FEW | changes))
+    assert index.calls == []
+
+
+def test_queries_that_cannot_be_scored_are_explained(make_index, outside, film_archive):
+    index = make_index(splits=(0.0, 1.0))
+    with pytest.raises(InvalidParameterError, match="all 240 films of the archive are of it"):
+        evaluate(index, "test")
+    codes, table = outside
+    with pytest.raises(InvalidParameterError, match="4 films, none with a positive label"):
+        evaluate(index, (codes[:4], table.select(range(4))))
+    with pytest.raises(InvalidParameterError, match=r"3 codes.*each of 30 films"):
+        evaluate(index, (codes[:3], table))
+    with pytest.raises(InvalidParameterError, match="has no encoder for films"):
+        evaluate(index, table)
+    with_encoder, films = film_archive
+    with pytest.raises(InvalidParameterError, match=r"2 films.*at least one that can be read.*new3"):
+        evaluate(with_encoder, films.select([3, 4]))
+    with pytest.raises(InvalidParameterError, match="0 films"):
+        evaluate(with_encoder, films.select([]))

@@ -1,0 +1,75 @@
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from graphret._errors import DataError, InvalidParameterError
+from graphret.encoders import Encoder
+from graphret.training import classifier_auc
+from graphret.training.validation import label_aucs
+
+
+def pairwise_auc(scores: np.ndarray, truth: np.ndarray) -> float:
+    """The share of (positive, negative) pairs in the right order; ties count half."""
+    difference = scores[truth == 1][:, None] - scores[truth == 0][None]
+    return float(((difference > 0) + 0.5 * (difference == 0)).mean())
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    hnp.arrays(np.float32, (12, 3), elements=st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0])),
+    hnp.arrays(np.int8, (12, 3), elements=st.sampled_from([-1, 0, 1])),
+)
+def test_it_is_the_share_of_ordered_pairs_among_the_known(probabilities, labels):
+    aucs = label_aucs(probabilities, labels, ["a", "b", "c"])
+    for column, name in enumerate("abc"):
+        truth = labels[:, column]
+        if (truth == 1).any() and (truth == 0).any():
+            assert aucs[name] == pytest.approx(pairwise_auc(probabilities[:, column], truth), abs=1e-6)
+        else:
+            assert name not in aucs
+
+
+@pytest.fixture
+def encoder():
+    return Encoder.untrained("tiny", ("bright side", "other", "bright top"), 32, seed=1, device="cpu")
+
+
+def test_labels_are_matched_by_name_and_films_by_split(encoder, table):
+    aucs = classifier_auc(encoder, table, split=None, batch_size=7)
+    assert list(aucs) == ["bright side", "bright top"]
+    images = np.stack([encoder.prepare(table.read(row)) for row in range(len(table))])
+    probabilities = encoder.predict(images)
+    for name, output in (("bright side", 0), ("bright top", 2)):
+        truth = table.labels[:, table.label_names.index(name)]
+        assert aucs[name] == pytest.approx(pairwise_auc(probabilities[:, output], truth), abs=1e-6)
+    assert classifier_auc(encoder, table) == pytest.approx(classifier_auc(encoder, table.split("test"), split=None))
+    assert classifier_auc(encoder, table) != classifier_auc(encoder, table, split="train")
+
+
+def test_films_that_cannot_be_read_are_left_out(encoder, table):
+    without = classifier_auc(encoder, table.select(np.arange(2, len(table))), split=None)
+    for row in (0, 1):
+        Path(table.paths[row]).write_bytes(b"no image")
+    assert classifier_auc(encoder, table, split=None) == pytest.approx(without)
+    with pytest.raises(DataError, match="no film"):
+        classifier_auc(encoder, table.select([0, 1]), split=None)
+    with pytest.raises(DataError, match="'valid'"):
+        classifier_auc(encoder, table.split("test"), split="valid")
+
+
+def test_a_label_with_one_class_is_left_out_and_named(encoder, table, caplog):
+    rows = np.flatnonzero(table.labels[:, 0] == 1)
+    with caplog.at_level(logging.INFO):
+        assert list(classifier_auc(encoder, table.select(rows), split=None)) == ["bright side"]
+    assert "bright top" in caplog.text
+
+
+def test_no_shared_label_is_an_error(table):
+    encoder = Encoder.untrained("tiny", ("Mass",), 32, device="cpu")
+    with pytest.raises(InvalidParameterError, match="Mass"):
+        classifier_auc(encoder, table)
