@@ -169,6 +169,11 @@ def _untrained(films: "ImageTable", settings: _Settings) -> "Encoder":
 def _index(out: Path, archive: "ImageTable", encoder: "Encoder", reporter: Reporter) -> "Index":
     import graphret
 
+    if (out / "CURRENT").exists():
+        index = graphret.open(out)
+        if index.encoder is not None and index.encoder.fingerprint == encoder.fingerprint:
+            reporter.note(f"the index of {out} is used again")
+            return index
     return graphret.build(archive, encoder, out=out, progress=reporter.progress)
 
 

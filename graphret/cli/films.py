@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from graphret.cli.reporting import Reporter
     from graphret.data import ImageTable
 
-__all__ = ["Data", "Root", "Splits", "read_films"]
+__all__ = ["Data", "EncoderSource", "Root", "Splits", "read_films"]
 
 Data = Annotated[
     str,
@@ -24,6 +24,14 @@ Data = Annotated[
     ),
 ]
 Root = Annotated[Path, typer.Option("--root", metavar="DIR", help="Folder with the files of the data set.")]
+EncoderSource = Annotated[
+    str,
+    typer.Option(
+        "--encoder",
+        metavar="PATH|NAME",
+        help="Folder of a trained encoder, txrv:NAME, or a name of `graphret encoders` (then with random weights).",
+    ),
+]
 Splits = Annotated[
     list[str] | None,
     typer.Option("--split", metavar="NAME", help=f"Only films of this split ({', '.join(SPLITS)}); several allowed."),

@@ -15,41 +15,31 @@ import typer
 
 from graphret._errors import InvalidParameterError
 
-__all__ = ["config_options", "parse_assignments", "parse_word"]
+__all__ = ["config_options", "documented_parameters", "parse_assignments", "parse_word"]
 
 
 def config_options(
-    config: type[Any], *, parameter: str = "config", leave_out: Collection[str] = ()
+    config: type[Any], *, only: Collection[str] | None = None
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Decorate a command: its parameter ``parameter`` becomes one option for every field of a dataclass.
+    """Decorate a command: its parameter ``config`` becomes one option for every field of a dataclass.
 
-    A field ``learning_rate: float = 1e-3`` becomes ``--learning-rate FLOAT`` with that default; a bool becomes
-    ``--flag / --no-flag``; where texts stand for values ("auto", None) the option takes those words; a tuple takes
-    names with commas between; a mapping takes ``NAME=VALUE`` several times. The help is the field's metadata ``help``, or
-    what the numpydoc "Parameters" of the dataclass say.
+    A field ``learning_rate: float = 1e-3`` becomes ``--learning-rate FLOAT`` with that default, a bool ``--flag /
+    --no-flag``, a number that may also be "auto" or None takes these words, and a mapping takes ``NAME=VALUE`` several
+    times. The help is the field's metadata "help", or what the numpydoc "Parameters" of the dataclass say. The
+    config checks its values itself, so that a mistake is refused in the same words as in Python.
 
     Parameters
     ----------
     config
         A dataclass whose fields all have defaults.
-    parameter
-        The keyword parameter of the command that gets the config.
-    leave_out
-        Fields that the command sets in another way; they are passed on by nobody and keep their defaults.
+    only
+        The fields that the command needs; the others have no option and keep their defaults.
 
     Examples
     --------
     >>> @dataclasses.dataclass
     ... class Oven:
-    ...     '''An oven.
-    ...
-    ...     Parameters
-    ...     ----------
-    ...     degrees
-    ...         How hot.
-    ...     '''
-    ...
-    ...     degrees: float = 180.0
+    ...     degrees: float = dataclasses.field(default=180.0, metadata={"help": "How hot."})
     >>> @config_options(Oven)
     ... def bake(cake: str, *, config: Oven) -> str:
     ...     return f"{cake} at {config.degrees}"
@@ -62,23 +52,27 @@ def config_options(
     options = {
         field.name: _Option.of(field, hints[field.name], field.metadata.get("help", helps.get(field.name, "")))
         for field in dataclasses.fields(config)
-        if field.name not in leave_out
+        if only is None or field.name in only
     }
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(command)
         def with_options(**given: Any) -> Any:
             values = {name: option.parse(given.pop(name)) for name, option in options.items()}
-            return command(**given, **{parameter: config(**values)})
+            return command(**given, config=config(**values))
 
         signature = inspect.signature(command, eval_str=True)
-        kept = [entry for entry in signature.parameters.values() if entry.name != parameter]
+        kept = [entry for entry in signature.parameters.values() if entry.name != "config"]
         added = [option.parameter() for option in options.values()]
         as_keywords = [entry.replace(kind=inspect.Parameter.KEYWORD_ONLY) for entry in [*kept, *added]]
         with_options.__signature__ = signature.replace(parameters=as_keywords)  # type: ignore[attr-defined]
         return with_options
 
     return decorate
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,37 +83,23 @@ class _Option:
     annotation: Any
     default: Any
     help: str
-    parse: Callable[[Any], Any] = lambda value: value
+    parse: Callable[[Any], Any] = _as_it_is
     metavar: str | None = None
 
     @classmethod
     def of(cls, field: "dataclasses.Field[Any]", hint: Any, text: str) -> "_Option":
-        made = field.default_factory() if field.default is dataclasses.MISSING else field.default  # type: ignore[misc]
-        kinds = set(_alternatives(hint))
-        plain = kinds - {types.NoneType}
-        words = {word for kind in plain if typing.get_origin(kind) is Literal for word in typing.get_args(kind)}
-        origin = typing.get_origin(next(iter(plain))) if len(plain) == 1 else None
         name = field.name
-        if isinstance(made, Mapping):
-            return cls(name, list[str] | None, None, text, lambda given: parse_assignments(name, given), "NAME=VALUE")
-        if origin is tuple:
-            shown = ",".join(map(str, made)) if made else None
-            return cls(name, str | None, shown, text, lambda given: _names(given, made), "NAME,...")
-        if plain <= {bool, int, float, str} and len(plain) == 1 and (made is None or types.NoneType not in kinds):
-            return cls(name, hint, made, text)
-        if words and not plain & {int, float}:
-            metavar = "|".join([*sorted(map(str, words)), *(["none"] if types.NoneType in kinds else [])])
-        else:
-            metavar = "|".join(_words(plain, words, made, nothing=types.NoneType in kinds))
-        number = next((kind for kind in (float, int) if kind in plain), None)
-        return cls(
-            name,
-            str,
-            "none" if made is None else str(made),
-            text,
-            lambda given: parse_word(given, number, nothing=types.NoneType in kinds, name=name, allowed=metavar),
-            metavar,
-        )
+        if field.default is dataclasses.MISSING:  # a mapping, the one mutable default of our configs
+            return cls(name, list[str] | None, None, text, functools.partial(parse_assignments, name), "NAME=VALUE")
+        kinds = typing.get_args(hint) if typing.get_origin(hint) in {typing.Union, types.UnionType} else (hint,)
+        words = [word for kind in kinds if typing.get_origin(kind) is Literal for word in typing.get_args(kind)]
+        nothing = types.NoneType in kinds
+        if not words and not (nothing and field.default is not None):
+            return cls(name, hint, field.default, text)  # typer knows these, and "not given" is None
+        number = next((kind for kind in (float, int) if kind in kinds), None)
+        shown = [*words, *(["NUMBER"] if number else []), *(["none"] if nothing else [])]
+        parse = functools.partial(parse_word, number=number, nothing=nothing)
+        return cls(name, str, "none" if field.default is None else str(field.default), text, parse, "|".join(shown))
 
     def parameter(self) -> inspect.Parameter:
         """As a parameter that typer turns into an option."""
@@ -132,33 +112,20 @@ class _Option:
         return inspect.Parameter(self.name, kind, default=self.default, annotation=Annotated[self.annotation, option])
 
 
-def parse_word(
-    text: str, number: type[int] | type[float] | None, *, nothing: bool, name: str, allowed: str
-) -> str | float | None:
+def parse_word(text: str, *, number: type[int] | type[float] | None, nothing: bool) -> str | float | None:
     """Read "none" as None where that is allowed, then a number where one is, and keep any other word.
-
-    Whether the word is one that the parameter knows is for the config to say, in the same words as in Python.
-
-    Raises
-    ------
-    InvalidParameterError
-        An empty word.
 
     Examples
     --------
-    >>> [parse_word(word, float, nothing=True, name="threshold", allowed="auto") for word in ("auto", "0.5", "none")]
+    >>> [parse_word(word, number=float, nothing=True) for word in ("auto", "0.5", "none")]
     ['auto', 0.5, None]
     """
-    if not text:
-        raise InvalidParameterError(name, text, allowed)
     if nothing and text.lower() == "none":
         return None
-    if number is not None:
-        try:
-            return number(text)
-        except ValueError:
-            return text
-    return text
+    try:
+        return number(text) if number is not None else text
+    except ValueError:
+        return text
 
 
 def parse_assignments(name: str, given: list[str] | None) -> dict[str, Any]:
@@ -186,7 +153,7 @@ def parse_assignments(name: str, given: list[str] | None) -> dict[str, Any]:
     return values
 
 
-def documented_parameters(documented: type[Any]) -> dict[str, str]:
+def documented_parameters(documented: type[Any]) -> Mapping[str, str]:
     """Return what the numpydoc section "Parameters" of a class says, by parameter, as one line each.
 
     Examples
@@ -196,44 +163,27 @@ def documented_parameters(documented: type[Any]) -> dict[str, str]:
     'Of Adam; P1 has 1e-3 for NIH and 1e-4 for Stanford.'
     """
     lines = inspect.cleandoc(documented.__doc__ or "").splitlines()
-    try:
-        start = lines.index("Parameters") + 2
-    except ValueError:
-        return {}
     found: dict[str, str] = {}
     names: list[str] = []
-    for line in _section(lines[start:]):
+    for line in _section(lines, "Parameters"):
         if line and not line.startswith(" "):
             names = [part.strip() for part in line.partition(":")[0].split(",")]
             found.update(dict.fromkeys(names, ""))
         else:
-            found.update({name: f"{found[name]} {_plain(line)}".strip() for name in names})
+            found.update({name: f"{found[name]} {_unmarked(line)}".strip() for name in names})
     return found
 
 
-def _section(lines: list[str]) -> Iterator[str]:
+def _section(lines: list[str], title: str) -> Iterator[str]:
+    """The lines under a title that is underlined with hyphens, up to the next one."""
+    inside = False
     for line, following in zip(lines, [*lines[1:], ""], strict=True):
         if following and set(following) == {"-"}:
-            return
-        yield line
+            inside = line == title
+        elif inside and set(line) != {"-"}:
+            yield line
 
 
-def _plain(line: str) -> str:
+def _unmarked(line: str) -> str:
     """Without the marks of reStructuredText."""
     return re.sub(r":\w+:`[~.]?([^`]*)`|`{1,2}([^`]+)`{1,2}", lambda match: match[1] or match[2], line.strip())
-
-
-def _alternatives(hint: Any) -> tuple[Any, ...]:
-    if typing.get_origin(hint) in {typing.Union, types.UnionType}:
-        return tuple(kind for part in typing.get_args(hint) for kind in _alternatives(part))
-    return (hint,)
-
-
-def _words(plain: Collection[Any], words: Collection[Any], made: Any, *, nothing: bool) -> list[str]:
-    shown = sorted({*map(str, words), *([made] if isinstance(made, str) else [])})
-    shown += [text for kind, text in ((float, "NUMBER"), (int, "INTEGER")) if kind in plain]
-    return [*shown, *(["none"] if nothing else [])]
-
-
-def _names(given: str | None, made: Any) -> Any:
-    return made if given is None else tuple(name.strip() for name in given.split(",") if name.strip())

@@ -1,6 +1,5 @@
 """`graphret query`: the most similar films."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 

@@ -77,8 +77,8 @@ class _Level:
         loops = np.empty(n_communities)
         rows = (self.indptr, self.indices, self.weights, self.loops, labels, n_communities)
         filled = _aggregate(*rows, indptr, indices, weights, loops)
-        degrees = np.bincount(labels, weights=self.degrees, minlength=n_communities)
-        sizes = np.bincount(labels, weights=self.sizes, minlength=n_communities)
+        degrees = _sums(labels, self.degrees, n_communities)
+        sizes = _sums(labels, self.sizes, n_communities)
         return _Level(indptr, indices[:filled].copy(), weights[:filled].copy(), degrees, loops, sizes)
 
 
@@ -157,12 +157,16 @@ def _move(
     order = generator.permutation(-(-n_nodes // int(BLOCK))).astype(np.uint32)
     scratch = (order, np.ones(n_nodes, np.bool_), np.zeros(n_nodes), np.empty(n_nodes, np.uint32))
     if objective == "modularity":
-        degrees = np.bincount(labels, weights=level.degrees, minlength=n_nodes)
+        degrees = _sums(labels, level.degrees, n_nodes)
         return int(_move_nodes(*rows, level.degrees, labels, degrees, *scratch, resolution / (2.0 * total)))
     nodes = (level.degrees, level.loops, level.sizes)
     inside, degrees, sizes = np.zeros(n_nodes), np.zeros(n_nodes), np.zeros(n_nodes)
     _community_totals(*rows, *nodes, labels, inside, degrees, sizes)
     return int(_move_nodes_finer(*rows, *nodes, labels, degrees, inside, sizes, *scratch, total, resolution))
+
+
+def _sums(labels: LabelArray, values: Float64Array, length: int) -> Float64Array:
+    return np.bincount(labels, weights=values, minlength=length).astype(np.float64, copy=False)
 
 
 def _renumber(labels: LabelArray) -> tuple[LabelArray, int]:
@@ -194,4 +198,5 @@ def canonical_labels(labels: NDArray[np.integer]) -> Int32Array:
     order = np.lexsort((first, -sizes))
     rank = np.empty(order.shape[0], dtype=np.int32)
     rank[order] = np.arange(order.shape[0], dtype=np.int32)
-    return rank[numbers.reshape(-1)]
+    renumbered: Int32Array = rank[numbers.reshape(-1)]
+    return renumbered

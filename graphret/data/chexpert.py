@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -100,20 +101,20 @@ def parse_chexpert_table(path: Path, strip_prefixes: tuple[str, ...] = ()) -> Re
     film, sex, age, side, view = (table.position(n) for n in ("Path", "Sex", "Age", "Frontal/Lateral", "AP/PA"))
     places = [table.position(name) for name in CHEXPERT_LABELS]
     rows = list(table.rows())
-    values = np.array([[row[place].strip() for place in places] for row in rows], dtype=np.str_)
-    values = values.reshape(len(rows), len(places))
-    spellings, positions = np.unique(values, return_inverse=True)
-    unknown = [text for text in spellings.tolist() if text not in _VALUES]
+    # 223,414 films have some thousand different combinations of labels: each is translated once.
+    pick = itemgetter(*places)
+    combinations: dict[tuple[str, ...], int] = {}
+    positions = [combinations.setdefault(pick(row), len(combinations)) for row in rows]
+    unknown = {text.strip() for texts in combinations for text in texts} - _VALUES.keys()
     if unknown:
-        row, column = np.argwhere(values == unknown[0])[0]
-        raise DataError(
-            f"{path}: {CHEXPERT_LABELS[column]} of {rows[row][film]} is {unknown[0]!r}: give 1, 0, -1 or leave it blank"
-        )
-    codes = np.array([_VALUES[text] for text in spellings.tolist()], dtype=np.int8)
+        value = min(unknown)
+        row, place = next((row, place) for row in rows for place in places if row[place].strip() == value)
+        raise DataError(f"{path}: {table.header[place]} of {row[film]} is {value!r}: give 1, 0, -1 or leave it blank")
+    labels = np.array([[_VALUES[text.strip()] for text in texts] for texts in combinations], dtype=np.int8)
     ids = [_without_prefix(row[film].strip(), strip_prefixes) for row in rows]
     return Records(
         ids=ids,
-        labels=codes[positions].reshape(values.shape),
+        labels=labels.reshape(-1, len(places))[positions],
         label_names=CHEXPERT_LABELS,
         patients=[_patient(film) for film in ids],
         views=["LATERAL" if row[side].strip() == "Lateral" else row[view].strip() for row in rows],

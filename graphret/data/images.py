@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
 __all__ = ["DICOM_SUFFIXES", "FILM_SUFFIXES", "MAX_PIXELS", "read_film", "write_png"]
 
-MAX_PIXELS = 100_000_000
-"""Larger pictures are refused before a pixel is decoded: 10,000 x 10,000, four times the largest detectors."""
+MAX_PIXELS = 89_000_000
+"""Larger pictures are refused before a pixel is decoded. Three times the largest detectors, and just below the number
+at which Pillow prints a warning of its own."""
 
 DICOM_SUFFIXES = (".dcm", ".dicom", ".dic", ".ima")
 FILM_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", *DICOM_SUFFIXES)

@@ -27,7 +27,8 @@ __all__ = ["Folders", "Records", "TableFile", "find_table", "label_matrix", "num
 class Records:
     """Films of an archive before the card's labels, views and splits are applied.
 
-    ``labels`` is int8 (n, S) over the archive's own ``label_names``; ``splits`` may hold "", not listed.
+    ``labels`` is int8 (n, S) over the archive's own ``label_names``; ``splits`` may hold "", not listed; ``paths`` is
+    empty until the films have been looked for.
     """
 
     ids: list[str]
@@ -45,7 +46,7 @@ class Records:
         self.labels = self.labels[rows]
         for name in ("ids", "patients", "views", "splits", "paths"):
             values = getattr(self, name)
-            setattr(self, name, [values[row] for row in rows])
+            setattr(self, name, [values[row] for row in rows] if values else [])
         self.columns = {name: values[rows] for name, values in self.columns.items()}
 
 

@@ -205,8 +205,14 @@ def _faiss_proposer(database: Codes) -> Propose:
     if _faiss_gpus() > 0:
         index = faiss.GpuIndexFlatIP(faiss.StandardGpuResources(), database.shape[1])
         index.add(database)
-        return index.search
-    return lambda rows, size: faiss.knn(rows, database, size, metric=faiss.METRIC_INNER_PRODUCT)
+        on_gpu: Propose = index.search
+        return on_gpu
+
+    def propose(rows: Codes, size: int) -> tuple[Float32Array, Int64Array]:
+        similarities, ids = faiss.knn(rows, database, size, metric=faiss.METRIC_INNER_PRODUCT)
+        return similarities, ids
+
+    return propose
 
 
 def _torch_proposer(database: Codes, tile: int = 262_144) -> Propose:

@@ -7,13 +7,14 @@ import hashlib
 import os
 import shutil
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.lib import format as npy
 
-from graphret._errors import DamagedIndexError, StoreError
+from graphret._errors import DamagedIndexError, GraphretError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -30,6 +31,7 @@ __all__ = [
     "sync_folder",
     "write_array",
     "write_file",
+    "write_rows",
 ]
 
 BLOCK_BYTES = 1 << 24
@@ -40,6 +42,8 @@ def storage_errors(path: Path, what: str = "write") -> Iterator[None]:
     """Turn the operating system's errors inside the block into a `StoreError` that says what to do."""
     try:
         yield
+    except GraphretError:  # some of them are OSErrors as well, and already say what they have to
+        raise
     except OSError as error:
         place = error.filename or path
         reason = error.strerror or str(error)
@@ -100,8 +104,6 @@ def _npy_blocks(
 
 
 def _npy_header(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:
-    from io import BytesIO
-
     buffer = BytesIO()
     npy.write_array_header_1_0(
         buffer, {"descr": npy.dtype_to_descr(dtype), "fortran_order": False, "shape": tuple(map(int, shape))}

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from graphret._errors import IndexLockedError
+from graphret.index.files import storage_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,8 +33,13 @@ def writer_lock(root: Path) -> Iterator[None]:
     ------
     IndexLockedError
         Another writer holds it; the message names the process.
+    StoreError
+        The folder cannot be written to.
     """
-    with (root / LOCK).open("a+", encoding="utf-8") as file:
+    path = root / LOCK
+    with storage_errors(path):
+        file = path.open("a+", encoding="utf-8")
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

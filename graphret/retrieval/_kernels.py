@@ -22,7 +22,7 @@ TOLERANCE = 1e-12
 
 @jit()
 def _community_totals(
-    indptr, indices, weights, labels, out_inside, out_degrees, out_community_inside, out_community_degrees
+    indptr, indices, weights, labels, out_degrees, out_inside, out_community_inside, out_community_degrees
 ):
     """Degree of every node, in all and inside its community; l and d of every community (outputs start at 0)."""
     for node in range(labels.shape[0]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
@@ -78,6 +79,11 @@ class Archive:
     def n_films(self) -> int:
         """Number of films."""
         return self.graph.n_nodes
+
+    @cached_property
+    def is_binary(self) -> bool:
+        """Whether every weight of the graph is 1: queries then get edges of weight 1 too."""
+        return bool((self.graph.weights == 1).all())
 
 
 @dataclass(frozen=True, eq=False)

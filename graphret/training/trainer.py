@@ -54,6 +54,7 @@ class Trainer:
         self, task: Task, accelerator: Accelerator, checkpoint: Checkpoint | None, identity: dict[str, Any]
     ) -> None:
         self.task, self.config, self.accelerator, self.identity = task, task.config, accelerator, identity
+        self._begun = time.monotonic()  # reading the films counts towards max_minutes
         self.rows = np.concatenate([task.train_rows, task.valid_rows])
         weights = label_weights(task.table.labels[task.train_rows])
         self._weights = torch.as_tensor(weights, dtype=torch.float32, device=accelerator.device)
@@ -84,8 +85,7 @@ class Trainer:
 
     def run(self, films: PreparedFilms, out: Path, folder: CheckpointFolder, progress: Progress | None) -> None:
         """Train the epochs that are left, or until the time is used up."""
-        start = time.monotonic()
-        deadline = None if self.config.max_minutes is None else start + 60 * self.config.max_minutes
+        deadline = None if self.config.max_minutes is None else self._begun + 60 * self.config.max_minutes
         self._note_problems(films)
         while not self.finished:
             if not self._train_epoch(films, folder, deadline, progress):

@@ -42,7 +42,7 @@ def test_readers_are_those_that_cards_may_name():
 
 
 def test_unknown_name():
-    with pytest.raises(UnknownNameError, match=r"card='nih-v'.*did you mean 'nih-u'|card='nih-v'.*did you mean 'nih") as caught:
+    with pytest.raises(UnknownNameError, match=r"card='nih-v' .* \(did you mean 'nih") as caught:
         read_card("nih-v")
     assert "phantom" in str(caught.value)
 
@@ -56,7 +56,7 @@ def test_own_card(tmp_path):
 
 
 def test_missing_card_file(tmp_path):
-    with pytest.raises(MissingFileError, match="mine.toml"):
+    with pytest.raises(MissingFileError, match=r"mine.toml"):
         read_card(tmp_path / "mine.toml")
 
 
@@ -178,7 +178,8 @@ def test_facts_of_chexpert(chexpert, name):
 
 
 def test_views_of_chexpert(chexpert):
-    kept = [view for view in chexpert.views if view in read_card("stanford").views]
+    views = read_card("stanford").views
+    kept = [view for view in chexpert.views if view in views]
     assert len(kept) == 191_027  # 191,229 frontal films with the 202 of valid.csv (P1, Section 2.1)
     assert chexpert.views.count("LATERAL") == 32_387
     assert chexpert.ids[0] == "train/patient00001/study1/view1_frontal.jpg"

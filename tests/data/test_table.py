@@ -128,7 +128,13 @@ def test_relevance():
 
 def test_column():
     table = make()
-    for name, attribute in (("id", "ids"), ("path", "paths"), ("patient", "patients"), ("view", "views"), ("split", "splits")):
+    for name, attribute in (
+        ("id", "ids"),
+        ("path", "paths"),
+        ("patient", "patients"),
+        ("view", "views"),
+        ("split", "splits"),
+    ):
         assert table.column(name) is getattr(table, attribute)
     assert table.column("age").tolist() == table.columns["age"].tolist()
     with pytest.raises(UnknownNameError, match="did you mean 'age'"):
@@ -172,7 +178,7 @@ def test_arrow_keeps_unknown_numbers():
 def test_other_arrow_tables_are_refused():
     import pyarrow as pa
 
-    with pytest.raises(DataError, match="not made by ImageTable.to_arrow"):
+    with pytest.raises(DataError, match=r"not made by ImageTable.to_arrow"):
         ImageTable.from_arrow(pa.table({"id": ["a"]}))
     with pytest.raises(DataError, match="not made by"):
         ImageTable.from_arrow(make().to_arrow().drop_columns(["label:Mass"]))
@@ -228,5 +234,5 @@ def test_with_split_by_patient():
 
 def test_shared_patients_are_named():
     table = make(splits=["train", "test", "train", "train", "test", "test"])
-    with pytest.raises(DataError, match="1 patients .* first p0: .*allow_shared_patients"):
+    with pytest.raises(DataError, match=r"1 patients .* first p0: .*allow_shared_patients"):
         table.check_patients()

@@ -148,6 +148,13 @@ def test_a_time_budget_keeps_the_best_epoch(table, tmp_path, small, monkeypatch)
     state = json.loads((tmp_path / "out" / "checkpoint" / "checkpoint.json").read_text())["state"]
     assert (state["epoch"], state["step"]) == (1, 2)
 
+    def slow_reading(stage: str, done: int, total: int) -> None:
+        clock[0] = 200.0 if stage == "reading films" else clock[0]
+
+    train(table, "tiny", out=tmp_path / "slow", max_minutes=1.0, progress=slow_reading, **small)
+    state = json.loads((tmp_path / "slow" / "checkpoint" / "checkpoint.json").read_text())["state"]
+    assert (state["epoch"], state["step"]) == (0, 1)
+
 
 def test_another_training_in_the_same_folder_is_refused_with_what_differs(table, tmp_path, small, whole):
     out = tmp_path / "whole"

@@ -1,0 +1,44 @@
+"""`graphret build`: an index from films and an encoder."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from graphret.cli.films import Data, EncoderSource, Root, Splits, read_films
+from graphret.cli.info import describe, show_description
+from graphret.cli.options import config_options
+from graphret.cli.reporting import AsJson, Quiet, report_to_user
+from graphret.index import BuildConfig
+
+__all__ = ["build"]
+
+
+@config_options(BuildConfig)
+def build(
+    *,
+    data: Data,
+    root: Root,
+    encoder: EncoderSource,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the index.")],
+    split: Splits = None,
+    device: Annotated[str, typer.Option(help="Where the encoder runs: auto, cpu or cuda.")] = "auto",
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    config: BuildConfig,
+) -> None:
+    """Build an index: codes of all films, graph, communities; stop it at any time, the same command goes on.
+
+    Leave the test films out (--split train --split valid) where the index is to be evaluated on them.
+    """
+    with report_to_user(as_json=as_json, quiet=quiet) as reporter:
+        films = read_films(data, root, split, reporter)
+        import graphret
+
+        loaded = graphret.load_encoder(encoder, device=device)
+        index = graphret.build(films, loaded, out=out, config=config, progress=reporter.progress)
+        reporter.result(
+            describe(index, out),
+            show_description(index, out),
+            f"Next: graphret query {out} FILE -k 10",
+        )

@@ -1,0 +1,70 @@
+"""`graphret evaluate`: how well an index finds films that share findings with held-out queries."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markdown import Markdown
+
+from graphret.cli.reporting import AsJson, Quiet, report_to_user
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    index: Annotated[Path, typer.Argument(metavar="INDEX", help="Folder of an index.")],
+    *,
+    split: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="Films that ask: those of the index, or else those of the data set it was built from."
+        ),
+    ] = "test",
+    measures: Annotated[
+        str, typer.Option(metavar="NAME@K,...", help="P, ACG, DCG, nDCG, mAP, gmAP, R or HR, each with its K.")
+    ] = "P@10,ACG@10,nDCG@100,mAP@100",
+    rankings: Annotated[
+        str | None, typer.Option(metavar="NAME,...", help="Rankings to compare; the default of the index if not given.")
+    ] = None,
+    reference: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The ranking that the others are compared with.")
+    ] = None,
+    baseline: Annotated[str, typer.Option(metavar="NAME,...|none", help="Rows beside them: random, or none.")] = "random",
+    exclude: Annotated[
+        str, typer.Option(metavar="patient|none", help="Leave films of the query's own patient out, or not.")
+    ] = "patient",
+    resamples: Annotated[int, typer.Option(help="Bootstrap samples for the 95 % intervals.")] = 2000,
+    seed: Annotated[int, typer.Option(help="Of the bootstrap and of the random baseline.")] = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write report.json, report.md, TREC files and a contact sheet here."),
+    ] = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Measure rankings of an index on films with known findings; means, 95 % intervals, differences, and chance."""
+    with report_to_user(as_json=as_json, quiet=quiet) as reporter:
+        import graphret
+
+        report = graphret.evaluate(
+            graphret.open(index),
+            split,
+            measures=_names(measures),
+            rankings=None if rankings is None else _names(rankings),
+            reference=reference,
+            baselines=() if baseline == "none" else _names(baseline),
+            exclude=None if exclude == "none" else exclude,
+            n_resamples=resamples,
+            seed=seed,
+            progress=reporter.progress,
+        )
+        document = report.to_dict()
+        if out is not None:
+            written = report.save(out)
+            document["files"] = [str(path) for path in written]
+            reporter.note(f"wrote {', '.join(str(path) for path in written)}")
+        reporter.result(document, Markdown(report.to_markdown()))
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]

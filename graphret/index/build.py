@@ -1,0 +1,342 @@
+"""From films, or codes, to an index: encode, neighbours, graph, communities, write; a killed build goes on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from graphret._errors import InvalidParameterError
+from graphret.communities import Partition, partition
+from graphret.data import FilmProblem, ImageTable
+from graphret.graph import Graph, NeighborTable, nearest_neighbors, similarity_graph
+from graphret.graph.search import row_lengths
+from graphret.index.config import BuildConfig
+from graphret.index.encode import encode_films
+from graphret.index.files import link_or_copy, storage_errors, write_array, write_file
+from graphret.index.generation import ARRAYS, ENCODER, FILMS, PROBLEMS
+from graphret.index.index import Index
+from graphret.index.lock import LOCK, writer_lock
+from graphret.index.source import check_encoder, check_films, codes_hash, describe_codes
+from graphret.index.stages import StageFolder, stage_key
+from graphret.index.store import BUILD, check_target, publish
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator
+
+    from graphret._types import Codes, Int32Array, Progress
+    from graphret.encoders import Encoder
+    from graphret.index.manifest import Manifest
+
+__all__ = ["build", "partition_hash"]
+
+_ENCODE = "encode"
+
+
+@dataclass(frozen=True, eq=False)
+class _Coded:
+    """Films with their codes; ``file`` holds the codes already where they were encoded here."""
+
+    codes: Codes
+    films: ImageTable
+    file: Path | None = None
+    sha256: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class _Linked:
+    """The graph and how its neighbours were found."""
+
+    graph: Graph
+    method: str
+    recall: float
+
+
+def build(
+    films_or_codes: Any,
+    encoder: Encoder | None = None,
+    *,
+    out: str | os.PathLike[str],
+    ids: Any = None,
+    labels: Any = None,
+    patients: Any = None,
+    label_names: Any = None,
+    splits: Any = None,
+    films: ImageTable | None = None,
+    config: BuildConfig | None = None,
+    resume: bool = True,
+    progress: Progress | None = None,
+    **overrides: Any,
+) -> Index:
+    """Build an index of films, or of codes made elsewhere, and open it.
+
+    Everything that can be wrong with the call is found before anything is written. Finished stages are kept in
+    ``out/.build`` until the index is complete, so that the same call goes on after a kill. An index that
+    is already in ``out`` serves its readers until the new generation is complete.
+
+    Parameters
+    ----------
+    films_or_codes
+        An `ImageTable`, encoded with ``encoder``; or codes, float32 (n, d), finite, no row of zeros.
+    encoder
+        Needed for films. With codes it is optional: stored beside them, so that films can be asked for.
+    out
+        Folder of the index: new, empty, an index, or an unfinished build.
+    ids, labels, patients, splits
+        Of codes: text (n,), unique (default "0", "1", ...); int8 or bool (n, L); text (n,); text (n,).
+    label_names
+        L names; "label_0", ... when not given.
+    films
+        Instead of those: the table that describes the codes.
+    config
+        Parameters; the defaults when not given.
+    resume
+        False forgets what an unfinished build has left.
+    progress
+        Called as ``progress(stage, done, total)`` with the stages "encode", "neighbors", "graph", "communities",
+        "write".
+    **overrides
+        Single parameters of `BuildConfig`: ``k=50``, ``threshold="auto"``, ...
+
+    Returns
+    -------
+    Index
+        Equal inputs, parameters and seed give equal graph and partition hashes, also after a kill.
+
+    Raises
+    ------
+    InvalidParameterError
+        A wrong or unknown parameter, or a folder that holds something else.
+    CodesError, DataError
+        Codes or films that cannot make an index, or not one film that has a code.
+    EncoderError
+        The encoder does not fit, or fails.
+    IndexLockedError
+        Another process writes to ``out``.
+    StoreError
+        The disk is full, or the folder cannot be written to; an index that was there is unchanged.
+
+    Notes
+    -----
+    O(n^2 d) time for the exact neighbours, see `nearest_neighbors`.
+
+    Examples
+    --------
+    >>> import tempfile, numpy as np
+    >>> codes = np.random.default_rng(0).random((40, 8), dtype=np.float32)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     index = build(codes, out=f"{folder}/index", k=5)
+    ...     len(index), index.query("3", k=2).positions.shape
+    (40, (1, 2))
+    """
+    config = BuildConfig.of(config, overrides)
+    root = Path(out)
+    described = {"ids": ids, "labels": labels, "patients": patients, "label_names": label_names, "splits": splits}
+    if isinstance(films_or_codes, ImageTable):
+        table = check_films(films_or_codes, {**described, "films": films})
+        if encoder is None:
+            raise InvalidParameterError("encoder", None, "an Encoder", "films need one; codes do not")
+        check_encoder(encoder)
+        given = None
+    else:
+        codes, table = describe_codes(films_or_codes, films=films, **described)
+        if encoder is not None:
+            check_encoder(encoder, codes.shape[1])
+        given = _Coded(codes, table, None, codes_hash(codes))
+    check_target(root)
+    _check_backends(config)
+    with _claimed(root, resume=resume) as stages:
+        coded = _encode(table, encoder, stages, config, progress) if given is None else given
+        linked = _link(coded, stages, config, progress)
+        division = _divide(linked.graph, stages, config, progress)
+        _report(progress, "write", 0)
+        publish(root, lambda folder: _write(folder, coded, linked, division, encoder, config))
+        with storage_errors(root):
+            shutil.rmtree(stages.folder)
+        _report(progress, "write", 1)
+        return Index(root, encoder=encoder)
+
+
+def _check_backends(config: BuildConfig) -> None:
+    """Run both libraries on three nodes: one that is missing is reported before hours of encoding, not after."""
+    tiny = nearest_neighbors(np.eye(3, dtype=np.float32) + 0.1, 2, backend=config.backend)
+    partition(similarity_graph(tiny), method=config.communities)
+
+
+@contextmanager
+def _claimed(root: Path, *, resume: bool) -> Iterator[StageFolder]:
+    """Hold the folder as its only writer; when nothing has come of it, leave nothing behind."""
+    created = not root.exists()
+    with storage_errors(root):
+        root.mkdir(parents=True, exist_ok=True)
+    with writer_lock(root):
+        if not resume:
+            shutil.rmtree(root / BUILD, ignore_errors=True)
+        stages = StageFolder(root / BUILD)
+        try:
+            yield stages
+        except BaseException:
+            if not any(stages.folder.rglob("*.npz")):
+                shutil.rmtree(stages.folder, ignore_errors=True)
+                if created:
+                    (root / LOCK).unlink()
+                    root.rmdir()
+            raise
+
+
+def _encode(
+    table: ImageTable, encoder: Encoder | None, stages: StageFolder, config: BuildConfig, progress: Progress | None
+) -> _Coded:
+    if encoder is None:
+        raise InvalidParameterError("encoder", None, "an Encoder", "films need one")
+    encoded = encode_films(
+        table,
+        encoder,
+        stages.folder / _ENCODE,
+        batch_size=config.batch_size,
+        precision=config.precision,
+        n_workers=config.n_workers,
+        shard_rows=config.shard_rows,
+        progress=progress,
+    )
+    films = table.select(encoded.rows)
+    films = replace(films, problems=(*table.problems, *encoded.problems))
+    return _Coded(encoded.codes, films, encoded.file, codes_hash(encoded.codes))
+
+
+def _link(coded: _Coded, stages: StageFolder, config: BuildConfig, progress: Progress | None) -> _Linked:
+    """Find the neighbours and make the graph of them."""
+    key = stage_key("neighbors", coded.sha256, config.k, config.method, config.backend, config.seed)
+    found = stages.load("neighbors", key)
+    if found is None:
+        table = nearest_neighbors(
+            coded.codes,
+            config.k,
+            backend=config.backend,
+            method=config.method,
+            seed=config.seed,
+            n_threads=config.n_threads,
+            progress=progress,
+        )
+        found = {"neighbors": table.neighbors, "similarities": table.similarities}
+        found["search"] = np.frombuffer(json.dumps([table.method, table.recall]).encode(), dtype=np.uint8)
+        stages.save("neighbors", key, found)
+    method, recall = json.loads(found["search"].tobytes())
+    _report(progress, "graph", 0)
+    table = NeighborTable(found["neighbors"], found["similarities"], method, recall)
+    graph = similarity_graph(table, threshold=config.threshold, weights=config.weights)
+    _report(progress, "graph", 1)
+    return _Linked(graph, method, recall)
+
+
+def _divide(graph: Graph, stages: StageFolder, config: BuildConfig, progress: Progress | None) -> Partition:
+    _report(progress, "communities", 0)
+    settings = {
+        "method": config.communities,
+        "objective": config.objective,
+        "resolution": config.resolution,
+        "seed": config.seed,
+    }
+    key = stage_key("communities", graph.fingerprint, settings)
+    found = stages.load("communities", key)
+    if found is None:
+        division = partition(graph, **settings)  # type: ignore[arg-type]
+        about = json.dumps([division.quality, division.n_communities]).encode()
+        stages.save("communities", key, {"labels": division.labels, "about": np.frombuffer(about, dtype=np.uint8)})
+    else:
+        division = Partition(found["labels"], *json.loads(found["about"].tobytes()))
+    _report(progress, "communities", 1)
+    return division
+
+
+def _write(
+    folder: Path, coded: _Coded, linked: _Linked, division: Partition, encoder: Encoder | None, config: BuildConfig
+) -> Manifest:
+    """Write the files of a generation; return what the manifest says of them."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    films, graph = coded.films, linked.graph
+    arrays = {
+        "lengths": row_lengths(coded.codes),
+        "indptr": graph.indptr,
+        "indices": graph.indices,
+        "weights": graph.weights,
+        "communities": division.labels,
+    }
+    if coded.file is None:
+        write_array(folder / ARRAYS["codes"], coded.codes)
+    else:
+        link_or_copy(coded.file, folder / ARRAYS["codes"])
+    for role, array in arrays.items():
+        write_array(folder / ARRAYS[role], array)
+    sink = pa.BufferOutputStream()
+    pq.write_table(films.to_arrow(), sink)
+    write_file(folder / FILMS, [memoryview(sink.getvalue())])
+    write_file(folder / PROBLEMS, [_problems_json(films.problems)])
+    if encoder is not None:
+        encoder.save(folder / ENCODER)
+    splits, n_of_split = np.unique(films.splits, return_counts=True)
+    return {
+        "parameters": config.to_json(),
+        "source": {
+            "card": films.card,
+            "root": films.root,
+            "splits": dict(zip(splits.tolist(), n_of_split.tolist(), strict=True)),
+        },
+        "counts": {
+            "films": len(films),
+            "dimensions": int(coded.codes.shape[1]),
+            "patients": len(np.unique(films.patients)),
+            "labels": len(films.label_names),
+            "problems": len(films.problems),
+            "edges": graph.n_edges,
+            "communities": division.n_communities,
+        },
+        "codes": {"sha256": coded.sha256},
+        "graph": {
+            "sha256": graph.fingerprint,
+            "threshold": graph.threshold,
+            "n_rescued": graph.n_rescued,
+            "method": linked.method,
+            "recall": linked.recall,
+        },
+        "communities": {"sha256": partition_hash(division.labels), "quality": division.quality},
+        "encoder": None if encoder is None else _describe_encoder(encoder),
+        "arrays": {
+            ARRAYS[role]: {"dtype": array.dtype.newbyteorder("<").str, "shape": list(array.shape)}
+            for role, array in {"codes": coded.codes, **arrays}.items()
+        },
+    }
+
+
+def partition_hash(labels: Int32Array) -> str:
+    """Return the sha256 of the communities: equal divisions, and only they, have equal hashes."""
+    digest = hashlib.sha256(f"{labels.dtype.str}{labels.shape}".encode())
+    digest.update(np.ascontiguousarray(labels).data)
+    return digest.hexdigest()
+
+
+def _describe_encoder(encoder: Encoder) -> dict[str, Any]:
+    return {
+        "name": encoder.name,
+        "fingerprint": encoder.fingerprint,
+        "size": encoder.size,
+        "code_length": encoder.code_length,
+    }
+
+
+def _problems_json(problems: tuple[FilmProblem, ...]) -> bytes:
+    return json.dumps([asdict(problem) for problem in problems], indent=1, ensure_ascii=False).encode()
+
+
+def _report(progress: Progress | None, stage: str, done: int) -> None:
+    if progress is not None:
+        progress(stage, done, 1)

@@ -1,0 +1,296 @@
+"""From films to codes: decoded by threads, encoded in batches, kept in shards so that a killed run goes on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graphret._errors import DataError, EncoderError, FilmError, GraphretError
+from graphret._numba import available_threads
+from graphret._types import Codes, Float32Array, Int64Array, Progress, check_integer
+from graphret.data import FilmProblem, ImageTable
+from graphret.index.files import map_array, storage_errors, write_rows
+from graphret.index.stages import StageFolder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from graphret.encoders import Encoder
+
+__all__ = ["EncodedFilms", "encode_films", "encode_images"]
+
+Decoded: TypeAlias = Float32Array | FilmProblem
+CODES = "codes.npy"
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedFilms:
+    """Codes of the films that have one.
+
+    Parameters
+    ----------
+    codes
+        float32 (m, d), memory-mapped.
+    rows
+        int64 (m,), ascending: their rows in the table.
+    problems
+        The films that were left out, and why.
+    file
+        The ``.npy`` file that holds the codes.
+    """
+
+    codes: Codes
+    rows: Int64Array
+    problems: tuple[FilmProblem, ...]
+    file: Path
+
+
+def encode_films(
+    table: ImageTable,
+    encoder: Encoder,
+    out: str | os.PathLike[str],
+    *,
+    batch_size: int = 32,
+    precision: str = "float32",
+    n_workers: int | None = None,
+    shard_rows: int = 4096,
+    progress: Progress | None = None,
+) -> EncodedFilms:
+    """Encode the films of a table; a film that cannot be used is reported and skipped.
+
+    Every ``shard_rows`` films a shard is written to ``out``. A run that was killed goes on with the first missing
+    shard when it is called again with the same films (ids, paths, sizes and times of the files), encoder and
+    parameters; anything else starts afresh.
+
+    Parameters
+    ----------
+    table
+        Films with files.
+    encoder
+        Turns films into codes.
+    out
+        Folder for the shards and for ``codes.npy``, which is written last.
+    batch_size
+        Films that go through the encoder at once; codes do not depend on it beyond 1e-5.
+    precision
+        Passed to the encoder.
+    n_workers
+        Threads that decode and resize; ``None`` for all processors. At most ``batch_size + 2 n_workers`` films wait in
+        memory.
+    shard_rows
+        Films of a shard.
+    progress
+        Called as ``progress("encode", films done, films)``.
+
+    Returns
+    -------
+    EncodedFilms
+        In the order of the table.
+
+    Raises
+    ------
+    DataError
+        The table is empty, or not one film has a code.
+    EncoderError
+        The encoder fails, or gives an array of a wrong shape.
+    StoreError
+        The shards cannot be written.
+
+    Notes
+    -----
+    Memory beside the films in flight: one shard of codes.
+    """
+    batch_size = check_integer("batch_size", batch_size, 1)
+    shard_rows = check_integer("shard_rows", shard_rows, 1)
+    workers = available_threads() if n_workers is None else check_integer("n_workers", n_workers, 1)
+    if not len(table):
+        raise DataError("the table has no film: there is nothing to encode")
+    shards = StageFolder(Path(out))
+    key = _key(table, encoder, precision, shard_rows)
+    shards.keep_only(key)
+    starts = range(0, len(table), shard_rows)
+    missing = [first for first in starts if shards.load(_shard(first), key) is None]
+    done = len(table) - sum(min(shard_rows, len(table) - first) for first in missing)
+    with ThreadPoolExecutor(workers, thread_name_prefix="graphret-decode") as pool:
+        batches = _Batches(table, encoder, precision, batch_size, pool, workers)
+        for first in missing:
+            rows = range(first, min(first + shard_rows, len(table)))
+            shards.save(_shard(first), key, batches.encode(rows, progress, done))
+            done += len(rows)
+    if progress is not None:
+        progress("encode", len(table), len(table))
+    return _assemble(table, shards, key, [_shard(first) for first in starts])
+
+
+def encode_images(encoder: Encoder, images: Float32Array, precision: str, batch_size: int) -> Codes:
+    """Encode prepared images, float32 (b, size, size), and check what the encoder returns.
+
+    Raises
+    ------
+    EncoderError
+        It failed, or returned another shape than (b, code_length).
+    """
+    try:
+        codes = encoder.encode(images, precision=precision, batch_size=batch_size)  # type: ignore[arg-type]
+    except GraphretError:
+        raise
+    except (RuntimeError, MemoryError) as error:  # torch reports a full device as a RuntimeError
+        raise EncoderError(
+            f"the encoder {encoder.name} failed on a batch of {len(images)} films: {error} "
+            "(make batch_size smaller if memory was short)"
+        ) from error
+    array = np.asarray(codes, dtype=np.float32)
+    if array.shape != (len(images), encoder.code_length):
+        raise EncoderError(
+            f"the encoder {encoder.name} returned shape {array.shape} for {len(images)} films: "
+            f"it must be ({len(images)}, {encoder.code_length})"
+        )
+    return array
+
+
+class _Batches:
+    """Decodes some films ahead of the encoder and encodes them batch by batch."""
+
+    def __init__(
+        self,
+        table: ImageTable,
+        encoder: Encoder,
+        precision: str,
+        batch_size: int,
+        pool: ThreadPoolExecutor,
+        workers: int,
+    ) -> None:
+        self.table = table
+        self.encoder = encoder
+        self.precision = precision
+        self.batch_size = batch_size
+        self.pool = pool
+        self.ahead = batch_size + 2 * workers
+
+    def encode(self, rows: range, progress: Progress | None, done: int) -> dict[str, NDArray[Any]]:
+        """Encode the films of some rows: the arrays of a shard."""
+        kept: list[int] = []
+        codes: list[Codes] = []
+        problems: list[FilmProblem] = []
+        waiting: list[tuple[int, Float32Array]] = []
+        for row, decoded in self._decoded(rows):
+            if isinstance(decoded, FilmProblem):
+                problems.append(decoded)
+            else:
+                waiting.append((row, decoded))
+            if waiting and (len(waiting) == self.batch_size or row == rows[-1]):
+                self._encode_batch(waiting, kept, codes, problems)
+                waiting = []
+            if progress is not None and ((row + 1) % self.batch_size == 0 or row == rows[-1]):
+                progress("encode", done + row + 1 - rows[0], len(self.table))
+        text = json.dumps([asdict(problem) for problem in problems]).encode()
+        return {
+            "codes": np.concatenate([np.empty((0, self.encoder.code_length), np.float32), *codes]),
+            "rows": np.array(kept, dtype=np.int64),
+            "problems": np.frombuffer(text, dtype=np.uint8),
+        }
+
+    def _encode_batch(
+        self,
+        waiting: list[tuple[int, Float32Array]],
+        kept: list[int],
+        codes: list[Codes],
+        problems: list[FilmProblem],
+    ) -> None:
+        images = np.stack([image for _, image in waiting])
+        encoded = encode_images(self.encoder, images, self.precision, self.batch_size)
+        squares = np.einsum("ij,ij->i", encoded, encoded, dtype=np.float64)
+        usable = np.isfinite(squares) & (squares > 0)
+        for (row, _), square in zip(waiting, squares.tolist(), strict=True):
+            if not np.isfinite(square):
+                problems.append(self._problem(row, "its code holds NaN or infinity"))
+            elif square == 0:
+                problems.append(self._problem(row, "its code is all zeros, which has no cosine"))
+            else:
+                kept.append(row)
+        codes.append(encoded[usable])
+
+    def _decoded(self, rows: range) -> Iterator[tuple[int, Decoded]]:
+        """Decoded films in the order of their rows, with a bounded number in flight."""
+        flying: deque[tuple[int, Future[Decoded]]] = deque()
+        try:
+            for row in rows:
+                flying.append((row, self.pool.submit(self._decode, row)))
+                if len(flying) >= self.ahead:
+                    first, future = flying.popleft()
+                    yield first, future.result()
+            while flying:
+                first, future = flying.popleft()
+                yield first, future.result()
+        finally:
+            for _, future in flying:
+                future.cancel()
+
+    def _decode(self, row: int) -> Decoded:
+        try:
+            return np.asarray(self.encoder.prepare(self.table.read(row)), dtype=np.float32)
+        except FilmError as error:
+            return self._problem(row, error.reason)
+        except GraphretError as error:
+            return self._problem(row, str(error))
+
+    def _problem(self, row: int, reason: str) -> FilmProblem:
+        return FilmProblem(str(self.table.ids[row]), str(self.table.paths[row]), reason)
+
+
+def _assemble(table: ImageTable, shards: StageFolder, key: str, names: list[str]) -> EncodedFilms:
+    """Join the shards to one file that can be memory-mapped, one shard in memory at a time."""
+    rows = np.concatenate([shards.read(name, key, "rows") for name in names])
+    problems = [
+        FilmProblem(**entry)
+        for name in names
+        for entry in json.loads(shards.read(name, key, "problems").tobytes())
+    ]
+    if not rows.size:
+        first = problems[0]
+        shards.keep_only("")  # nothing in there is worth to go on with
+        raise DataError(
+            f"none of the {len(table)} films has a code; the first, {first.id} ({first.path}): {first.reason}"
+        )
+    length = shards.read(names[0], key, "codes").shape[1]
+    file = shards.folder / CODES
+    partial = file.with_name(f".{CODES}.partial-{os.getpid()}")
+    partial.unlink(missing_ok=True)
+    parts = (shards.read(name, key, "codes") for name in names)
+    try:
+        with storage_errors(file):
+            write_rows(partial, (rows.size, length), np.dtype(np.float32), parts)
+            partial.replace(file)
+    finally:
+        partial.unlink(missing_ok=True)
+    return EncodedFilms(map_array(file), rows, tuple(problems), file)
+
+
+def _shard(first: int) -> str:
+    return f"shard-{first:09d}"
+
+
+def _key(table: ImageTable, encoder: Encoder, precision: str, shard_rows: int) -> str:
+    """Hash of everything that codes and shards depend on."""
+    digest = hashlib.sha256(json.dumps([encoder.fingerprint, precision, shard_rows, len(table)]).encode())
+    for identity, path in zip(table.ids.tolist(), table.paths.tolist(), strict=True):
+        digest.update(json.dumps([identity, path, *_state(path)]).encode())
+    return digest.hexdigest()
+
+
+def _state(path: str) -> tuple[int, int]:
+    """Size and time of change of a film; (-1, -1) where there is none, which reading it will report."""
+    try:
+        status = os.stat(path)  # noqa: PTH116: called once a film of the archive
+    except OSError:
+        return -1, -1
+    return status.st_size, status.st_mtime_ns

@@ -1,0 +1,198 @@
+"""What a query may be: an id, a film file, a film in memory, a code; one or many of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from graphret._errors import CodesError, InvalidParameterError, MissingFileError
+from graphret._types import check_codes
+from graphret.data import read_film
+from graphret.index.encode import encode_images
+
+if TYPE_CHECKING:
+    from graphret._types import Codes, Float32Array, Int32Array
+    from graphret.encoders import Encoder
+
+__all__ = ["Archived", "Queries", "encode_queries", "read_queries"]
+
+KINDS = "an id of the index, the path of a film, a film float (h, w), a code float (d,), codes (q, d), or a list of those"
+_BATCH = 32
+
+
+@dataclass(frozen=True, eq=False)
+class Archived:
+    """What is known of the films of an index, as far as queries name them.
+
+    Parameters
+    ----------
+    codes
+        float32 (n, d).
+    rows_of_ids, rows_of_paths
+        Row of every id and of every path.
+    has_encoder
+        Whether films can be encoded.
+    """
+
+    codes: Codes
+    rows_of_ids: Mapping[str, int]
+    rows_of_paths: Mapping[str, int]
+    has_encoder: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Queries:
+    """Queries that have been recognised, some of them still to be encoded.
+
+    Parameters
+    ----------
+    names
+        Id or path of each, "" for arrays.
+    codes
+        float32 (q, d), zero where ``films`` has an entry.
+    films
+        Query number -> its file or film.
+    ids
+        int32 (q,), row of a query that is an id of the index, else -1.
+    known
+        int32 (q,), row of the film that a query is, by id or by path, else -1.
+    is_single
+        One query that did not come in a list.
+    """
+
+    names: list[str]
+    codes: Codes
+    films: dict[int, Path | Float32Array]
+    ids: Int32Array
+    known: Int32Array
+    is_single: bool
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+def read_queries(what: Any, archived: Archived) -> Queries:
+    """Recognise queries; nothing is decoded or encoded yet.
+
+    An id of the index wins over a file of the same name. A floating (h, w) array is a batch of codes when its rows
+    are as long as the codes, else a film; ``[film]`` is always a film, ``list(codes)`` always codes.
+
+    Raises
+    ------
+    InvalidParameterError
+        Neither of those, nothing, or an array that could be both.
+    CodesError
+        A code of another length, with values that are not finite, or all zeros.
+    MissingFileError
+        Neither an id of the index nor a file.
+    """
+    if isinstance(what, str | Path):
+        return _read_list([what], archived, is_single=True)
+    if isinstance(what, Sequence) and not isinstance(what, bytes):
+        entries = list(what)
+        if entries and all(isinstance(entry, int | float | np.number) for entry in entries):
+            return _read_codes(np.asarray(entries, dtype=np.float32)[None], archived, is_single=True)
+        return _read_list(entries, archived, is_single=False)
+    array = np.asanyarray(what)
+    if array.dtype.kind in "UO" and array.ndim <= 1:
+        return _read_list(np.atleast_1d(array).tolist(), archived, is_single=array.ndim == 0)
+    if array.dtype.kind != "f" or array.ndim not in {1, 2} or array.size == 0:
+        raise InvalidParameterError("what", f"{type(what).__name__} {array.dtype} {array.shape}", KINDS)
+    if array.ndim == 1:
+        return _read_codes(array[None], archived, is_single=True)
+    length = archived.codes.shape[1]
+    if array.shape[1] != length:
+        return _read_list([array], archived, is_single=True)
+    if array.shape[0] == length > 1 and archived.has_encoder:
+        raise InvalidParameterError(
+            "what", f"an array {array.shape}", "[film] for one film, or list(codes) for codes", "it could be both"
+        )
+    return _read_codes(array, archived, is_single=False)
+
+
+def _read_codes(codes: Any, archived: Archived, *, is_single: bool) -> Queries:
+    checked = check_codes(codes, name="query codes", n_dimensions=archived.codes.shape[1])
+    nowhere = np.full(len(checked), -1, dtype=np.int32)
+    return Queries([""] * len(checked), checked, {}, nowhere, nowhere, is_single)
+
+
+def _read_list(entries: list[Any], archived: Archived, *, is_single: bool) -> Queries:
+    if not entries:
+        raise InvalidParameterError("what", entries, KINDS, "the list is empty")
+    names: list[str] = []
+    codes = np.zeros((len(entries), archived.codes.shape[1]), dtype=np.float32)
+    films: dict[int, Path | Float32Array] = {}
+    ids = np.full(len(entries), -1, dtype=np.int32)
+    known = ids.copy()
+    for number, entry in enumerate(entries):
+        row = archived.rows_of_ids.get(entry, -1) if isinstance(entry, str) else -1
+        if row >= 0:
+            names.append(str(entry))
+            ids[number] = known[number] = row
+            codes[number] = archived.codes[row]
+        elif isinstance(entry, str | Path):
+            path = _existing(entry)
+            names.append(str(entry))
+            films[number] = path
+            known[number] = archived.rows_of_paths.get(str(path.absolute()), -1)
+        else:
+            names.append("")
+            array = _one_array(entry)
+            if array.ndim == 1:
+                codes[number] = check_codes(array[None], name=f"query {number}", n_dimensions=codes.shape[1])
+            else:
+                films[number] = array
+    if films and not archived.has_encoder:
+        raise InvalidParameterError(
+            "what", names[min(films)] or "a film", "an id or a code", "this index was made of codes and has no encoder"
+        )
+    return Queries(names, codes, films, ids, known, is_single)
+
+
+def _existing(entry: str | Path) -> Path:
+    path = Path(entry)
+    if not path.is_file():
+        what = "film" if isinstance(entry, Path) else "id of the index and no film"
+        raise MissingFileError(path, what, "give an id of the index, or the path of a film")
+    return path
+
+
+def _one_array(entry: Any) -> Float32Array:
+    array = np.asarray(entry)
+    if array.dtype.kind != "f" or array.ndim not in {1, 2} or array.size == 0:
+        raise InvalidParameterError("what", f"{type(entry).__name__} {array.dtype} {array.shape}", KINDS)
+    return np.asarray(array, dtype=np.float32)
+
+
+def encode_queries(queries: Queries, encoder: Encoder) -> Codes:
+    """Return the codes of all queries, float32 (q, d); films are decoded and encoded in batches.
+
+    Raises
+    ------
+    FilmError
+        A film cannot be decoded.
+    InvalidParameterError
+        A film in memory has values outside [0, 1].
+    CodesError
+        The code of a film is not finite, or all zeros.
+    """
+    codes = queries.codes.copy()
+    numbers = sorted(queries.films)
+    for first in range(0, len(numbers), _BATCH):
+        block = numbers[first : first + _BATCH]
+        images = [encoder.prepare(_decoded(queries.films[number])) for number in block]
+        codes[block] = encode_images(encoder, np.stack(images), "float32", _BATCH)
+    squares = np.einsum("ij,ij->i", codes, codes, dtype=np.float64)
+    bad = np.flatnonzero(~np.isfinite(squares) | (squares == 0))
+    if bad.size:
+        name = queries.names[bad[0]] or f"query {bad[0]}"
+        raise CodesError(f"the code of {name} is all zeros or not finite: it has no cosine, ask for another film")
+    return codes
+
+
+def _decoded(film: Path | Float32Array) -> Float32Array:
+    return read_film(film) if isinstance(film, Path) else film

@@ -1,0 +1,178 @@
+"""Generations of an index on disk: written beside the current one, complete before anybody sees them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import graphret
+from graphret._errors import DamagedIndexError, InvalidParameterError, NotAnIndexError
+from graphret.index.files import replace_file, storage_errors, sync_folder, write_file
+from graphret.index.lock import LOCK
+from graphret.index.manifest import FORMAT, MANIFEST, SCHEMA_VERSION, Manifest, file_table, serialise
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["BUILD", "CURRENT", "check_target", "current_name", "generation_names", "publish"]
+
+CURRENT = "CURRENT"
+BUILD = ".build"
+
+_NAME = re.compile(r"gen-(\d{6,})")
+_LEFT_OVER = re.compile(r"\..+\.partial-\d+")
+
+
+def current_name(root: Path) -> str:
+    """Return the name of the generation that CURRENT points to.
+
+    Raises
+    ------
+    NotAnIndexError
+        The folder does not exist or holds no index.
+    DamagedIndexError
+        CURRENT is lost or holds something else.
+    """
+    path = root / CURRENT
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        if not root.exists():
+            raise NotAnIndexError(root, "it does not exist") from error
+        if not root.is_dir():
+            raise NotAnIndexError(root, "it is not a folder") from error
+        if generation_names(root):
+            found = ", ".join(generation_names(root))
+            raise DamagedIndexError(path, f"it cannot be read ({error.strerror}), though {found} is there") from error
+        if (root / BUILD).is_dir():
+            raise NotAnIndexError(root, "its build has not finished: run the same build again to go on") from error
+        raise NotAnIndexError(root) from error
+    name = text.decode("ascii", "replace").removesuffix("\n")
+    if not _NAME.fullmatch(name):
+        raise DamagedIndexError(path, f"it holds {name[:40]!r} and not the name of a generation")
+    return name
+
+
+def generation_names(root: Path) -> list[str]:
+    """Return the names of the generations in a folder, oldest first."""
+    found = [entry.name for entry in root.iterdir() if _NAME.fullmatch(entry.name)]
+    return sorted(found, key=lambda name: int(name.removeprefix("gen-")))
+
+
+def check_target(root: Path) -> None:
+    """Say whether an index may be written to a folder: new, empty, an index, or an unfinished build of one.
+
+    Raises
+    ------
+    InvalidParameterError
+        It is a file, or holds other things.
+    """
+    if not root.exists():
+        return
+    allowed = "a new or empty folder, or an index"
+    if not root.is_dir():
+        raise InvalidParameterError("out", str(root), allowed, "it is a file")
+    if (root / CURRENT).exists():
+        return
+    foreign = sorted(entry.name for entry in root.iterdir() if not _is_ours(entry.name))
+    if foreign:
+        raise InvalidParameterError("out", str(root), allowed, f"it holds something else: {', '.join(foreign[:3])}")
+
+
+def _is_ours(name: str) -> bool:
+    return name in {LOCK, BUILD} or bool(_NAME.fullmatch(name) or _LEFT_OVER.fullmatch(name))
+
+
+@dataclass(frozen=True)
+class _Numbering:
+    name: str
+    parent: str | None
+
+
+def publish(root: Path, write: Callable[[Path], Manifest]) -> str:
+    """Write a generation and make it the current one; the caller holds the lock.
+
+    The files are written into a folder with a temporary name, hashed, flushed to the disk and renamed; then
+    CURRENT moves. Whatever fails before that leaves the current generation as it was. Afterwards the parent is
+    kept, for readers that opened it just now, and older generations are removed.
+
+    Parameters
+    ----------
+    root
+        The folder of the index.
+    write
+        Called with an empty folder; writes all files of the generation there and returns the manifest without the
+        keys that this function adds: format, schema_version, generation, parent, created, graphret_version, files.
+
+    Returns
+    -------
+    str
+        The name of the new generation.
+
+    Raises
+    ------
+    StoreError
+        The disk is full, or the folder cannot be written to.
+    """
+    with storage_errors(root):
+        remove_left_overs(root)
+        number = _next(root)
+        partial = root / f".{number.name}.partial-{os.getpid()}"
+        target = root / number.name
+        try:
+            partial.mkdir()
+            manifest = write(partial)
+            _finish(partial, manifest, number)
+            partial.rename(target)
+            sync_folder(root)
+            replace_file(root / CURRENT, f"{number.name}\n".encode())
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            if _current_or_none(root) != number.name:
+                shutil.rmtree(target, ignore_errors=True)
+            raise
+        for name in generation_names(root):
+            if name not in {number.name, number.parent}:
+                shutil.rmtree(root / name, ignore_errors=True)
+    return number.name
+
+
+def remove_left_overs(root: Path) -> None:
+    """Remove what killed writers left; only for the holder of the lock."""
+    for entry in root.iterdir():
+        if _LEFT_OVER.fullmatch(entry.name):
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+
+
+def _next(root: Path) -> _Numbering:
+    numbers = [int(name.removeprefix("gen-")) for name in generation_names(root)]
+    return _Numbering(f"gen-{max(numbers, default=0) + 1:06d}", _current_or_none(root))
+
+
+def _current_or_none(root: Path) -> str | None:
+    """Return the current generation, or None where there is none to be read: building again repairs that."""
+    try:
+        return current_name(root)
+    except (NotAnIndexError, DamagedIndexError):
+        return None
+
+
+def _finish(folder: Path, manifest: dict[str, Any], number: _Numbering) -> None:
+    complete = {
+        **manifest,
+        "format": FORMAT,
+        "schema_version": SCHEMA_VERSION,
+        "generation": number.name,
+        "parent": number.parent,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "graphret_version": graphret.__version__,
+        "files": file_table(folder),
+    }
+    write_file(folder / MANIFEST, [serialise(complete)])
+    for inner in sorted({path.parent for path in folder.rglob("*")}, reverse=True):
+        sync_folder(inner)
