@@ -1,3 +1,97 @@
-"""graphret finds, for a query X-ray, the most similar films of a hospital-size archive."""
+"""graphret finds, for a query X-ray, the most similar films of a hospital-size archive.
+
+Every name below is loaded at its first use: importing this package is cheap, and brings neither torch nor faiss.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from graphret._errors import (
+    CardError,
+    CodesError,
+    DamagedIndexError,
+    DataError,
+    DeviceError,
+    EncoderError,
+    FilmError,
+    GraphretError,
+    IndexLockedError,
+    InvalidParameterError,
+    MissingDependencyError,
+    MissingFileError,
+    NotAnIndexError,
+    StoreError,
+    UnknownNameError,
+)
+
+if TYPE_CHECKING:
+    from graphret.data import ImageTable, read_dataset, read_film
+    from graphret.encoders import list_encoders, load_encoder
+    from graphret.evaluation import evaluate
+    from graphret.index import Hits, Index, open
+    from graphret.index.build import build
+    from graphret.retrieval import list_rankings
+    from graphret.training import train
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "CardError",
+    "CodesError",
+    "DamagedIndexError",
+    "DataError",
+    "DeviceError",
+    "EncoderError",
+    "FilmError",
+    "GraphretError",
+    "Hits",
+    "ImageTable",
+    "Index",
+    "IndexLockedError",
+    "InvalidParameterError",
+    "MissingDependencyError",
+    "MissingFileError",
+    "NotAnIndexError",
+    "StoreError",
+    "UnknownNameError",
+    "__version__",
+    "build",
+    "evaluate",
+    "list_encoders",
+    "list_rankings",
+    "load_encoder",
+    "open",
+    "read_dataset",
+    "read_film",
+    "train",
+]
+
+_HOMES = {
+    "Hits": "graphret.index",
+    "ImageTable": "graphret.data",
+    "Index": "graphret.index",
+    "build": "graphret.index",
+    "evaluate": "graphret.evaluation",
+    "list_encoders": "graphret.encoders",
+    "list_rankings": "graphret.retrieval",
+    "load_encoder": "graphret.encoders",
+    "open": "graphret.index",
+    "read_dataset": "graphret.data",
+    "read_film": "graphret.data",
+    "train": "graphret.training",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -5,9 +5,15 @@ from typing import Annotated
 import typer
 
 from graphret import __version__
+from graphret.cli.build import build
 from graphret.cli.datasets import datasets
 from graphret.cli.demo import demo
+from graphret.cli.encode import encode
 from graphret.cli.encoders import encoders
+from graphret.cli.evaluate import evaluate
+from graphret.cli.export import export
+from graphret.cli.info import info, verify
+from graphret.cli.query import query
 from graphret.cli.train import train
 
 __all__ = ["app"]
@@ -20,7 +26,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for command in (demo, datasets, encoders, train):
+for command in (demo, datasets, encoders, train, encode, build, query, evaluate, info, verify, export):
     app.command()(command)
 
 
@@ -33,7 +39,7 @@ def _say_version(asked: bool) -> None:
 @app.callback(invoke_without_command=True)
 def start(
     context: typer.Context,
-    version: Annotated[  # noqa: ARG001: the callback answers
+    version: Annotated[  # noqa: ARG001 - the callback answers
         bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say the version.")
     ] = False,
 ) -> None:

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from graphret.cli.films import Data, EncoderSource, Root, Splits, read_films
-from graphret.cli.info import describe, show_description
+from graphret.cli.films import Data, Device, EncoderSource, InputSize, Root, Splits, read_films
+from graphret.cli.info import show_info
 from graphret.cli.options import config_options
 from graphret.cli.reporting import AsJson, Quiet, report_to_user
 from graphret.index import BuildConfig
@@ -22,7 +22,8 @@ def build(
     encoder: EncoderSource,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the index.")],
     split: Splits = None,
-    device: Annotated[str, typer.Option(help="Where the encoder runs: auto, cpu or cuda.")] = "auto",
+    size: InputSize = None,
+    device: Device = "auto",
     as_json: AsJson = False,
     quiet: Quiet = False,
     config: BuildConfig,
@@ -35,10 +36,10 @@ def build(
         films = read_films(data, root, split, reporter)
         import graphret
 
-        loaded = graphret.load_encoder(encoder, device=device)
+        loaded = graphret.load_encoder(encoder, device=device, size=size)
         index = graphret.build(films, loaded, out=out, config=config, progress=reporter.progress)
         reporter.result(
-            describe(index, out),
-            show_description(index, out),
+            index.info(),
+            show_info(index.info()),
             f"Next: graphret query {out} FILE -k 10",
         )

@@ -1,13 +1,11 @@
 """`graphret demo`: the main job, from films to figures, on generated films; minutes on two cores."""
 
 import json
-import os
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import typer
 
 from graphret._errors import InvalidParameterError
@@ -27,7 +25,7 @@ __all__ = ["demo"]
 
 _RECORD = "demo.json"
 _MINUTES_OF_TRAINING = 3.0
-"""Where this ends a training before its last epoch, the figures depend on the machine; the record says how many were done."""
+"""A training that this ends before its last epoch depends on the machine; the record says how many were done."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +127,7 @@ def _claim(out: Path, settings: _Settings) -> None:
 def _record(out: Path, content: dict[str, Any]) -> None:
     partial = out / f".{_RECORD}.partial"
     partial.write_text(json.dumps(without_nan(content), indent=2) + "\n", encoding="utf-8")
-    os.replace(partial, out / _RECORD)  # noqa: PTH105
+    partial.replace(out / _RECORD)
 
 
 def _films(root: Path, settings: _Settings, reporter: Reporter) -> "ImageTable":

@@ -66,7 +66,7 @@ def show_summary(summary: dict[str, Any], out: Path, *, query: str) -> Iterator[
         *MEASURES,
         title=f"{queries['n_scored']} test films with a finding, of {queries['n_patients']} patients, searched in "
         f"{archive['n_searched']} films of other patients",
-        caption="mean over queries [95 % interval over patients]; films are generated: no figure says anything about patients",
+        caption="mean over queries [95 % interval over patients]; generated films: this says nothing about real ones",
     )
     for row in summary["rankings"]:
         table.add_row(row["name"], row["encoder"], *(_interval(row["measures"][measure]) for measure in MEASURES))

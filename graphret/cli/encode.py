@@ -1,6 +1,5 @@
 """`graphret encode`: codes of films as plain files, for other tools."""
 
-import os
 import shutil
 from pathlib import Path
 from typing import Annotated
@@ -8,7 +7,7 @@ from typing import Annotated
 import typer
 
 from graphret._errors import InvalidParameterError
-from graphret.cli.films import Data, EncoderSource, Root, Splits, read_films
+from graphret.cli.films import Data, Device, EncoderSource, InputSize, Root, Splits, read_films
 from graphret.cli.options import config_options
 from graphret.cli.reporting import AsJson, Quiet, report_to_user
 from graphret.index import BuildConfig
@@ -26,7 +25,8 @@ def encode(
     encoder: EncoderSource,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for codes.npy and films.parquet.")],
     split: Splits = None,
-    device: Annotated[str, typer.Option(help="Where the encoder runs: auto, cpu or cuda.")] = "auto",
+    size: InputSize = None,
+    device: Device = "auto",
     as_json: AsJson = False,
     quiet: Quiet = False,
     config: BuildConfig,
@@ -43,7 +43,7 @@ def encode(
         import graphret
         from graphret.index import encode_films
 
-        loaded = graphret.load_encoder(encoder, device=device)
+        loaded = graphret.load_encoder(encoder, device=device, size=size)
         done = encode_films(
             films,
             loaded,
@@ -58,8 +58,8 @@ def encode(
             reporter.note(f"left out {problem.id}: {problem.reason}")
         pq.write_table(films.select(done.rows).to_arrow(), out / _WORK / _FILMS)
         shape = done.codes.shape
-        os.replace(out / _WORK / _FILMS, out / _FILMS)  # noqa: PTH105
-        os.replace(done.file, out / _CODES)  # noqa: PTH105: last, so that codes are never without their films
+        (out / _WORK / _FILMS).replace(out / _FILMS)
+        done.file.replace(out / _CODES)  # last, so that codes are never without their films
         shutil.rmtree(out / _WORK)
         reporter.result(
             {
@@ -85,6 +85,10 @@ def _check_target(out: Path) -> None:
     allowed = "a new or empty folder, or one of an earlier `graphret encode`"
     if out.exists() and not out.is_dir():
         raise InvalidParameterError("out", str(out), allowed, "it is a file")
-    foreign = sorted(entry.name for entry in out.iterdir() if entry.name not in {_CODES, _FILMS, _WORK}) if out.exists() else []
+    foreign = (
+        sorted(entry.name for entry in out.iterdir() if entry.name not in {_CODES, _FILMS, _WORK})
+        if out.exists()
+        else []
+    )
     if foreign:
         raise InvalidParameterError("out", str(out), allowed, f"it holds something else: {', '.join(foreign[:3])}")

@@ -13,7 +13,7 @@ from graphret.cli.app import app
 __all__ = ["main"]
 
 # typer has its own copy of click in newer versions, so the base of its usage errors is asked for, not imported.
-_CallError = typer.BadParameter.__mro__[2]
+_CallError: type[Exception] = typer.BadParameter.__mro__[2]
 _INTERRUPTED = 130
 
 
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of stdout has gone (`graphret query ... | head`): nothing is left to say to it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except Exception as error:  # noqa: BLE001: a user is not shown a traceback; who wants one is told how to get it
+    except Exception as error:  # noqa: BLE001 - a user is not shown a traceback; who wants one is told how to get it
         name = type(error).__name__
         return _fail(f"unexpected {name}: {error} (GRAPHRET_DEBUG=1 shows where; please report it)", error, 1)
     if status == _INTERRUPTED:  # newer versions of typer turn Ctrl-C into this

@@ -6,13 +6,14 @@ from typing import Annotated
 import typer
 from rich.markdown import Markdown
 
+from graphret.cli.info import IndexFolder
 from graphret.cli.reporting import AsJson, Quiet, report_to_user
 
 __all__ = ["evaluate"]
 
 
 def evaluate(
-    index: Annotated[Path, typer.Argument(metavar="INDEX", help="Folder of an index.")],
+    index: IndexFolder,
     *,
     split: Annotated[
         str,
@@ -29,7 +30,9 @@ def evaluate(
     reference: Annotated[
         str | None, typer.Option(metavar="NAME", help="The ranking that the others are compared with.")
     ] = None,
-    baseline: Annotated[str, typer.Option(metavar="NAME,...|none", help="Rows beside them: random, or none.")] = "random",
+    baseline: Annotated[
+        str, typer.Option(metavar="NAME,...|none", help="Rows beside them: random, or none.")
+    ] = "random",
     exclude: Annotated[
         str, typer.Option(metavar="patient|none", help="Leave films of the query's own patient out, or not.")
     ] = "patient",

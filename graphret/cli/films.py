@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from graphret.cli.reporting import Reporter
     from graphret.data import ImageTable
 
-__all__ = ["Data", "EncoderSource", "Root", "Splits", "read_films"]
+__all__ = ["Data", "Device", "EncoderSource", "InputSize", "Root", "Splits", "read_films"]
 
 Data = Annotated[
     str,
@@ -32,6 +32,10 @@ EncoderSource = Annotated[
         help="Folder of a trained encoder, txrv:NAME, or a name of `graphret encoders` (then with random weights).",
     ),
 ]
+InputSize = Annotated[
+    int | None, typer.Option("--size", help="Side of the encoder's input in px; that of its training if not given.")
+]
+Device = Annotated[str, typer.Option("--device", help="Where the encoder runs: auto, cpu or cuda.")]
 Splits = Annotated[
     list[str] | None,
     typer.Option("--split", metavar="NAME", help=f"Only films of this split ({', '.join(SPLITS)}); several allowed."),

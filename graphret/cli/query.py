@@ -1,26 +1,28 @@
 """`graphret query`: the most similar films."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import typer
 from rich.table import Table
 
-from graphret._errors import InvalidParameterError, MissingFileError
-from graphret.cli.options import config_options
+from graphret._errors import InvalidParameterError
+from graphret.cli.info import IndexFolder
+from graphret.cli.options import config_options, parse_assignments
 from graphret.cli.reporting import AsJson, Quiet, report_to_user
 from graphret.index import QueryConfig
 
 if TYPE_CHECKING:
-    from graphret.index import Hits, Index
+    from graphret.data import ImageTable
+    from graphret.index import Index, QueryHits
 
 __all__ = ["query"]
 
 
 @config_options(QueryConfig)
 def query(
-    index: Annotated[Path, typer.Argument(metavar="INDEX", help="Folder of an index.")],
+    index: IndexFolder,
     films: Annotated[list[str], typer.Argument(metavar="FILE...", help="Films, or ids of the index with --id.")],
     *,
     by_id: Annotated[bool, typer.Option("--id", help="The queries are ids of films of the index.")] = False,
@@ -31,8 +33,14 @@ def query(
     exclude_same_patient: Annotated[
         bool, typer.Option("--exclude-same-patient", help="Never films of the query's own patient.")
     ] = False,
-    patient: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The patient of the queries, if they are not in the index.")
+    patients: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,...", help="Patients of queries that are not in the index: one each, or one for all."
+        ),
+    ] = None,
+    options: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Option of the ranking (alpha=2.0); several allowed.")
     ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -42,50 +50,84 @@ def query(
     with report_to_user(as_json=as_json, quiet=quiet) as reporter:
         import graphret
 
-        if not by_id:
-            for film in films:
-                if not Path(film).is_file():
-                    raise MissingFileError(film, "film", "give the path of a film, or --id for a film of the index")
         opened = graphret.open(index)
-        exclude = None
-        if exclude_same_patient or patient is not None:
-            exclude = {"patient": _patients(opened, films, patient, by_id=by_id)}
-        hits = opened.query(films, config=config, where=_filters(where), exclude=exclude)
-        answers = [_answer(opened, hits, row, film) for row, film in enumerate(films)]
+        if by_id:
+            _check_ids(opened, films)
+        if patients is not None and not exclude_same_patient:
+            raise InvalidParameterError("patients", patients, "it with --exclude-same-patient", "nothing else uses it")
+        names = None if patients is None else [name.strip() for name in patients.split(",")]
+        hits = opened.query(
+            films if by_id else [Path(film) for film in films],
+            config.k,
+            ranking=config.ranking,
+            fill=config.fill,
+            n_threads=config.n_threads,
+            where=_filters(opened, where),
+            exclude="patient" if exclude_same_patient else None,
+            options=parse_assignments("options", options),
+            patients=names * len(films) if names is not None and len(names) == 1 else names,
+        )
+        answers = [_answer(opened, name, of_query) for name, of_query in zip(films, hits, strict=True)]
         reporter.result(
-            {"index": str(index), "ranking": hits.ranking, "k": config.k, "queries": answers},
-            *(_table(answer) for answer in answers),
+            {"index": str(index), "ranking": config.ranking, "k": config.k, "queries": answers}, *map(_table, answers)
         )
 
 
-def _filters(where: list[str] | None) -> dict[str, list[str]] | None:
-    filters: dict[str, list[str]] = {}
+def _check_ids(index: "Index", ids: list[str]) -> None:
+    known = set(index.films.ids.tolist())
+    for name in ids:
+        if name not in known:
+            raise InvalidParameterError("id", name, f"the id of one of the {len(known):,} films of {index.path}")
+
+
+def _filters(index: "Index", where: list[str] | None) -> dict[str, list[Any]] | None:
+    """Read COLUMN=VALUE pairs; values of one column are alternatives, and numbers where the column holds numbers."""
+    filters: dict[str, list[Any]] = {}
     for entry in where or ():
-        column, equals, value = entry.partition("=")
+        column, equals, text = entry.partition("=")
         if not equals or not column:
             raise InvalidParameterError("where", entry, "COLUMN=VALUE, for example view=PA")
-        filters.setdefault(column, []).append(value)
+        filters.setdefault(column, []).append(_value(entry, text, index.films.column(column).dtype.kind))
     return filters or None
 
 
-def _patients(index: "Index", films: list[str], patient: str | None, *, by_id: bool) -> list[str]:
-    """Patient of every query: as told, or as the index knows it.
+def _value(entry: str, text: str, kind: str) -> Any:
+    if kind == "U":
+        return text
+    if kind == "b" and text.lower() in {"true", "false"}:
+        return text.lower() == "true"
+    try:
+        return float(text)
+    except ValueError as error:
+        raise InvalidParameterError("where", entry, "COLUMN=NUMBER (or true, false), as the column holds") from error
 
-    Raises
-    ------
-    InvalidParameterError
-        A query is not in the index, and its patient was not given.
-    """
-    if patient is not None:
-        return [patient] * len(films)
-    column = index.films.ids if by_id else index.films.paths
-    wanted = films if by_id else [str(Path(film).absolute()) for film in films]
-    found = []
-    for film, name in zip(films, wanted, strict=True):
-        rows = np.flatnonzero(column == name)
-        if not rows.size:
-            raise InvalidParameterError(
-                "exclude-same-patient", film, "films of the index, whose patients are known", "or say --patient NAME"
-            )
-        found.append(str(index.films.patients[rows[0]]))
-    return found
+
+def _answer(index: "Index", name: str, hits: "QueryHits") -> dict[str, Any]:
+    films = index.films
+    return {
+        "query": name,
+        "hits": [
+            {**asdict(hit), "path": str(films.paths[hit.position]), "labels": _labels(films, hit.position)}
+            for hit in hits
+        ],
+    }
+
+
+def _labels(films: "ImageTable", row: int) -> list[str]:
+    """Labels that are positive, and with "?" those that are uncertain."""
+    marks = {1: "", -1: "?"}
+    return [
+        f"{name}{marks[value]}"
+        for name, value in zip(films.label_names, films.labels[row].tolist(), strict=True)
+        if value in marks
+    ]
+
+
+def _table(answer: dict[str, Any]) -> Table:
+    table = Table("rank", "id", "similarity", "community", "source", "labels", title=answer["query"])
+    for hit in answer["hits"]:
+        labels = ", ".join(hit["labels"]) or "-"
+        table.add_row(
+            str(hit["rank"]), hit["id"], f"{hit['similarity']:.4f}", str(hit["community"]), hit["source"], labels
+        )
+    return table

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +13,12 @@ import numpy as np
 
 from graphret._errors import InvalidParameterError
 from graphret.communities import Partition, partition
-from graphret.data import FilmProblem, ImageTable
+from graphret.data import ImageTable
 from graphret.graph import Graph, NeighborTable, nearest_neighbors, similarity_graph
-from graphret.graph.search import row_lengths
 from graphret.index.config import BuildConfig
+from graphret.index.contents import Coded, Linked, write_contents
 from graphret.index.encode import encode_films
-from graphret.index.files import link_or_copy, storage_errors, write_array, write_file
-from graphret.index.generation import ARRAYS, ENCODER, FILMS, PROBLEMS
+from graphret.index.files import storage_errors
 from graphret.index.index import Index
 from graphret.index.lock import LOCK, writer_lock
 from graphret.index.source import check_encoder, check_films, codes_hash, describe_codes
@@ -31,32 +29,12 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
 
-    from graphret._types import Codes, Int32Array, Progress
+    from graphret._types import Progress
     from graphret.encoders import Encoder
-    from graphret.index.manifest import Manifest
 
-__all__ = ["build", "partition_hash"]
+__all__ = ["build"]
 
 _ENCODE = "encode"
-
-
-@dataclass(frozen=True, eq=False)
-class _Coded:
-    """Films with their codes; ``file`` holds the codes already where they were encoded here."""
-
-    codes: Codes
-    films: ImageTable
-    file: Path | None = None
-    sha256: str = ""
-
-
-@dataclass(frozen=True, eq=False)
-class _Linked:
-    """The graph and how its neighbours were found."""
-
-    graph: Graph
-    method: str
-    recall: float
 
 
 def build(
@@ -149,7 +127,7 @@ def build(
         codes, table = describe_codes(films_or_codes, films=films, **described)
         if encoder is not None:
             check_encoder(encoder, codes.shape[1])
-        given = _Coded(codes, table, None, codes_hash(codes))
+        given = Coded(codes, table, codes_hash(codes))
     check_target(root)
     _check_backends(config)
     with _claimed(root, resume=resume) as stages:
@@ -157,7 +135,7 @@ def build(
         linked = _link(coded, stages, config, progress)
         division = _divide(linked.graph, stages, config, progress)
         _report(progress, "write", 0)
-        publish(root, lambda folder: _write(folder, coded, linked, division, encoder, config))
+        publish(root, lambda folder: write_contents(folder, coded, linked, division, encoder, config))
         with storage_errors(root):
             shutil.rmtree(stages.folder)
         _report(progress, "write", 1)
@@ -193,7 +171,7 @@ def _claimed(root: Path, *, resume: bool) -> Iterator[StageFolder]:
 
 def _encode(
     table: ImageTable, encoder: Encoder | None, stages: StageFolder, config: BuildConfig, progress: Progress | None
-) -> _Coded:
+) -> Coded:
     if encoder is None:
         raise InvalidParameterError("encoder", None, "an Encoder", "films need one")
     encoded = encode_films(
@@ -208,10 +186,10 @@ def _encode(
     )
     films = table.select(encoded.rows)
     films = replace(films, problems=(*table.problems, *encoded.problems))
-    return _Coded(encoded.codes, films, encoded.file, codes_hash(encoded.codes))
+    return Coded(encoded.codes, films, codes_hash(encoded.codes), encoded.file)
 
 
-def _link(coded: _Coded, stages: StageFolder, config: BuildConfig, progress: Progress | None) -> _Linked:
+def _link(coded: Coded, stages: StageFolder, config: BuildConfig, progress: Progress | None) -> Linked:
     """Find the neighbours and make the graph of them."""
     key = stage_key("neighbors", coded.sha256, config.k, config.method, config.backend, config.seed)
     found = stages.load("neighbors", key)
@@ -233,7 +211,7 @@ def _link(coded: _Coded, stages: StageFolder, config: BuildConfig, progress: Pro
     table = NeighborTable(found["neighbors"], found["similarities"], method, recall)
     graph = similarity_graph(table, threshold=config.threshold, weights=config.weights)
     _report(progress, "graph", 1)
-    return _Linked(graph, method, recall)
+    return Linked(graph, method, recall)
 
 
 def _divide(graph: Graph, stages: StageFolder, config: BuildConfig, progress: Progress | None) -> Partition:
@@ -254,87 +232,6 @@ def _divide(graph: Graph, stages: StageFolder, config: BuildConfig, progress: Pr
         division = Partition(found["labels"], *json.loads(found["about"].tobytes()))
     _report(progress, "communities", 1)
     return division
-
-
-def _write(
-    folder: Path, coded: _Coded, linked: _Linked, division: Partition, encoder: Encoder | None, config: BuildConfig
-) -> Manifest:
-    """Write the files of a generation; return what the manifest says of them."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    films, graph = coded.films, linked.graph
-    arrays = {
-        "lengths": row_lengths(coded.codes),
-        "indptr": graph.indptr,
-        "indices": graph.indices,
-        "weights": graph.weights,
-        "communities": division.labels,
-    }
-    if coded.file is None:
-        write_array(folder / ARRAYS["codes"], coded.codes)
-    else:
-        link_or_copy(coded.file, folder / ARRAYS["codes"])
-    for role, array in arrays.items():
-        write_array(folder / ARRAYS[role], array)
-    sink = pa.BufferOutputStream()
-    pq.write_table(films.to_arrow(), sink)
-    write_file(folder / FILMS, [memoryview(sink.getvalue())])
-    write_file(folder / PROBLEMS, [_problems_json(films.problems)])
-    if encoder is not None:
-        encoder.save(folder / ENCODER)
-    splits, n_of_split = np.unique(films.splits, return_counts=True)
-    return {
-        "parameters": config.to_json(),
-        "source": {
-            "card": films.card,
-            "root": films.root,
-            "splits": dict(zip(splits.tolist(), n_of_split.tolist(), strict=True)),
-        },
-        "counts": {
-            "films": len(films),
-            "dimensions": int(coded.codes.shape[1]),
-            "patients": len(np.unique(films.patients)),
-            "labels": len(films.label_names),
-            "problems": len(films.problems),
-            "edges": graph.n_edges,
-            "communities": division.n_communities,
-        },
-        "codes": {"sha256": coded.sha256},
-        "graph": {
-            "sha256": graph.fingerprint,
-            "threshold": graph.threshold,
-            "n_rescued": graph.n_rescued,
-            "method": linked.method,
-            "recall": linked.recall,
-        },
-        "communities": {"sha256": partition_hash(division.labels), "quality": division.quality},
-        "encoder": None if encoder is None else _describe_encoder(encoder),
-        "arrays": {
-            ARRAYS[role]: {"dtype": array.dtype.newbyteorder("<").str, "shape": list(array.shape)}
-            for role, array in {"codes": coded.codes, **arrays}.items()
-        },
-    }
-
-
-def partition_hash(labels: Int32Array) -> str:
-    """Return the sha256 of the communities: equal divisions, and only they, have equal hashes."""
-    digest = hashlib.sha256(f"{labels.dtype.str}{labels.shape}".encode())
-    digest.update(np.ascontiguousarray(labels).data)
-    return digest.hexdigest()
-
-
-def _describe_encoder(encoder: Encoder) -> dict[str, Any]:
-    return {
-        "name": encoder.name,
-        "fingerprint": encoder.fingerprint,
-        "size": encoder.size,
-        "code_length": encoder.code_length,
-    }
-
-
-def _problems_json(problems: tuple[FilmProblem, ...]) -> bytes:
-    return json.dumps([asdict(problem) for problem in problems], indent=1, ensure_ascii=False).encode()
 
 
 def _report(progress: Progress | None, stage: str, done: int) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from numbers import Real
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from graphret._errors import InvalidParameterError, UnknownNameError
 from graphret._types import check_integer
@@ -13,7 +12,10 @@ from graphret.communities.modularity import check_objective
 from graphret.communities.partition import METHODS as COMMUNITY_METHODS
 from graphret.graph.knn import BACKENDS, METHODS
 from graphret.graph.similarity_graph import WEIGHTS
-from graphret.retrieval.registry import DEFAULT_RANKING, list_rankings
+from graphret.retrieval import DEFAULT_RANKING, list_rankings
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
 
 __all__ = ["PRECISIONS", "BuildConfig", "QueryConfig"]
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from graphret._errors import DataError, EncoderError, FilmError, GraphretError
 from graphret._numba import available_threads
@@ -23,6 +22,8 @@ from graphret.index.stages import StageFolder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from numpy.typing import NDArray
 
     from graphret.encoders import Encoder
 
@@ -251,9 +252,7 @@ def _assemble(table: ImageTable, shards: StageFolder, key: str, names: list[str]
     """Join the shards to one file that can be memory-mapped, one shard in memory at a time."""
     rows = np.concatenate([shards.read(name, key, "rows") for name in names])
     problems = [
-        FilmProblem(**entry)
-        for name in names
-        for entry in json.loads(shards.read(name, key, "problems").tobytes())
+        FilmProblem(**entry) for name in names for entry in json.loads(shards.read(name, key, "problems").tobytes())
     ]
     if not rows.size:
         first = problems[0]
@@ -290,7 +289,7 @@ def _key(table: ImageTable, encoder: Encoder, precision: str, shard_rows: int) -
 def _state(path: str) -> tuple[int, int]:
     """Size and time of change of a film; (-1, -1) where there is none, which reading it will report."""
     try:
-        status = os.stat(path)  # noqa: PTH116: called once a film of the archive
+        status = Path(path).stat()
     except OSError:
         return -1, -1
     return status.st_size, status.st_mtime_ns

@@ -8,7 +8,6 @@ import os
 import shutil
 from contextlib import contextmanager
 from io import BytesIO
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from graphret._errors import DamagedIndexError, GraphretError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -100,7 +100,7 @@ def _npy_blocks(
         step = max(1, BLOCK_BYTES // row_bytes)
         for first in range(0, len(part), step):
             block = np.ascontiguousarray(part[first : first + step], dtype=stored)
-            yield memoryview(block.reshape(-1).view(np.uint8))
+            yield block.reshape(-1).view(np.uint8).data
 
 
 def _npy_header(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:

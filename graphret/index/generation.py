@@ -1,4 +1,4 @@
-"""One generation, opened for reading: cheap checks at once, every byte in `verify_generation`. Nothing is ever written."""
+"""One generation, opened for reading: cheap checks at once, every byte in `verify_generation`; nothing is written."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from graphret._types import Codes, Float64Array, Int32Array, Progress
+    from graphret.encoders import Encoder
 
 __all__ = ["ARRAYS", "ENCODER", "FILMS", "PROBLEMS", "SMALL_FILE", "Generation", "open_generation", "verify_generation"]
 
@@ -55,11 +56,6 @@ class Generation:
         """Its folder's name, as in CURRENT."""
         return self.folder.name
 
-    @property
-    def encoder_folder(self) -> Path | None:
-        """Folder of the encoder, or None for an index of codes made elsewhere."""
-        return None if self.manifest["encoder"] is None else self.folder / ENCODER
-
     def read_graph(self) -> Graph:
         """Open the graph, after its three files were hashed: the kernels index memory with what they hold.
 
@@ -69,10 +65,32 @@ class Generation:
             A file is not the one that was written.
         """
         for role in ("indptr", "indices", "weights"):
-            check_hash(self.folder, self.manifest, ARRAYS[role])
+            self._check_hash(ARRAYS[role])
         indptr, indices, weights = (map_array(self.folder / ARRAYS[role]) for role in ("indptr", "indices", "weights"))
         about = self.manifest["graph"]
         return Graph(indptr, indices, weights, threshold=about["threshold"], n_rescued=about["n_rescued"])
+
+    def read_encoder(self) -> Encoder | None:
+        """Load the encoder after its files were hashed; None for an index of codes made elsewhere.
+
+        Raises
+        ------
+        DamagedIndexError
+            A file is not the one that was written.
+        """
+        from graphret.encoders import load_encoder
+
+        if self.manifest["encoder"] is None:
+            return None
+        for file in self.manifest["files"]:
+            if file.startswith(f"{ENCODER}/"):
+                self._check_hash(file)
+        return load_encoder(self.folder / ENCODER)
+
+    def _check_hash(self, file: str) -> None:
+        if not self.folder.is_dir():
+            raise StoreError(f"{self.folder} was replaced by newer generations since it was opened: open it again")
+        check_hash(self.folder, self.manifest, file)
 
     def read_films(self) -> ImageTable:
         """Read the table of the films.
@@ -85,6 +103,7 @@ class Generation:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
+        self._check_hash(FILMS)
         path = self.folder / FILMS
         try:
             table = ImageTable.from_arrow(pq.read_table(path))

@@ -18,7 +18,7 @@ SCHEMA_VERSION = 1
 
 Manifest: TypeAlias = dict[str, Any]
 
-_KEYS = {
+_KEYS: dict[str, type | tuple[type, ...]] = {
     "arrays": dict,
     "codes": dict,
     "communities": dict,
@@ -100,6 +100,5 @@ def file_table(folder: Path) -> dict[str, dict[str, Any]]:
     """Return size and sha256 of every file of a folder, by its path inside it."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {
-        path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
-        for path in files
+        path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": sha256_of(path)} for path in files
     }

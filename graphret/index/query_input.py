@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -17,31 +17,14 @@ from graphret.index.encode import encode_images
 if TYPE_CHECKING:
     from graphret._types import Codes, Float32Array, Int32Array
     from graphret.encoders import Encoder
+    from graphret.index.lookup import FilmLookup
 
-__all__ = ["Archived", "Queries", "encode_queries", "read_queries"]
+__all__ = ["Queries", "encode_queries", "read_queries"]
 
-KINDS = "an id of the index, the path of a film, a film float (h, w), a code float (d,), codes (q, d), or a list of those"
+KINDS = (
+    "an id of the index, the path of a film, a film float (h, w), a code float (d,), codes (q, d), or a list of those"
+)
 _BATCH = 32
-
-
-@dataclass(frozen=True, eq=False)
-class Archived:
-    """What is known of the films of an index, as far as queries name them.
-
-    Parameters
-    ----------
-    codes
-        float32 (n, d).
-    rows_of_ids, rows_of_paths
-        Row of every id and of every path.
-    has_encoder
-        Whether films can be encoded.
-    """
-
-    codes: Codes
-    rows_of_ids: Mapping[str, int]
-    rows_of_paths: Mapping[str, int]
-    has_encoder: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +58,15 @@ class Queries:
         return len(self.names)
 
 
-def read_queries(what: Any, archived: Archived) -> Queries:
+class _Reader(NamedTuple):
+    """What queries are compared with to see what they are."""
+
+    codes: Codes
+    lookup: FilmLookup
+    has_encoder: bool
+
+
+def read_queries(what: Any, codes: Codes, lookup: FilmLookup, *, has_encoder: bool) -> Queries:
     """Recognise queries; nothing is decoded or encoded yet.
 
     An id of the index wins over a file of the same name. A floating (h, w) array is a batch of codes when its rows
@@ -90,6 +81,7 @@ def read_queries(what: Any, archived: Archived) -> Queries:
     MissingFileError
         Neither an id of the index nor a file.
     """
+    archived = _Reader(codes, lookup, has_encoder)
     if isinstance(what, str | Path):
         return _read_list([what], archived, is_single=True)
     if isinstance(what, Sequence) and not isinstance(what, bytes):
@@ -105,22 +97,22 @@ def read_queries(what: Any, archived: Archived) -> Queries:
     if array.ndim == 1:
         return _read_codes(array[None], archived, is_single=True)
     length = archived.codes.shape[1]
-    if array.shape[1] != length:
+    if array.shape[1] != length and has_encoder:
         return _read_list([array], archived, is_single=True)
-    if array.shape[0] == length > 1 and archived.has_encoder:
+    if array.shape[0] == length > 1 and has_encoder:
         raise InvalidParameterError(
             "what", f"an array {array.shape}", "[film] for one film, or list(codes) for codes", "it could be both"
         )
     return _read_codes(array, archived, is_single=False)
 
 
-def _read_codes(codes: Any, archived: Archived, *, is_single: bool) -> Queries:
+def _read_codes(codes: Any, archived: _Reader, *, is_single: bool) -> Queries:
     checked = check_codes(codes, name="query codes", n_dimensions=archived.codes.shape[1])
     nowhere = np.full(len(checked), -1, dtype=np.int32)
     return Queries([""] * len(checked), checked, {}, nowhere, nowhere, is_single)
 
 
-def _read_list(entries: list[Any], archived: Archived, *, is_single: bool) -> Queries:
+def _read_list(entries: list[Any], archived: _Reader, *, is_single: bool) -> Queries:
     if not entries:
         raise InvalidParameterError("what", entries, KINDS, "the list is empty")
     names: list[str] = []
@@ -129,7 +121,7 @@ def _read_list(entries: list[Any], archived: Archived, *, is_single: bool) -> Qu
     ids = np.full(len(entries), -1, dtype=np.int32)
     known = ids.copy()
     for number, entry in enumerate(entries):
-        row = archived.rows_of_ids.get(entry, -1) if isinstance(entry, str) else -1
+        row = archived.lookup.row_of_id(entry) if isinstance(entry, str) else -1
         if row >= 0:
             names.append(str(entry))
             ids[number] = known[number] = row
@@ -138,7 +130,7 @@ def _read_list(entries: list[Any], archived: Archived, *, is_single: bool) -> Qu
             path = _existing(entry)
             names.append(str(entry))
             films[number] = path
-            known[number] = archived.rows_of_paths.get(str(path.absolute()), -1)
+            known[number] = archived.lookup.row_of_path(str(path.absolute()))
         else:
             names.append("")
             array = _one_array(entry)
@@ -156,7 +148,7 @@ def _read_list(entries: list[Any], archived: Archived, *, is_single: bool) -> Qu
 def _existing(entry: str | Path) -> Path:
     path = Path(entry)
     if not path.is_file():
-        what = "film" if isinstance(entry, Path) else "id of the index and no film"
+        what = "film" if isinstance(entry, Path) else "id or film"
         raise MissingFileError(path, what, "give an id of the index, or the path of a film")
     return path
 

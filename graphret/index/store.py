@@ -7,7 +7,6 @@ import re
 import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import graphret
@@ -18,6 +17,7 @@ from graphret.index.manifest import FORMAT, MANIFEST, SCHEMA_VERSION, Manifest, 
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 __all__ = ["BUILD", "CURRENT", "check_target", "current_name", "generation_names", "publish"]
 

@@ -1,6 +1,28 @@
 """Rankings of an archive for a query: region growing and what it is compared with. Arrays only, never torch."""
 
+from graphret.retrieval.diffusion import Diffusion
+from graphret.retrieval.expansion import AlphaQueryExpansion
+from graphret.retrieval.explain import Reason, explain
+from graphret.retrieval.nearest import Nearest
 from graphret.retrieval.protocol import SOURCES, Archive, QueryBatch, RankedLists, Ranker
 from graphret.retrieval.region_growing import RegionGrowing, region_growing
+from graphret.retrieval.registry import DEFAULT_RANKING, create_ranking, list_rankings, ranking_options
 
-__all__ = ["SOURCES", "Archive", "QueryBatch", "RankedLists", "Ranker", "RegionGrowing", "region_growing"]
+__all__ = [
+    "DEFAULT_RANKING",
+    "SOURCES",
+    "AlphaQueryExpansion",
+    "Archive",
+    "Diffusion",
+    "Nearest",
+    "QueryBatch",
+    "RankedLists",
+    "Ranker",
+    "Reason",
+    "RegionGrowing",
+    "create_ranking",
+    "explain",
+    "list_rankings",
+    "ranking_options",
+    "region_growing",
+]

@@ -242,8 +242,7 @@ def _grow_region(graph, stored, edges, allowed, forbidden, scratch, out_nodes, o
                     ):
                         chosen = number
             if stranger_gain >= best - allowance and (
-                chosen < 0
-                or (cosines[candidates[chosen]] == NO_COSINE and stranger < touched[candidates[chosen]])
+                chosen < 0 or (cosines[candidates[chosen]] == NO_COSINE and stranger < touched[candidates[chosen]])
             ):
                 node, gain = stranger, stranger_gain
                 place = n_touched

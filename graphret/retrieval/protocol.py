@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -13,6 +12,8 @@ from graphret._errors import CodesError, InvalidParameterError
 from graphret._types import check_codes, check_integer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from graphret._types import BoolArray, Codes, Float32Array, Float64Array, Int32Array, Int64Array
@@ -261,9 +262,7 @@ class Ranker(Protocol):
 
     def __init__(self, archive: Archive, **options: Any) -> None: ...
 
-    def rank(
-        self, queries: QueryBatch, k: int, *, fill: bool = True, n_threads: int | None = None
-    ) -> RankedLists:
+    def rank(self, queries: QueryBatch, k: int, *, fill: bool = True, n_threads: int | None = None) -> RankedLists:
         """Rank at most k films for every query.
 
         Parameters

@@ -91,7 +91,8 @@ def region_growing(graph: Graph, labels: Any, neighbors: Any, similarities: Any,
     edges = QueryEdges(nodes[None], weights[None], weights[None])
     everything = (np.empty(0, np.bool_), np.zeros(2, np.int64), np.empty(0, np.int32))
     grown, _ = _grow(community_totals(graph, labels), edges, everything, k, n_workers=1)
-    return grown[0, grown[0] >= 0]
+    added: Int32Array = grown[0, grown[0] >= 0]
+    return added
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,9 +145,7 @@ def community_totals(graph: Graph, labels: Any) -> CommunityTotals:
     )
     starts = np.concatenate([[0], np.cumsum(np.bincount(numbers, minlength=n_communities))]).astype(np.int64)
     members = _members_by_degree(numbers, inside)
-    return CommunityTotals(
-        graph, numbers, degrees, inside, members, starts, community_inside, community_degrees
-    )
+    return CommunityTotals(graph, numbers, degrees, inside, members, starts, community_inside, community_degrees)
 
 
 class RegionGrowing:
@@ -192,9 +191,7 @@ class RegionGrowing:
         """Totals of the communities, summed at the first use."""
         return community_totals(self.archive.graph, self.archive.labels)
 
-    def rank(
-        self, queries: QueryBatch, k: int, *, fill: bool = True, n_threads: int | None = None
-    ) -> RankedLists:
+    def rank(self, queries: QueryBatch, k: int, *, fill: bool = True, n_threads: int | None = None) -> RankedLists:
         """Rank at most k films for every query; see `Ranker.rank`. ``gains`` hold Eq. 14 of every addition."""
         k = check_integer("k", k, 1, "ask for at least one film")
         queries = queries.at_least(self.archive, max(k, self.edges), n_threads)

@@ -42,7 +42,7 @@ def workshop(tmp_path_factory):
     """Films, an encoder trained on them for one epoch, and an index of those of train and valid."""
     root = tmp_path_factory.mktemp("workshop")
     shop = SimpleNamespace(films=root / "films", encoder=root / "encoder", index=root / "index")
-    generate_phantom(shop.films, 90, size=int(SIZE), seed=3)
+    generate_phantom(shop.films, 120, size=int(SIZE))
     data = ["--data", "phantom", "--root", str(shop.films)]
     training = ["--encoder", "resnet18", "--size", SIZE, "--epochs", "1", "--batch-size", "16", "--device", "cpu"]
     assert main(["train", *data, *training, "--out", str(shop.encoder), "--quiet"]) == 0

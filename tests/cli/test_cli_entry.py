@@ -61,7 +61,8 @@ def test_without_a_command_the_commands_are_listed(run):
 def test_a_reader_that_goes_away_is_no_error():
     process = start("datasets", "--json")
     process.stdout.close()
-    assert process.stderr.read() == ""
+    with process.stderr:
+        assert process.stderr.read() == ""
     assert process.wait(timeout=60) == 1
 
 

@@ -1,0 +1,65 @@
+"""`graphret info` and `graphret verify`: what an index holds, and whether every byte of it is what was written."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from graphret.cli.reporting import AsJson, Quiet, report_to_user
+
+__all__ = ["IndexFolder", "info", "show_info", "verify"]
+
+IndexFolder = Annotated[Path, typer.Argument(metavar="INDEX", help="Folder of an index.")]
+
+
+def info(index: IndexFolder, *, as_json: AsJson = False) -> None:
+    """Say what an index holds and how it was made: counts, parameters, graph, communities, encoder, hashes."""
+    with report_to_user(as_json=as_json, quiet=True) as reporter:
+        import graphret
+
+        about = graphret.open(index).info()
+        reporter.result(about, show_info(about))
+
+
+def verify(index: IndexFolder, *, as_json: AsJson = False, quiet: Quiet = False) -> None:
+    """Read every byte of an index and compare it with its checksum; a damaged file is named, with exit status 1."""
+    with report_to_user(as_json=as_json, quiet=quiet) as reporter:
+        import graphret
+
+        found = graphret.open(index).verify(reporter.progress)
+        unused = f"; unused: {', '.join(found['unused'])}" if found["unused"] else ""
+        reporter.result(
+            {"index": str(index), "intact": True, **found},
+            f"{index}: {found['n_files']} files, {found['n_bytes']:,} bytes, all as they were written{unused}",
+        )
+
+
+def show_info(about: dict[str, Any]) -> Table:
+    """Lay `Index.info` out as a table."""
+    counts, graph, communities, encoder = (about[name] for name in ("counts", "graph", "communities", "encoder"))
+    source, parameters = about["source"], about["parameters"]
+    splits = ", ".join(f"{name} {number:,}" for name, number in source["splits"].items())
+    method = graph["method"] if graph["recall"] == 1 else f"{graph['method']}, recall {graph['recall']:.4f}"
+    rows = {
+        "generation": f"{about['generation']}, written {about['created']} by graphret {about['graphret_version']}",
+        "films": f"{counts['films']:,} of {counts['patients']:,} patients ({splits}); {counts['problems']:,} left out",
+        "labels": f"{counts['labels']:,}",
+        "data set": f"{source['card']} in {source['root']}" if source["card"] else "made in memory",
+        "encoder": f"{encoder['name']}, {encoder['size']} px, {encoder['fingerprint'][:16]}" if encoder else "none",
+        "codes": f"{counts['dimensions']:,} values, sha256 {about['codes']['sha256'][:16]}",
+        "graph": f"{counts['edges']:,} edges, cosine >= {_number(graph['threshold'])}, {graph['n_rescued']:,} films "
+        f"with their best edge only, neighbours {method}, sha256 {graph['sha256'][:16]}",
+        "communities": f"{counts['communities']:,}, quality {communities['quality']:.4f}, "
+        f"sha256 {communities['sha256'][:16]}",
+        "parameters": ", ".join(f"{name}={value}" for name, value in parameters.items()),
+        "size": f"{about['n_bytes']:,} bytes",
+    }
+    table = Table(show_header=False, title=about["path"])
+    for name, value in rows.items():
+        table.add_row(name, value)
+    return table
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:.6g}"

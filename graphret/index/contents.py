@@ -1,0 +1,145 @@
+"""The files of one generation, written from the results of a build, and what the manifest says of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from graphret.graph.search import row_lengths
+from graphret.index.files import link_or_copy, write_array, write_file
+from graphret.index.generation import ARRAYS, ENCODER, FILMS, PROBLEMS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from graphret._types import Codes, Int32Array
+    from graphret.communities import Partition
+    from graphret.data import ImageTable
+    from graphret.encoders import Encoder
+    from graphret.graph import Graph
+    from graphret.index.config import BuildConfig
+    from graphret.index.manifest import Manifest
+
+__all__ = ["Coded", "Linked", "partition_hash", "write_contents"]
+
+
+@dataclass(frozen=True, eq=False)
+class Coded:
+    """Films with their codes.
+
+    Parameters
+    ----------
+    codes
+        float32 (n, d).
+    films
+        n rows.
+    sha256
+        Of the codes.
+    file
+        Where the codes were encoded here: the ``.npy`` file that holds them.
+    """
+
+    codes: Codes
+    films: ImageTable
+    sha256: str
+    file: Path | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Linked:
+    """The graph, and how its neighbours were found: "exact" or "approximate", with which recall."""
+
+    graph: Graph
+    method: str
+    recall: float
+
+
+def write_contents(
+    folder: Path, coded: Coded, linked: Linked, division: Partition, encoder: Encoder | None, config: BuildConfig
+) -> Manifest:
+    """Write the files of a generation into an empty folder; return what its manifest says of them.
+
+    Codes that lie in a file already get a second name (hard link), they are not copied.
+    """
+    graph = linked.graph
+    arrays: dict[str, NDArray[Any]] = {
+        "lengths": row_lengths(coded.codes),
+        "indptr": graph.indptr,
+        "indices": graph.indices,
+        "weights": graph.weights,
+        "communities": division.labels,
+    }
+    if coded.file is None:
+        write_array(folder / ARRAYS["codes"], coded.codes)
+    else:
+        link_or_copy(coded.file, folder / ARRAYS["codes"])
+    for role, array in arrays.items():
+        write_array(folder / ARRAYS[role], array)
+    write_file(folder / FILMS, [_parquet(coded.films)])
+    problems = [asdict(problem) for problem in coded.films.problems]
+    write_file(folder / PROBLEMS, [json.dumps(problems, indent=1, ensure_ascii=False).encode()])
+    if encoder is not None:
+        encoder.save(folder / ENCODER)
+    return {
+        "parameters": config.to_json(),
+        "source": {"card": coded.films.card, "root": coded.films.root, "splits": _counted(coded.films.splits)},
+        "counts": {
+            "films": len(coded.films),
+            "dimensions": int(coded.codes.shape[1]),
+            "patients": len(np.unique(coded.films.patients)),
+            "labels": len(coded.films.label_names),
+            "problems": len(problems),
+            "edges": graph.n_edges,
+            "communities": division.n_communities,
+        },
+        "codes": {"sha256": coded.sha256},
+        "graph": {
+            "sha256": graph.fingerprint,
+            "threshold": graph.threshold,
+            "n_rescued": graph.n_rescued,
+            "method": linked.method,
+            "recall": linked.recall,
+        },
+        "communities": {"sha256": partition_hash(division.labels), "quality": division.quality},
+        "encoder": None if encoder is None else _describe_encoder(encoder),
+        "arrays": {
+            ARRAYS[role]: {"dtype": array.dtype.newbyteorder("<").str, "shape": list(array.shape)}
+            for role, array in {"codes": coded.codes, **arrays}.items()
+        },
+    }
+
+
+def partition_hash(labels: Int32Array) -> str:
+    """Return the sha256 of the communities: equal divisions, and only they, have equal hashes."""
+    digest = hashlib.sha256(f"{labels.dtype.str}{labels.shape}".encode())
+    digest.update(np.ascontiguousarray(labels).data)
+    return digest.hexdigest()
+
+
+def _parquet(films: ImageTable) -> memoryview:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    sink = pa.BufferOutputStream()
+    pq.write_table(films.to_arrow(), sink)
+    return memoryview(sink.getvalue())
+
+
+def _counted(values: NDArray[np.str_]) -> dict[str, int]:
+    names, counts = np.unique(values, return_counts=True)
+    return dict(zip(names.tolist(), counts.tolist(), strict=True))
+
+
+def _describe_encoder(encoder: Encoder) -> dict[str, Any]:
+    return {
+        "name": encoder.name,
+        "fingerprint": encoder.fingerprint,
+        "size": encoder.size,
+        "code_length": encoder.code_length,
+    }

@@ -1,0 +1,262 @@
+"""What a query gives: ids, similarities, communities, where each film comes from, and why it is there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+
+from graphret.retrieval import SOURCES, explain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from graphret._types import Float32Array, Float64Array, Int32Array
+    from graphret.retrieval import Archive, QueryBatch, RankedLists
+
+__all__ = ["Hit", "Hits", "QueryHits", "Why"]
+
+
+@dataclass(frozen=True)
+class Why:
+    """Why a film is where it is in its list.
+
+    Parameters
+    ----------
+    gain
+        Gain in weighted modularity of the step that added it; None where the ranking has no steps.
+    query_edge
+        Weight of its edge to the query; 0 where there is none.
+    earlier
+        (id, weight) of its edges to films before it in the list, in their order.
+    """
+
+    gain: float | None
+    query_edge: float
+    earlier: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One film that a query got.
+
+    Parameters
+    ----------
+    id
+        Of the film.
+    rank
+        1 for the first.
+    position
+        Row of the film in ``index.films``.
+    similarity
+        Cosine to the query, rounded to 1e-6.
+    score
+        What the ranking sorted by.
+    community
+        Of the film.
+    source
+        "expansion" (region growing added it), "fill" (nearest of the rest), or "search" (any other ranking).
+    """
+
+    id: str
+    rank: int
+    position: int
+    similarity: float
+    score: float
+    community: int
+    source: str
+    _list: QueryHits = field(repr=False, compare=False)
+
+    @property
+    def why(self) -> Why:
+        """Step gain, edge to the query, and edges to the hits before it."""
+        return self._list.reasons[self.rank - 1]
+
+    def to_dict(self, *, why: bool = False) -> dict[str, Any]:
+        """Return the hit as JSON values, on demand with the reasons."""
+        values: dict[str, Any] = {
+            "id": self.id,
+            "rank": self.rank,
+            "position": self.position,
+            "similarity": self.similarity,
+            "score": self.score,
+            "community": self.community,
+            "source": self.source,
+        }
+        if why:
+            reason = self.why
+            edges = [{"id": identity, "weight": weight} for identity, weight in reason.earlier]
+            values["why"] = {"gain": reason.gain, "query_edge": reason.query_edge, "earlier": edges}
+        return values
+
+
+class QueryHits(Sequence[Hit]):
+    """The hits of one query, best first; shorter than k where fewer films came.
+
+    Parameters
+    ----------
+    hits
+        The hits of all queries.
+    row
+        Which query.
+    """
+
+    def __init__(self, hits: Hits, row: int) -> None:
+        self._hits = hits
+        self._row = row
+
+    @property
+    def query(self) -> str:
+        """Id or path of the query, "" for an array."""
+        return self._hits.queries[self._row]
+
+    def __len__(self) -> int:
+        return int(np.count_nonzero(self._hits.positions[self._row] >= 0))
+
+    @overload
+    def __getitem__(self, place: int) -> Hit: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Hit]: ...
+    def __getitem__(self, place: int | slice) -> Hit | list[Hit]:
+        if isinstance(place, slice):
+            return [self._hit(number) for number in range(*place.indices(len(self)))]
+        if not -len(self) <= place < len(self):
+            raise IndexError(f"hit {place}: the query has {len(self)} hits")
+        return self._hit(place % len(self))
+
+    def _hit(self, place: int) -> Hit:
+        hits, row = self._hits, self._row
+        return Hit(
+            id=str(hits.ids[row, place]),
+            rank=place + 1,
+            position=int(hits.positions[row, place]),
+            similarity=_short(hits.similarities[row, place]),
+            score=_short(hits.scores[row, place]),
+            community=int(hits.communities[row, place]),
+            source=str(hits.sources[row, place]),
+            _list=self,
+        )
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{hit.id} {hit.similarity:.3f}" for hit in self[:3])
+        return f"<{len(self)} hits: {shown}{', ...' if len(self) > 3 else ''}>"
+
+    @cached_property
+    def reasons(self) -> list[Why]:
+        """Why of every hit, worked out at the first use."""
+        return self._hits.explain(self._row)
+
+
+@dataclass(frozen=True, eq=False)
+class Hits:
+    """Ranked lists of all queries of one call, best first.
+
+    Iterating gives one `QueryHits` a query; ``hits[0]`` is that of the first.
+
+    Parameters
+    ----------
+    ranking
+        Its name.
+    queries
+        Id or path of each query, "" for arrays.
+    ids
+        str (q, k), "" pads a short list at its end.
+    positions
+        int32 (q, k), rows of ``index.films``; -1 pads.
+    similarities
+        float32 (q, k), cosine to the query; 0 pads.
+    scores
+        float32 (q, k), what the ranking sorted by; 0 pads.
+    sources
+        str (q, k), "expansion", "fill" or "search"; "" pads.
+    communities
+        int32 (q, k); -1 pads.
+    gains
+        float64 (q, k), step gains; NaN where there was no step.
+    """
+
+    ranking: str
+    queries: list[str]
+    ids: NDArray[np.str_]
+    positions: Int32Array
+    similarities: Float32Array
+    scores: Float32Array
+    sources: NDArray[np.str_]
+    communities: Int32Array
+    gains: Float64Array
+    _found: tuple[Archive, QueryBatch, RankedLists, NDArray[np.str_], int | None] = field(repr=False)
+
+    @classmethod
+    def of(
+        cls,
+        ranking: str,
+        queries: list[str],
+        archive: Archive,
+        batch: QueryBatch,
+        ranked: RankedLists,
+        film_ids: NDArray[np.str_],
+        edges: int | None = None,
+    ) -> Hits:
+        """Name the films of ranked lists; ``edges`` are those of a query, where it is not the archive's k."""
+        there = ranked.positions >= 0
+        films = np.where(there, ranked.positions, 0)
+        return cls(
+            ranking=ranking,
+            queries=queries,
+            ids=np.where(there, film_ids[films], ""),
+            positions=ranked.positions,
+            similarities=ranked.similarities,
+            scores=ranked.scores,
+            sources=np.array(SOURCES)[ranked.sources],
+            communities=np.where(there, archive.labels[films], np.int32(-1)),
+            gains=ranked.gains,
+            _found=(archive, batch, ranked, film_ids, edges),
+        )
+
+    @property
+    def k(self) -> int:
+        """Length of the lists, padding included."""
+        return int(self.positions.shape[1])
+
+    def __len__(self) -> int:
+        return int(self.positions.shape[0])
+
+    def __getitem__(self, row: int) -> QueryHits:
+        if not -len(self) <= row < len(self):
+            raise IndexError(f"query {row}: there are {len(self)} queries")
+        return QueryHits(self, row % len(self))
+
+    def __iter__(self) -> Iterator[QueryHits]:
+        return (QueryHits(self, row) for row in range(len(self)))
+
+    def explain(self, row: int) -> list[Why]:
+        """Explain the list of one query, see `graphret.retrieval.explain`."""
+        archive, batch, ranked, film_ids, edges = self._found
+        return [
+            Why(
+                gain=reason.gain,
+                query_edge=_short(reason.query_edge),
+                earlier=tuple(
+                    (str(film_ids[film]), _short(weight))
+                    for film, weight in zip(reason.earlier, reason.earlier_weights, strict=True)
+                ),
+            )
+            for reason in explain(archive, batch, ranked, row, edges=edges)
+        ]
+
+    def to_dicts(self, *, why: bool = False) -> list[dict[str, Any]]:
+        """Return one mapping a query, JSON values only: query, ranking, hits; on demand with the reasons."""
+        return [
+            {"query": hits.query, "ranking": self.ranking, "hits": [hit.to_dict(why=why) for hit in hits]}
+            for hits in self
+        ]
+
+
+def _short(value: Any) -> float:
+    """Return the shortest decimal of a float32: JSON then shows 0.912345 and not 0.9123449921607971."""
+    return float(str(np.float32(value)))

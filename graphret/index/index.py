@@ -1,0 +1,302 @@
+"""An index, opened: its films, codes, graph and communities, and the queries to them."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from graphret._errors import EncoderError, InvalidParameterError, StoreError
+from graphret.graph import Graph, NearestSearch, write_graphml
+from graphret.index.config import QueryConfig
+from graphret.index.filters import allowed_films, forbidden_films
+from graphret.index.generation import Generation, open_generation, verify_generation
+from graphret.index.hits import Hits
+from graphret.index.lookup import FilmLookup
+from graphret.index.query_input import encode_queries, read_queries
+from graphret.retrieval import DEFAULT_RANKING, Archive, QueryBatch, create_ranking
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+
+    from graphret._types import Codes, Int32Array, Progress
+    from graphret.data import ImageTable
+    from graphret.encoders import Encoder
+    from graphret.retrieval import Ranker
+
+__all__ = ["Index", "open"]
+
+
+def open(path: str | os.PathLike[str], *, encoder: Encoder | None = None) -> Index:
+    """Open an index for queries; nothing is locked, and nothing is ever written.
+
+    Parameters
+    ----------
+    path
+        Folder of the index.
+    encoder
+        The encoder of the index where it is in memory already, or loaded for another device; otherwise it is loaded
+        from the index when the first film is asked for.
+
+    Returns
+    -------
+    Index
+        Its current generation; a generation that is written later does not change it.
+
+    Raises
+    ------
+    NotAnIndexError
+        The folder is not there, or holds no index.
+    DamagedIndexError
+        A file is missing or not what was written; it is named. `Index.verify` reads every byte.
+    StoreError
+        Written by a graphret with a newer format.
+    EncoderError
+        ``encoder`` is not the one that the index was built with.
+
+    Notes
+    -----
+    Codes are memory-mapped: opening reads what is small, whatever the size of the archive.
+
+    Examples
+    --------
+    >>> import tempfile, numpy as np
+    >>> from graphret.index import build
+    >>> codes = np.random.default_rng(0).random((40, 8), dtype=np.float32)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     made = build(codes, out=folder, k=5)
+    ...     open(folder).query(codes[7], k=1).ids.tolist()
+    [['7']]
+    """
+    return Index(path, encoder=encoder)
+
+
+class Index:
+    """Films of an archive, with codes, graph and communities, ready for queries; made by `build` and `open`.
+
+    Queries may come from many threads at once.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, encoder: Encoder | None = None) -> None:
+        self.path = Path(path)
+        self._opened: Generation | None = open_generation(self.path)
+        self._rankers: dict[tuple[str, str], Ranker] = {}
+        stated = self._opened.manifest["encoder"]
+        if encoder is not None:
+            if stated is None or stated["fingerprint"] != encoder.fingerprint:
+                built = "codes made elsewhere" if stated is None else f"the encoder {stated['fingerprint'][:16]}..."
+                raise EncoderError(
+                    f"{self.path} was built with {built}, not with {encoder.name} {encoder.fingerprint[:16]}...: "
+                    "open it without an encoder"
+                )
+            self.__dict__["encoder"] = encoder
+
+    def __len__(self) -> int:
+        return int(self.codes.shape[0])
+
+    def __repr__(self) -> str:
+        if self._opened is None:
+            return f"Index({str(self.path)!r}, closed)"
+        counts = self.manifest["counts"]
+        return (
+            f"Index({str(self.path)!r}, {counts['films']:,} films, {counts['edges']:,} edges, "
+            f"{counts['communities']:,} communities)"
+        )
+
+    def __enter__(self) -> Index:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the files; a later query raises `StoreError`."""
+        self._opened = None
+        self._rankers.clear()
+        for name in ("films", "graph", "encoder", "_archive", "_lookup"):
+            self.__dict__.pop(name, None)
+
+    @property
+    def _generation(self) -> Generation:
+        if self._opened is None:
+            raise StoreError(f"the index {self.path} was closed: open it again")
+        return self._opened
+
+    @property
+    def codes(self) -> Codes:
+        """Codes of the films, float32 (n, d), memory-mapped, read-only."""
+        return self._generation.codes
+
+    @property
+    def communities(self) -> Int32Array:
+        """Community of every film, int32 (n,), read-only; 0 is the largest."""
+        return self._generation.communities
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """What ``manifest.json`` says; see docs/index_format.md."""
+        return self._generation.manifest
+
+    @property
+    def source(self) -> dict[str, Any]:
+        """Where the films came from: ``card``, ``root`` ("" when made in memory), ``splits`` (films of each)."""
+        source: dict[str, Any] = self.manifest["source"]
+        return source
+
+    @property
+    def default_ranking(self) -> str:
+        """The ranking of `query` when none is named."""
+        return DEFAULT_RANKING
+
+    @cached_property
+    def films(self) -> ImageTable:
+        """The films, in the order of the codes; ``problems`` are those that were left out."""
+        return self._generation.read_films()
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The similarity graph; its files are hashed at the first use."""
+        return self._generation.read_graph()
+
+    @cached_property
+    def encoder(self) -> Encoder | None:
+        """The encoder of the films, loaded at the first use; None for an index of codes made elsewhere."""
+        return self._generation.read_encoder()
+
+    @cached_property
+    def _lookup(self) -> FilmLookup:
+        return FilmLookup(self.films)
+
+    @cached_property
+    def _archive(self) -> Archive:
+        codes = self.codes.view(np.ndarray)  # kernels are compiled for plain arrays
+        search = NearestSearch(codes, self._generation.lengths.view(np.ndarray))
+        communities = self.communities.view(np.ndarray)
+        return Archive(codes, self.graph, communities, search, k=self.manifest["parameters"]["k"])
+
+    def info(self) -> dict[str, Any]:
+        """Return what an index is made of, as JSON values: counts, parameters, hashes, sizes."""
+        manifest = self.manifest
+        kept = ("generation", "parent", "created", "graphret_version", "schema_version")
+        parts = ("counts", "parameters", "source", "encoder", "codes", "graph", "communities")
+        return {
+            "path": str(self.path),
+            **{name: manifest[name] for name in (*kept, *parts)},
+            "n_bytes": sum(entry["bytes"] for entry in manifest["files"].values()),
+        }
+
+    def verify(self, progress: Progress | None = None) -> dict[str, Any]:
+        """Read every byte of the index and compare it with its checksum.
+
+        Returns
+        -------
+        dict
+            generation, parent, n_files, n_bytes, unused; see docs/index_format.md.
+
+        Raises
+        ------
+        DamagedIndexError
+            The first file that is not what was written.
+        """
+        return verify_generation(self.path, self._generation.name, progress)
+
+    def export_graph(self, path: str | os.PathLike[str]) -> None:
+        """Write the graph as GraphML; nodes carry id, community, patient, view and one attribute a label."""
+        films = self.films
+        columns: dict[str, Any] = {
+            "id": films.ids,
+            "community": self.communities,
+            "patient": films.patients,
+            "view": films.views,
+            **{f"label:{name}": films.labels[:, number] for number, name in enumerate(films.label_names)},
+        }
+        write_graphml(self.graph, Path(path), node_attributes=columns)
+
+    def query(
+        self,
+        what: Any,
+        k: int = 10,
+        *,
+        ranking: str = DEFAULT_RANKING,
+        where: Mapping[str, Any] | None = None,
+        exclude: str | Mapping[str, Any] | None = None,
+        patients: Any = None,
+        fill: bool = True,
+        n_threads: int | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> Hits:
+        """Find the films that are most similar to one query or many.
+
+        Parameters
+        ----------
+        what
+            An id of the index (it wins over a file of the same name), the path of a film, a film in memory (floating
+            (h, w) in [0, 1], larger = brighter), a code (d,), codes (q, d), or a list of ids, paths, films, codes. A
+            floating array whose rows are as long as the codes is a batch of codes; ``[film]`` is always a film.
+        k
+            Hits per query.
+        ranking
+            A name of `list_rankings`.
+        where
+            Column -> value or list of values: only films that have one of them, in every column named.
+        exclude
+            ``"patient"``: no film of the query's own patient. Or column -> what must not come: a single value or
+            a set holds for all queries; a list holds, for a lone query, its values, and for a batch one entry for each
+            query (a value, a list of values, or None).
+        patients
+            For ``exclude="patient"``: the patient of each query that is no film of the archive (None for one that is).
+        fill
+            Complete a list that the ranking leaves short with the nearest remaining films.
+        n_threads
+            Threads; ``None`` for all processors. Hits do not depend on it.
+        options
+            Keyword options of the ranking, as ``{"alpha": 2.0}`` for "alpha_qe".
+
+        Returns
+        -------
+        Hits
+            One list a query, best first; ties by the ranking's own rule, then the smaller position. A query by id never
+            gets itself.
+
+        Raises
+        ------
+        InvalidParameterError
+            k < 1, an unknown ranking, option, column or value, or a query that is none of the above.
+        MissingFileError
+            Neither an id of the index nor a file.
+        CodesError
+            A code of another length, with NaN, or all zeros.
+        FilmError
+            A film cannot be decoded.
+
+        Notes
+        -----
+        O(n d) for each query, plus what the ranking takes.
+        """
+        config = QueryConfig(k=k, ranking=ranking, fill=fill, n_threads=n_threads)
+        has_encoder = self.manifest["encoder"] is not None
+        queries = read_queries(what, self.codes, self._lookup, has_encoder=has_encoder)
+        allowed = allowed_films(self._lookup, where)
+        forbidden = forbidden_films(self._lookup, queries, exclude, patients)
+        ranker = self._ranker(config.ranking, options)
+        codes = queries.codes
+        if queries.films and self.encoder is not None:
+            codes = encode_queries(queries, self.encoder)
+        batch = QueryBatch.of(
+            self._archive, codes, config.k, allowed=allowed, forbidden=forbidden, n_threads=config.n_threads
+        )
+        ranked = ranker.rank(batch, config.k, fill=config.fill, n_threads=config.n_threads)
+        edges = (options or {}).get("edges")
+        return Hits.of(config.ranking, queries.names, self._archive, batch, ranked, self.films.ids, edges)
+
+    def _ranker(self, name: str, options: Mapping[str, Any] | None) -> Ranker:
+        """Rankings are kept: some prepare themselves for the archive at their first use."""
+        if options is not None and not hasattr(options, "items"):
+            raise InvalidParameterError("options", options, 'a mapping, as {"alpha": 2.0}')
+        key = (name, repr(sorted((options or {}).items())))
+        if key not in self._rankers:
+            self._rankers[key] = create_ranking(name, self._archive, **(options or {}))
+        return self._rankers[key]

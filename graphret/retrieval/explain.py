@@ -1,0 +1,117 @@
+"""Why a film is in a list: the step that added it, and its edges to the query and to the films before it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from graphret._types import check_integer
+from graphret.retrieval.edges import query_edges
+from graphret.retrieval.protocol import SOURCES
+
+if TYPE_CHECKING:
+    from graphret._types import Float64Array, Int32Array
+    from graphret.retrieval.protocol import Archive, QueryBatch, RankedLists
+
+__all__ = ["Reason", "explain"]
+
+
+@dataclass(frozen=True, eq=False)
+class Reason:
+    """Why one film stands where it stands.
+
+    Parameters
+    ----------
+    step
+        Place in the list, from 1: for region growing the step that added the film.
+    position
+        The film.
+    community
+        Its community.
+    source
+        One of ``SOURCES``.
+    gain
+        Gain in weighted modularity of the step (Eq. 14); ``None`` where the ranking has no steps.
+    query_edge
+        Weight of its edge to the query, 0.0 for none.
+    earlier
+        int32 (e,), films before it in the list that it is linked to, in the order of the list.
+    earlier_weights
+        float64 (e,), weights of those edges.
+    """
+
+    step: int
+    position: int
+    community: int
+    source: str
+    gain: float | None
+    query_edge: float
+    earlier: Int32Array
+    earlier_weights: Float64Array
+
+
+def explain(
+    archive: Archive, queries: QueryBatch, ranked: RankedLists, row: int, *, edges: int | None = None
+) -> list[Reason]:
+    """Explain the list of one query, of any ranking.
+
+    Parameters
+    ----------
+    archive, queries, ranked
+        What was ranked, and the result.
+    row
+        The query, 0 to q - 1.
+    edges
+        Edges of the query, where the ranking was given another number than the default ``archive.k``.
+
+    Returns
+    -------
+    list of Reason
+        One for every film of the list, without padding. O(k log d) for k films of degree d, and O(k^2) in the result.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from graphret.graph import NearestSearch, nearest_neighbors, similarity_graph
+    >>> from graphret.retrieval import Archive, QueryBatch, create_ranking
+    >>> codes = np.array([[1, 0], [1, 0.1], [0, 1], [0.1, 1]], dtype=np.float32)
+    >>> graph = similarity_graph(nearest_neighbors(codes, 1))
+    >>> archive = Archive(codes, graph, np.array([0, 0, 1, 1], np.int32), NearestSearch(codes), k=1)
+    >>> queries = QueryBatch.of(archive, codes[:1], 2)
+    >>> second = explain(archive, queries, create_ranking("region_growing", archive).rank(queries, 2), 0)[1]
+    >>> second.position, second.community, second.query_edge, second.earlier.tolist()
+    (1, 0, 0.0, [0])
+    """
+    n_edges = archive.k if edges is None else check_integer("edges", edges, 1, "edges of the query")
+    linked = query_edges(archive, queries.at_least(archive, n_edges), n_edges)
+    to_query = dict(zip(linked.nodes[row].tolist(), linked.weights[row].tolist(), strict=True))
+    films = ranked.positions[row][ranked.positions[row] >= 0]
+    reasons = []
+    for place, film in enumerate(films.tolist()):
+        earlier, weights = _edges_among(archive, film, films[:place])
+        gain = float(ranked.gains[row, place])
+        reasons.append(
+            Reason(
+                step=place + 1,
+                position=film,
+                community=int(archive.labels[film]),
+                source=SOURCES[ranked.sources[row, place]],
+                gain=None if np.isnan(gain) else gain,
+                query_edge=to_query.get(film, 0.0),
+                earlier=earlier,
+                earlier_weights=weights,
+            )
+        )
+    return reasons
+
+
+def _edges_among(archive: Archive, film: int, others: Int32Array) -> tuple[Int32Array, Float64Array]:
+    graph = archive.graph
+    row = slice(graph.indptr[film], graph.indptr[film + 1])
+    neighbors = graph.indices[row]
+    places = np.searchsorted(neighbors, others)
+    found = places < neighbors.size
+    found[found] = neighbors[places[found]] == others[found]
+    return others[found], graph.weights[row][places[found]].astype(np.float64)

@@ -1,0 +1,95 @@
+"""The rankings by name."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from graphret._errors import InvalidParameterError, UnknownNameError
+from graphret.retrieval.diffusion import Diffusion
+from graphret.retrieval.expansion import AlphaQueryExpansion
+from graphret.retrieval.nearest import Nearest
+from graphret.retrieval.region_growing import RegionGrowing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from graphret.retrieval.protocol import Archive, Ranker
+
+__all__ = ["DEFAULT_RANKING", "create_ranking", "list_rankings", "ranking_options"]
+
+DEFAULT_RANKING = "nearest"
+"""The ranking of a query that names none."""
+
+_RANKINGS: dict[str, Callable[..., Ranker]] = {
+    ranking.name: ranking for ranking in (AlphaQueryExpansion, Diffusion, Nearest, RegionGrowing)
+}
+
+
+def list_rankings() -> list[str]:
+    """Names of the registered rankings, sorted.
+
+    Examples
+    --------
+    >>> list_rankings()
+    ['alpha_qe', 'diffusion', 'nearest', 'region_growing']
+    """
+    return sorted(_RANKINGS)
+
+
+def ranking_options(name: str) -> dict[str, Any]:
+    """Options of a ranking with their defaults.
+
+    Raises
+    ------
+    UnknownNameError
+        No ranking has this name; the message lists those there are.
+
+    Examples
+    --------
+    >>> ranking_options("alpha_qe")
+    {'n': 10, 'alpha': 3.0}
+    """
+    if name not in _RANKINGS:
+        raise UnknownNameError("ranking", name, _RANKINGS)
+    parameters = inspect.signature(_RANKINGS[name]).parameters.values()
+    return {entry.name: entry.default for entry in parameters if entry.kind is entry.KEYWORD_ONLY}
+
+
+def create_ranking(name: str, archive: Archive, **options: Any) -> Ranker:
+    """Make a ranking of an archive.
+
+    Parameters
+    ----------
+    name
+        One of `list_rankings`.
+    archive
+        The films.
+    **options
+        Options of the ranking; `ranking_options` has their defaults.
+
+    Raises
+    ------
+    UnknownNameError
+        Unknown ranking or option; the message lists those there are.
+    InvalidParameterError
+        An option has a value that is not allowed, or the ranking has no options.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from graphret.graph import NearestSearch, nearest_neighbors, similarity_graph
+    >>> from graphret.retrieval import Archive
+    >>> codes = np.array([[1, 0], [1, 0.1], [0, 1], [0.1, 1]], dtype=np.float32)
+    >>> graph = similarity_graph(nearest_neighbors(codes, 1))
+    >>> archive = Archive(codes, graph, np.array([0, 0, 1, 1], np.int32), NearestSearch(codes), k=1)
+    >>> create_ranking("diffusion", archive, alpha=0.5).name
+    'diffusion'
+    """
+    known = ranking_options(name)
+    for option in options:
+        if not known:
+            raise InvalidParameterError("options", option, f"none: the ranking {name!r} has no options")
+        if option not in known:
+            raise UnknownNameError(f"option of the ranking {name!r}", option, known)
+    return _RANKINGS[name](archive, **options)
