@@ -81,7 +81,7 @@ class StageFolder:
     def load(self, stage: str, key: str, names: Collection[str] = ()) -> dict[str, NDArray[Any]] | None:
         """Return all or some arrays of a stage, or None where they are not there or cannot be read."""
         try:
-            with np.load(self._path(stage, key), allow_pickle=False) as archive:
+            with self._path(stage, key).open("rb") as file, np.load(file, allow_pickle=False) as archive:
                 return {name: archive[name] for name in names or archive.files}
         except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
             return None

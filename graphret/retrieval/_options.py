@@ -11,9 +11,11 @@ from graphret._errors import InvalidParameterError
 __all__ = ["check_real"]
 
 
-def check_real(name: str, value: Any, allowed: str, *, above: float, below: float = np.inf) -> float:
-    """Return a number with ``above < value < below`` as float, or say what is allowed."""
+def check_real(
+    name: str, value: Any, allowed: str, *, at_least: float = -np.inf, above: float = -np.inf, below: float = np.inf
+) -> float:
+    """Return a number within the bounds as float, or say what is allowed; NaN and infinity are outside of any."""
     is_number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    if not is_number or not above < value < below:
+    if not is_number or not (at_least <= value and above < value < below):
         raise InvalidParameterError(name, value, allowed)
     return float(value)

@@ -83,7 +83,7 @@ class Diffusion:
     ) -> None:
         self.archive = archive
         self.alpha = check_real("alpha", alpha, "a number between 0 and 1, both excluded", above=0.0, below=1.0)
-        self.gamma = check_real("gamma", gamma, "a finite number >= 0", above=-np.finfo(np.float64).tiny)
+        self.gamma = check_real("gamma", gamma, "a finite number >= 0", at_least=0.0)
         self.n_iterations = check_integer("n_iterations", n_iterations, 1)
         self.n_local = check_integer("n_local", n_local, 1)
         self.edges = archive.k if edges is None else check_integer("edges", edges, 1, "edges of a query")

@@ -61,7 +61,7 @@ class AlphaQueryExpansion:
     def __init__(self, archive: Archive, *, n: int = 10, alpha: float = 3.0) -> None:
         self.archive = archive
         self.n = check_integer("n", n, 1, "films that the query moves towards")
-        self.alpha = check_real("alpha", alpha, "a finite number >= 0", above=-np.finfo(np.float64).tiny)
+        self.alpha = check_real("alpha", alpha, "a finite number >= 0", at_least=0.0)
 
     def rank(
         self,

@@ -112,9 +112,10 @@ def test_the_queries_are_left_as_they_were(archive, ranker, codes):
         np.testing.assert_array_equal(array, copy)
 
 
-def test_a_film_of_the_archive_finds_itself_and_its_duplicates(archive, ranker):
-    ranked = ranker.rank(QueryBatch.of(archive, archive.codes[7], 5), 5)
-    assert {7, 40, 41} <= set(ranked.positions[0].tolist())
+def test_a_film_of_the_archive_finds_itself(archive, ranker):
+    films = np.arange(0, N_FILMS, 10)
+    ranked = ranker.rank(QueryBatch.of(archive, archive.codes[films], 5), 5)
+    assert (ranked.positions == films[:, None]).any(axis=1).mean() > 0.7
 
 
 def test_wrong_calls_are_refused(archive, ranker, codes):

@@ -210,7 +210,7 @@ def test_films_need_an_encoder_and_files(film_table, described, codes, tmp_path,
         graphret.build(film_table, make_encoder(), out=tmp_path / "index", ids=["a"])
     with pytest.raises(InvalidParameterError, match="films says it already"):
         graphret.build(codes, films=described, ids=described.ids, out=tmp_path / "index")
-    with pytest.raises(InvalidParameterError, match="40 films.*90 films"):
+    with pytest.raises(InvalidParameterError, match=r"40 films.*90 films"):
         graphret.build(codes, films=film_table, out=tmp_path / "index")
     with pytest.raises(EncoderError, match="the codes have 8 dimensions, those of the encoder fake have 12"):
         graphret.build(codes, make_encoder(), out=tmp_path / "index")
@@ -235,7 +235,7 @@ def test_a_missing_backend_is_found_before_the_work(codes, tmp_path):
 def test_a_folder_with_other_things_is_refused(codes, tmp_path, snapshot):
     (tmp_path / "thesis.tex").write_text("years of work")
     before = snapshot(tmp_path)
-    with pytest.raises(InvalidParameterError, match="it holds something else: thesis.tex"):
+    with pytest.raises(InvalidParameterError, match=r"it holds something else: thesis\.tex"):
         graphret.build(codes, out=tmp_path)
     with pytest.raises(InvalidParameterError, match="it is a file"):
         graphret.build(codes, out=tmp_path / "thesis.tex")
@@ -255,7 +255,8 @@ def stopper(stage, done=None):
 
 
 @pytest.mark.parametrize(
-    ("stage", "done", "encoded_again"), [("encode", 20, 24), ("neighbors", None, 0), ("communities", 0, 0), ("write", 0, 0)]
+    ("stage", "done", "encoded_again"),
+    [("encode", 20, 24), ("neighbors", None, 0), ("communities", 0, 0), ("write", 0, 0)],
 )
 def test_a_stopped_build_goes_on(film_table, film_index, tmp_path, make_encoder, stage, done, encoded_again):
     settings = {"out": tmp_path / "index", "k": 6, "shard_rows": 8, "batch_size": 4}
@@ -277,7 +278,9 @@ def test_finished_stages_are_not_done_again(build_module, codes, tmp_path, monke
     calls = []
     real = build_module.nearest_neighbors
     monkeypatch.setattr(
-        build_module, "nearest_neighbors", lambda codes, *rest, **how: calls.append(len(codes)) or real(codes, *rest, **how)
+        build_module,
+        "nearest_neighbors",
+        lambda codes, *rest, **how: calls.append(len(codes)) or real(codes, *rest, **how),
     )
     graphret.build(codes, out=tmp_path / "index", k=6)
     assert calls == [3]  # only the three nodes that show that the backend is there
@@ -290,7 +293,9 @@ def test_other_parameters_or_no_resume_start_afresh(build_module, codes, tmp_pat
     calls = []
     real = build_module.nearest_neighbors
     monkeypatch.setattr(
-        build_module, "nearest_neighbors", lambda codes, *rest, **how: calls.append(len(codes)) or real(codes, *rest, **how)
+        build_module,
+        "nearest_neighbors",
+        lambda codes, *rest, **how: calls.append(len(codes)) or real(codes, *rest, **how),
     )
     graphret.build(codes, out=tmp_path / "index", **{"k": 6, **change})
     assert calls == [3, len(codes)]
