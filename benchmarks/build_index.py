@@ -161,8 +161,8 @@ def main() -> None:
         "queries": in_process("query", options.work, "--queries", options.queries),
     }
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "build_index.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    (RESULTS / "build_index.md").write_text(markdown(record), encoding="utf-8")
+    (RESULTS / f"build_index_{options.n}.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    (RESULTS / f"build_index_{options.n}.md").write_text(markdown(record), encoding="utf-8")
     print(markdown(record))
 
 

@@ -88,6 +88,7 @@ def demo(
                 "trained": classifier_auc(trained, table, split="test"),
                 "untrained": classifier_auc(untrained, table, split="test"),
             },
+            default_ranking=index.default_ranking,
             report=report,
             untrained=report_untrained,
         )

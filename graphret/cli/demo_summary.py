@@ -21,6 +21,7 @@ def summarise(
     settings: dict[str, Any],
     epochs_done: int,
     auc: dict[str, dict[str, float]],
+    default_ranking: str,
     report: "Report",
     untrained: "Report",
 ) -> dict[str, Any]:
@@ -32,6 +33,8 @@ def summarise(
         What was asked for, and how far the training came.
     auc
         Area under the ROC curve on test films by label, of the encoder "trained" and "untrained".
+    default_ranking
+        The one that `graphret query` uses when none is named.
     report
         Rankings on the codes of the trained encoder, with the baseline "random".
     untrained
@@ -43,6 +46,7 @@ def summarise(
         "settings": settings,
         "epochs_done": epochs_done,
         "auc": {name: {"mean": float(np.mean(list(of.values()))), "labels": of} for name, of in auc.items()},
+        "default_ranking": default_ranking,
         "rankings": [
             {
                 "name": row.name,
@@ -69,7 +73,9 @@ def show_summary(summary: dict[str, Any], out: Path, *, query: str) -> Iterator[
         caption="mean over queries [95 % interval over patients]; generated films: this says nothing about real ones",
     )
     for row in summary["rankings"]:
-        table.add_row(row["name"], row["encoder"], *(_interval(row["measures"][measure]) for measure in MEASURES))
+        is_default = row["name"] == summary["default_ranking"] and row["encoder"] == "trained"
+        name = f"{row['name']} (default)" if is_default else row["name"]
+        table.add_row(name, row["encoder"], *(_interval(row["measures"][measure]) for measure in MEASURES))
     yield table
     for name, of in summary["auc"].items():
         yield f"AUC of the {name} classifier, mean over {len(of['labels'])} labels, test films: {of['mean']:.3f}"

@@ -39,6 +39,7 @@ class Reporter:
         self._bars: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
         self._began: dict[str, float] = {}
+        self._last = ""
 
     def result(self, document: Any, *shown: RenderableType) -> None:
         """Say the result: the document with ``--json``, what is shown otherwise."""
@@ -54,8 +55,8 @@ class Reporter:
 
         This is the `Progress` that every long step takes.
         """
-        if self.quiet:
-            return
+        if self.quiet or (done >= total and stage == self._last and stage not in self._began):
+            return  # a stage may say twice that it is done
         began = self._began.setdefault(stage, time.monotonic())
         if self._bars is not None:
             if stage not in self._tasks:
@@ -65,6 +66,7 @@ class Reporter:
             if self._bars is not None:
                 self._bars.remove_task(self._tasks.pop(stage))
             del self._began[stage]
+            self._last = stage
             self.note(f"{stage}: {done} of {total}, {time.monotonic() - began:.1f} s")
 
     def note(self, text: str) -> None:

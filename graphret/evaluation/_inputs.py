@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from graphret._types import BoolArray, Int64Array
-    from graphret.evaluation.measures import Measure
 
 __all__ = ["BLOCK", "check_allowed", "check_labels", "check_only_allowed", "check_ranked", "excluded_pairs"]
 
@@ -21,6 +20,7 @@ BLOCK = 1 << 22
 
 
 def check_labels(name: str, labels: Any) -> BoolArray:
+    """Return labels as bool (n, L), or say what they should be."""
     array = np.asarray(labels)
     if array.ndim != 2:
         raise InvalidParameterError(name, array.shape, "a boolean array (films, labels)")
@@ -38,20 +38,16 @@ def check_labels(name: str, labels: Any) -> BoolArray:
     return array
 
 
-def check_ranked(ranked: Any, n_queries: int, n_films: int, widest: Measure) -> Int64Array:
+def check_ranked(ranked: Any, n_queries: int, n_films: int, k: int) -> Int64Array:
+    """Return ranked lists as int64, at least k wide: a list that is shorter is padded (SPEC 3), or say what is wrong."""
     lists = np.asarray(ranked)
     if lists.ndim != 2 or lists.shape[0] != n_queries:
         raise InvalidParameterError("ranked", lists.shape, f"an integer array ({n_queries}, K), one row per query")
     if lists.dtype.kind not in "iu":
         raise InvalidParameterError("ranked", lists.dtype.name, "integers: rows of the database, -1 for a pad")
-    if lists.shape[1] < widest.k:
-        raise InvalidParameterError(
-            "measures",
-            widest.name,
-            f"K <= {lists.shape[1]}, the width of ranked",
-            f"ask the ranking for at least {widest.k} hits per query, and pad short lists with -1",
-        )
     lists = lists.astype(np.int64, copy=False)
+    if lists.shape[1] < k:
+        lists = np.pad(lists, ((0, 0), (0, k - lists.shape[1])), constant_values=-1)
     for start in range(0, n_queries, max(1, BLOCK // lists.shape[1])):
         _check_rows(lists[start : start + max(1, BLOCK // lists.shape[1])], start, n_films)
     return lists
@@ -89,6 +85,7 @@ def _check_rows(lists: Int64Array, start: int, n_films: int) -> None:
 
 
 def check_allowed(allowed: Any | None, n_films: int) -> BoolArray:
+    """Return the mask of films that may be found, bool (n,); all of them for None."""
     if allowed is None:
         return np.ones(n_films, dtype=np.bool_)
     mask = np.asarray(allowed)

@@ -260,7 +260,7 @@ def evaluate_ranking(
         )
     n_films = len(of_films)
     widest = max(wanted, key=lambda measure: measure.k)
-    lists = check_ranked(ranked, len(of_queries), n_films, widest)
+    lists = check_ranked(ranked, len(of_queries), n_films, widest.k)
     searchable = check_allowed(allowed, n_films)
     forbidden = excluded_pairs(excluded, len(of_queries), n_films)
     check_only_allowed(lists, searchable, forbidden)

@@ -66,6 +66,7 @@ def write_graphml(
     Examples
     --------
     >>> import numpy as np, scipy.sparse, tempfile
+    >>> from graphret.graph import Graph
     >>> graph = Graph.from_scipy(scipy.sparse.csr_array(np.array([[0, 0.5], [0.5, 0]])))
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     write_graphml(graph, f"{folder}/g.graphml", node_attributes={"community": [0, 0]})

@@ -8,7 +8,16 @@ import numpy as np
 
 from graphret._errors import CodesError
 from graphret._numba import borrow_threads
-from graphret._types import BoolArray, Codes, Float64Array, Int32Array, Int64Array, check_codes, check_integer
+from graphret._types import (
+    BoolArray,
+    Codes,
+    Float32Array,
+    Float64Array,
+    Int32Array,
+    Int64Array,
+    check_codes,
+    check_integer,
+)
 from graphret.graph._kernels import _cosines, _rank_candidates, _update_heaps
 from graphret.graph.neighbor_table import NeighborTable
 
@@ -111,6 +120,29 @@ class NearestSearch:
                 lists = [()] * (rows.stop - first) if forbidden is None else forbidden[rows]
                 self._search_block(queries[rows], k, mask, _ragged(lists), neighbors[rows], similarities[rows])
         return NeighborTable(neighbors, similarities)
+
+    def similarities(self, queries: Codes, positions: Int32Array, *, n_threads: int | None = None) -> Float32Array:
+        """Score given films for every query by the canonical routine.
+
+        Parameters
+        ----------
+        queries
+            float32 (q, d), any scale.
+        positions
+            int32 (q, k), films of the archive, -1 pads.
+        n_threads
+            Numba threads; the result does not depend on it.
+
+        Returns
+        -------
+        numpy.ndarray
+            float32 (q, k), cosines rounded to 1e-6, 0 where padded. O(q k d).
+        """
+        out = np.empty(positions.shape, dtype=np.float32)
+        with borrow_threads(n_threads):
+            _cosines(queries, row_lengths(queries), self.codes, self.lengths, positions, out)
+        out[positions < 0] = 0.0
+        return out
 
     def _search_block(
         self,

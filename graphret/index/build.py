@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -164,8 +164,9 @@ def _claimed(root: Path, *, resume: bool) -> Iterator[StageFolder]:
             if not any(stages.folder.rglob("*.npz")):
                 shutil.rmtree(stages.folder, ignore_errors=True)
                 if created:
-                    (root / LOCK).unlink()
-                    root.rmdir()
+                    with suppress(OSError):
+                        (root / LOCK).unlink()
+                        root.rmdir()
             raise
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from graphret._errors import InvalidParameterError, UnknownNameError
 from graphret._types import check_integer
-from graphret.communities.modularity import check_objective
+from graphret.communities.modularity import OBJECTIVES, check_objective
 from graphret.communities.partition import METHODS as COMMUNITY_METHODS
 from graphret.graph.knn import BACKENDS, METHODS
 from graphret.graph.similarity_graph import WEIGHTS
@@ -79,7 +79,7 @@ class BuildConfig:
     method: str = _parameter("auto", "Search of the neighbours; auto is exact up to 200,000 films.", METHODS)
     backend: str = _parameter("auto", "Library that searches the neighbours.", BACKENDS)
     communities: str = _parameter("louvain", "Method of the division into communities.", COMMUNITY_METHODS)
-    objective: str = _parameter("modularity", "What the division maximises: modularity or weighted_modularity.")
+    objective: str = _parameter("modularity", "What the division maximises.", OBJECTIVES)
     resolution: float = _parameter(1.0, "Of the division: larger gives more and smaller communities.")
     seed: int = _parameter(0, "Of the division and of approximate search.")
     batch_size: int = _parameter(32, "Films that go through the encoder at once.")

@@ -87,9 +87,19 @@ class Generation:
                 self._check_hash(file)
         return load_encoder(self.folder / ENCODER)
 
-    def _check_hash(self, file: str) -> None:
-        if not self.folder.is_dir():
+    def check_present(self) -> None:
+        """Say so when two newer generations were written meanwhile, and this one was removed.
+
+        Raises
+        ------
+        StoreError
+            Its folder is gone.
+        """
+        if not self.folder.is_dir() and self.folder.parent.is_dir():
             raise StoreError(f"{self.folder} was replaced by newer generations since it was opened: open it again")
+
+    def _check_hash(self, file: str) -> None:
+        self.check_present()
         check_hash(self.folder, self.manifest, file)
 
     def read_films(self) -> ImageTable:

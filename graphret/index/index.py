@@ -200,7 +200,10 @@ class Index:
         ------
         DamagedIndexError
             The first file that is not what was written.
+        StoreError
+            The generation was replaced by newer ones since it was opened.
         """
+        self._generation.check_present()
         return verify_generation(self.path, self._generation.name, progress)
 
     def export_graph(self, path: str | os.PathLike[str]) -> None:

@@ -12,7 +12,7 @@ from graphret._types import check_integer
 from graphret.retrieval._diffusion_kernels import _diffuse
 from graphret.retrieval._options import check_real
 from graphret.retrieval.edges import query_edges
-from graphret.retrieval.lists import cosines_to_queries, fill_nearest
+from graphret.retrieval.fill import fill_nearest
 from graphret.retrieval.protocol import RankedLists, source_code
 
 if TYPE_CHECKING:
@@ -125,5 +125,5 @@ class Diffusion:
         ranked.sources[ranked.positions >= 0] = source_code("search")
         if fill:
             fill_nearest(queries, ranked)
-        ranked.similarities[:] = cosines_to_queries(self.archive, queries, ranked.positions, n_threads)
+        ranked.similarities[:] = self.archive.search.similarities(queries.codes, ranked.positions, n_threads=n_threads)
         return ranked

@@ -9,7 +9,6 @@ import numpy as np
 from graphret._types import check_integer
 from graphret.graph.search import row_lengths
 from graphret.retrieval._options import check_real
-from graphret.retrieval.lists import cosines_to_queries
 from graphret.retrieval.protocol import RankedLists, source_code
 
 if TYPE_CHECKING:
@@ -80,7 +79,7 @@ class AlphaQueryExpansion:
         )
         ranked.positions[:, : found.k] = found.neighbors
         ranked.scores[:, : found.k] = found.similarities
-        ranked.similarities[:] = cosines_to_queries(self.archive, queries, ranked.positions, n_threads)
+        ranked.similarities[:] = self.archive.search.similarities(queries.codes, ranked.positions, n_threads=n_threads)
         ranked.sources[ranked.positions >= 0] = source_code("search")
         return ranked
 

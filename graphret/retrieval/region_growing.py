@@ -14,7 +14,7 @@ from graphret._types import check_integer
 from graphret.communities.modularity import check_labels
 from graphret.retrieval._kernels import TOLERANCE, _community_totals, _grow_regions
 from graphret.retrieval.edges import QueryEdges, query_edges
-from graphret.retrieval.lists import cosines_to_queries, fill_nearest
+from graphret.retrieval.fill import fill_nearest
 from graphret.retrieval.protocol import RankedLists, source_code
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ class RegionGrowing:
         ranked.sources[positions >= 0] = source_code("expansion")
         if fill:
             fill_nearest(queries, ranked)
-        ranked.similarities[:] = cosines_to_queries(self.archive, queries, ranked.positions, n_threads)
+        ranked.similarities[:] = self.archive.search.similarities(queries.codes, ranked.positions, n_threads=n_threads)
         ranked.scores[:] = np.where(ranked.positions >= 0, -np.arange(1, k + 1), 0)
         return ranked
 

@@ -1,6 +1,7 @@
 """How the program ends: status, one line, and the streams it uses."""
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -8,10 +9,12 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import graphret
 from graphret.cli import main
+from graphret.cli.reporting import report_to_user
 from graphret.data import generate_phantom
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -93,9 +96,28 @@ def test_an_interruption_says_that_the_work_can_go_on(run, monkeypatch):
     assert done.err.strip() == "graphret: error: interrupted; run the same command again to resume"
 
 
-def test_the_log_of_the_package_is_left_as_it_was(run, workshop):
-    import logging
+def test_progress_leaves_one_line_for_every_stage_that_is_done(capsys):
+    with report_to_user(as_json=False, quiet=False) as reporter:
+        for stage, done in [("read", 0), ("read", 1), ("read", 2), ("read", 2), ("learn", 2), ("read", 1), ("read", 2)]:
+            reporter.progress(stage, done, 2)
+    said = capsys.readouterr()
+    assert said.out == ""
+    lines = [line.split(",")[0] for line in said.err.splitlines()]
+    assert lines == ["graphret: read: 2 of 2", "graphret: learn: 2 of 2", "graphret: read: 2 of 2"]
 
+
+@pytest.mark.parametrize(("quiet", "expected"), [(False, ["graphret: a", "graphret: b"]), (True, ["graphret: b"])])
+def test_the_log_of_the_package_is_heard_on_stderr(capsys, quiet, expected):
+    with report_to_user(as_json=True, quiet=quiet) as reporter:
+        logging.getLogger("graphret.anything").info("a")
+        logging.getLogger("graphret.anything").warning("b")
+        reporter.result({"x": float("nan"), "y": np.float32(0.5), "z": Path("p")})
+    said = capsys.readouterr()
+    assert said.err.splitlines() == expected
+    assert json.loads(said.out) == {"x": None, "y": 0.5, "z": "p"}
+
+
+def test_the_log_of_the_package_is_left_as_it_was(run, workshop):
     logger = logging.getLogger("graphret")
     before = logger.level, logger.propagate, list(logger.handlers)
     assert run("info", workshop.index).status == 0
@@ -109,7 +131,7 @@ def test_ctrl_c_in_a_training_leaves_a_checkpoint_that_the_same_command_resumes(
     arguments += ["--batch-size", "16", "--device", "cpu", "--out", tmp_path / "encoder"]
     process = start(*arguments, "--epochs", "10000")
     deadline = time.monotonic() + 120
-    while not list((tmp_path / "encoder" / "checkpoint").glob("*")) and time.monotonic() < deadline:
+    while not (tmp_path / "encoder" / "history.json").exists() and time.monotonic() < deadline:
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)

@@ -250,13 +250,18 @@ def test_the_demo_learns_and_can_be_called_again(tmp_path, capsys):
     assert main(["demo", "--out", str(out), "--json"]) == 0
     first = json.loads(capsys.readouterr().out)
     rows = {(row["name"], row["encoder"]): row["measures"]["P@10"] for row in first["rankings"]}
-    assert first["auc"]["trained"]["mean"] > 0.6 > first["auc"]["untrained"]["mean"]
-    assert rows["nearest", "trained"]["mean"] > rows["random", "none"]["high"]
-    assert rows["nearest", "trained"]["mean"] > rows["nearest", "untrained"]["mean"]
+    assert first["auc"]["trained"]["mean"] > first["auc"]["untrained"]["mean"] + 0.05
+    assert rows["nearest", "trained"]["mean"] > rows["random", "none"]["mean"]
+    assert {name for name, encoder in rows if encoder == "trained"} >= {
+        "region_growing",
+        "nearest",
+        first["default_ranking"],
+    }
     assert (out / "report" / "contact_sheet.png").is_file()
     assert main(["demo", "--out", str(out), "--json"]) == 0
     again = json.loads(capsys.readouterr().out)
-    for row in (*first["rankings"], *again["rankings"]):
-        row.pop("milliseconds_per_query", None)
     assert again["rankings"] == first["rankings"]
-    assert again["seconds"] < first["seconds"] / 2
+    assert again["auc"] == first["auc"]
+    assert graphret.open(out / "index").manifest["parent"] is None  # not built again
+    assert main(["demo", "--out", str(out), "--seed", "1"]) == 2
+    assert "seed was 0" in capsys.readouterr().err

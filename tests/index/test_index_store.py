@@ -47,6 +47,8 @@ def test_a_reader_of_a_generation_that_is_gone_says_so(codes, tmp_path):
         graphret.build(codes, out=tmp_path / "index", k=k)
     with pytest.raises(StoreError, match="replaced by newer generations since it was opened"):
         assert old.graph is None
+    with pytest.raises(StoreError, match="open it again"):
+        old.verify()
 
 
 def test_a_generation_replaced_while_it_is_opened(codes, tmp_path, monkeypatch):
