@@ -121,6 +121,7 @@ def louvain(
     Examples
     --------
     >>> import numpy as np, scipy.sparse
+    >>> from graphret.graph import Graph
     >>> triangles = scipy.sparse.block_diag([np.ones((3, 3)) - np.eye(3)] * 2)
     >>> louvain(Graph.from_scipy(triangles)).labels.tolist()
     [0, 0, 0, 1, 1, 1]

@@ -51,6 +51,7 @@ def modularity(graph: Graph, labels: Any, *, objective: str = "modularity", reso
     Examples
     --------
     >>> import numpy as np, scipy.sparse
+    >>> from graphret.graph import Graph
     >>> pairs = scipy.sparse.block_diag([np.array([[0, 1], [1, 0]])] * 2)
     >>> modularity(Graph.from_scipy(pairs), [0, 0, 1, 1])
     0.5

@@ -54,6 +54,7 @@ def partition(
     Examples
     --------
     >>> import numpy as np, scipy.sparse
+    >>> from graphret.graph import Graph
     >>> triangles = scipy.sparse.block_diag([np.ones((3, 3)) - np.eye(3)] * 2)
     >>> partition(Graph.from_scipy(triangles), method="louvain").n_communities
     2

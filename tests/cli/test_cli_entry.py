@@ -125,7 +125,7 @@ def test_the_log_of_the_package_is_left_as_it_was(run, workshop):
 
 
 @pytest.mark.slow
-def test_ctrl_c_in_a_training_leaves_a_checkpoint_that_the_same_command_resumes(tmp_path):
+def test_ctrl_c_in_a_training_leaves_a_checkpoint_that_the_same_command_resumes(tmp_path, capsys):
     generate_phantom(tmp_path / "films", 120, size=32)
     arguments = ["train", "--data", "phantom", "--root", tmp_path / "films", "--encoder", "resnet18", "--size", "32"]
     arguments += ["--batch-size", "16", "--device", "cpu", "--out", tmp_path / "encoder"]
@@ -138,6 +138,13 @@ def test_ctrl_c_in_a_training_leaves_a_checkpoint_that_the_same_command_resumes(
     assert process.returncode == 130
     assert err.strip().splitlines()[-1] == "graphret: error: interrupted; run the same command again to resume"
     assert not (tmp_path / "encoder" / "encoder.json").exists()
-    done = len(json.loads((tmp_path / "encoder" / "history.json").read_text()))
-    assert main([str(argument) for argument in arguments] + ["--epochs", str(done + 1)]) == 0
-    assert len(json.loads((tmp_path / "encoder" / "history.json").read_text())) == done + 1
+    done = epochs_of(tmp_path / "encoder")
+    assert main([*map(str, arguments), "--epochs", str(len(done) + 2)]) == 0
+    assert "resuming" in capsys.readouterr().err
+    again = epochs_of(tmp_path / "encoder")
+    assert [epoch["epoch"] for epoch in again] == list(range(1, len(done) + 3))
+    assert again[: len(done)] == done
+
+
+def epochs_of(encoder):
+    return json.loads((encoder / "history.json").read_text(encoding="utf-8"))["epochs"]
