@@ -46,11 +46,11 @@ def available_threads() -> int:
 
 
 @contextmanager
-def borrow_threads(n_threads: int | None) -> Iterator[int]:
+def borrow_threads(n_threads: int | None, *, at_most: int | None = None) -> Iterator[int]:
     """Run numba with ``n_threads`` threads inside the block, and give the old number back after it.
 
     ``None`` means every processor that this process may use; more threads than numba started are cut to
-    those. Yields the number in force.
+    those, and to ``at_most``: a thread without work still waits in the way of others. Yields the number in force.
 
     Examples
     --------
@@ -62,7 +62,7 @@ def borrow_threads(n_threads: int | None) -> Iterator[int]:
         raise InvalidParameterError("n_threads", n_threads, "an integer >= 1, or None for all processors")
     wanted = available_threads() if n_threads is None else int(n_threads)
     before = numba.get_num_threads()
-    number = max(1, min(wanted, numba.config.NUMBA_NUM_THREADS))
+    number = max(1, min(wanted, numba.config.NUMBA_NUM_THREADS, wanted if at_most is None else at_most))
     numba.set_num_threads(number)
     try:
         yield number

@@ -17,6 +17,7 @@ __all__ = [
     "_directed_rows",
     "_merge_symmetric",
     "_rank_candidates",
+    "_scan",
     "_transpose",
     "_update_heaps",
 ]
@@ -29,6 +30,17 @@ def _dot(x, y):
     for t in range(x.shape[0]):
         total += np.float64(x[t]) * np.float64(y[t])
     return total
+
+
+@jit(reassociate=True)
+def _scan(queries: Float32Array, codes: Float32Array, out: Float32Array) -> None:
+    """Inner products (q, n) of few queries with all codes, each code read once; a matrix product needs more queries."""
+    for row in range(codes.shape[0]):
+        for query in range(queries.shape[0]):
+            total = np.float32(0.0)
+            for t in range(codes.shape[1]):
+                total += queries[query, t] * codes[row, t]
+            out[query, row] = total
 
 
 @jit()

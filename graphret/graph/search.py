@@ -18,7 +18,7 @@ from graphret._types import (
     check_codes,
     check_integer,
 )
-from graphret.graph._kernels import _cosines, _rank_candidates, _update_heaps
+from graphret.graph._kernels import _cosines, _rank_candidates, _scan, _update_heaps
 from graphret.graph.neighbor_table import NeighborTable
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ MARGIN = 16
 """Candidates taken beyond k, so that rounding in float32 products can not cost a true neighbour."""
 ROUNDING = 5e-6
 """Similarities closer than this may be swapped by float32 products and the rounding to 1e-6."""
+SCAN_QUERIES = 4
+"""Up to so many queries one thread reads the codes at the speed of the memory; threads would only wait for each other."""
 QUERY_BLOCK = 64
 TILE = 16_384
 
@@ -114,7 +116,8 @@ class NearestSearch:
             raise CodesError(f"allowed has shape {mask.shape}: give bool ({self.codes.shape[0]},), one per film")
         neighbors = np.empty((queries.shape[0], k), dtype=np.int32)
         similarities = np.empty((queries.shape[0], k), dtype=np.float32)
-        with borrow_threads(n_threads):
+        few = queries.shape[0] <= SCAN_QUERIES
+        with borrow_threads(n_threads, at_most=1 if few else None):
             for first in range(0, queries.shape[0], QUERY_BLOCK):
                 rows = slice(first, min(first + QUERY_BLOCK, queries.shape[0]))
                 lists = [()] * (rows.stop - first) if forbidden is None else forbidden[rows]
@@ -139,7 +142,7 @@ class NearestSearch:
             float32 (q, k), cosines rounded to 1e-6, 0 where padded. O(q k d).
         """
         out = np.empty(positions.shape, dtype=np.float32)
-        with borrow_threads(n_threads):
+        with borrow_threads(n_threads, at_most=len(queries)):
             _cosines(queries, row_lengths(queries), self.codes, self.lengths, positions, out)
         out[positions < 0] = 0.0
         return out
@@ -163,7 +166,12 @@ class NearestSearch:
             heap_scores = np.full((pending.size, size), -np.inf, dtype=np.float32)
             heap_ids = np.full((pending.size, size), -1, dtype=np.int32)
             for first in range(0, n_films, TILE):
-                scores = unit[pending] @ self.codes[first : first + TILE].T
+                tile = self.codes[first : first + TILE]
+                if pending.size <= SCAN_QUERIES:
+                    scores = np.empty((pending.size, tile.shape[0]), dtype=np.float32)
+                    _scan(unit[pending], tile, scores)
+                else:
+                    scores = unit[pending] @ tile.T
                 _update_heaps(scores, self._scales, first, mask, starts, ids, heap_scores, heap_ids)
             similarities = np.empty(heap_ids.shape, dtype=np.float32)
             _cosines(queries[pending], lengths[pending], self.codes, self.lengths, heap_ids, similarities)

@@ -107,7 +107,7 @@ class Diffusion:
         graph = self.archive.graph
         ranked = RankedLists.empty(len(queries), k)
         transition = self.transition
-        with borrow_threads(n_threads) as n_workers:
+        with borrow_threads(n_threads, at_most=len(queries)) as n_workers:
             _diffuse(
                 graph.indptr,
                 graph.indices,

@@ -197,7 +197,7 @@ class RegionGrowing:
         queries = queries.at_least(self.archive, max(k, self.edges), n_threads)
         edges = query_edges(self.archive, queries, self.edges)
         ranked = RankedLists.empty(len(queries), k)
-        with borrow_threads(n_threads) as n_workers:
+        with borrow_threads(n_threads, at_most=len(queries)) as n_workers:
             positions, gains = _grow(self.totals, edges, queries.eligibility(self.archive), k, n_workers)
         ranked.positions[:], ranked.gains[:] = positions, gains
         ranked.sources[positions >= 0] = source_code("expansion")
