@@ -1,5 +1,6 @@
 """`graphret query`: the most similar films."""
 
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -55,7 +56,9 @@ def query(
             _check_ids(opened, films)
         if patients is not None and not exclude_same_patient:
             raise InvalidParameterError("patients", patients, "it with --exclude-same-patient", "nothing else uses it")
-        names = None if patients is None else [name.strip() for name in patients.split(",")]
+        names: list[Any] | None = None if patients is None else [name.strip() for name in patients.split(",")]
+        if exclude_same_patient and names is None and not by_id:
+            names = _patients_of_data_set(opened, films)
         hits = opened.query(
             films if by_id else [Path(film) for film in films],
             config.k,
@@ -71,6 +74,22 @@ def query(
         reporter.result(
             {"index": str(index), "ranking": config.ranking, "k": config.k, "queries": answers}, *map(_table, answers)
         )
+
+
+def _patients_of_data_set(index: "Index", films: list[str]) -> list[str | None] | None:
+    """Look up films that are not in the index in the data set that it was built from (its test films, say)."""
+    import graphret
+
+    archived = {os.path.realpath(path) for path in index.films.paths.tolist() if path}
+    paths = [os.path.realpath(film) for film in films]
+    if archived.issuperset(paths) or not index.source.get("card"):
+        return None
+    try:
+        table = graphret.read_dataset(index.source["card"], index.source["root"])
+    except graphret.GraphretError:  # it was moved or deleted; the index then asks for --patients
+        return None
+    known = dict(zip(map(os.path.realpath, table.paths.tolist()), table.patients.tolist(), strict=True))
+    return [known.get(path) for path in paths]
 
 
 def _check_ids(index: "Index", ids: list[str]) -> None:

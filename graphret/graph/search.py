@@ -31,7 +31,7 @@ MARGIN = 16
 ROUNDING = 5e-6
 """Similarities closer than this may be swapped by float32 products and the rounding to 1e-6."""
 SCAN_QUERIES = 4
-"""Up to so many queries one thread reads the codes at the speed of the memory; threads would only wait for each other."""
+"""Up to so many queries one thread reads the codes at the speed of the memory; more threads would only wait."""
 QUERY_BLOCK = 64
 TILE = 16_384
 

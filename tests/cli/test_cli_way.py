@@ -122,6 +122,17 @@ def test_the_own_patient_is_excluded_by_id_by_path_and_by_name(run_json, worksho
         assert with_patient - without == set(others) & with_patient
 
 
+def test_the_patient_of_a_film_outside_the_index_is_read_from_its_data_set(run, run_json, workshop, tmp_path):
+    stranger = films_of(workshop).split("test").paths[0]
+    call = ["query", workshop.index, stranger, "-k", "5", "--exclude-same-patient"]
+    assert len(run_json(*call)["queries"][0]["hits"]) == 5
+    elsewhere = tmp_path / "film.png"
+    shutil.copy(stranger, elsewhere)
+    refused = run("query", workshop.index, elsewhere, "--exclude-same-patient")
+    assert refused.status == 2
+    assert "patients" in refused.err
+
+
 def test_where_keeps_only_the_films_with_the_value(run_json, workshop):
     index = graphret.open(workshop.index)
     film = films_of(workshop).split("test").paths[0]
