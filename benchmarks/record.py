@@ -1,0 +1,68 @@
+"""What the scripts have in common: where results go, how they are written, what is said meanwhile."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+WORK = Path.home() / ".cache/graphret-benchmarks"
+
+
+def parser_of(document: str | None, *, work: str | None = None) -> argparse.ArgumentParser:
+    """Make a parser with the options that every script has."""
+    parser = argparse.ArgumentParser(description=document, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the .json and .md files")
+    if work is not None:
+        parser.add_argument("--work", type=Path, default=WORK / work, help="folder for runs, indexes and caches")
+    return parser
+
+
+def say(text: object) -> None:
+    """Print a line with the time to stderr."""
+    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
+
+
+def progress() -> Callable[[str, int, int], None]:
+    """Make a progress function that says every finished stage once."""
+    last = ""
+
+    def report(stage: str, done: int, total: int) -> None:
+        nonlocal last
+        if done < total:
+            last = ""
+        elif stage != last:
+            last = stage
+            say(f"{stage}: {done} of {total}")
+
+    return report
+
+
+def write_results(folder: Path, name: str, record: dict[str, Any], text: str) -> None:
+    """Write NAME.json and NAME.md, each complete or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for suffix, content in ((".json", json.dumps(record, indent=1, allow_nan=False) + "\n"), (".md", text)):
+        partial = folder / f".{name}{suffix}.partial"
+        partial.write_text(content, encoding="utf-8")
+        os.replace(partial, folder / f"{name}{suffix}")
+
+
+def spread(values: Sequence[float], digits: int) -> str:
+    """Say the median, and the smallest and largest in brackets."""
+    return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
+
+
+def limits_table(limits: Sequence[tuple[str, float, str, float]]) -> list[str]:
+    """Markdown of (what, measured, "<" or ">=", limit) rows, with whether each holds."""
+    lines = ["| limit | measured | holds |", "|---|---|---|"]
+    for what, measured, relation, limit in limits:
+        holds = measured < limit if relation == "<" else measured >= limit
+        lines.append(f"| {what} {relation} {limit:g} | {measured:.4g} | {'yes' if holds else '**no**'} |")
+    return lines
