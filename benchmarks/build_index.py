@@ -9,14 +9,16 @@ are kept in the work folder; nothing that is timed is. A run of another size wri
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from environment import environment, environment_line
 from index_steps import RANKINGS, run_step
 from record import limits_table, parser_of, say, write_results
 from simulated_codes import N_FILMS
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def prepare(work: Path, n: int, n_queries: int) -> None:

@@ -10,15 +10,13 @@ time; ours includes its check for connectedness and its score. All partitions ar
 
 from __future__ import annotations
 
-import argparse
 import gc
 import gzip
 import random
 import statistics
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.sparse
@@ -28,6 +26,10 @@ from simulated_codes import simulate
 
 from graphret.communities import louvain, modularity
 from graphret.graph import Graph, nearest_neighbors, similarity_graph, to_igraph
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
 
 FASHION = Path("/usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz")
 TITLES = {

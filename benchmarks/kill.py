@@ -1,9 +1,9 @@
 """Kill -9 during train, encode and build at random moments: the last good index answers, the next run ends right.
 
-    python benchmarks/kill.py [--kills 20] [--films 300] [--seed 0]
+    python benchmarks/kill.py [--kills 20] [--films 600] [--seed 0]
 
 For every kill one command of the command line is started on generated films and killed a random time after it began to
-work, at most the time that it works undisturbed; a run that ends before its kill is not counted and repeated. Then: the
+work (its imports are over), at most the time that it works undisturbed; a run that ends before its kill is not counted and repeated. Then: the
 index that was there must open, verify and answer as before, to ids and to a film (a build that was killed after it had
 moved CURRENT must answer as the undisturbed build); the same command run again must end with status 0, give the
 bytes of the undisturbed run, and leave no other files than that. Interrupted, this script goes on with the next kill.
@@ -11,7 +11,6 @@ bytes of the undisturbed run, and leave no other files than that. Interrupted, t
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import os
@@ -23,8 +22,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from environment import environment, environment_line
 from record import parser_of, say, write_results
@@ -32,7 +30,12 @@ from record import parser_of, say, write_results
 import graphret
 from graphret.data import generate_phantom
 
+if TYPE_CHECKING:
+    import argparse
+    from pathlib import Path
+
 STEPS = ("train", "encode", "build")
+FIRST_WORK = b"reading films"  # training says it before it writes anything
 PROMISES = {
     "last_index_right": "the last good index opened, verified and answered the same",
     "next_run_ends": "the next run ended with status 0",
@@ -47,18 +50,19 @@ def command(step: str, work: Path, out: Path, k: int = 10) -> list[str]:
     if step == "train":
         size = ["--size", "32", "--epochs", "3", "--checkpoint-minutes", "0.05"]
         return [*head, "--encoder", "resnet18", *size, "--out", str(out)]
-    tail = ["--encoder", str(work / "encoder"), "--shard-rows", "64", "--out", str(out)]
+    tail = ["--encoder", str(work / "encoder"), "--shard-rows", "32", "--out", str(out)]
     return [*head, *tail] if step == "encode" else [*head, *tail, "--k", str(k)]
 
 
 def tree(folder: Path) -> list[str]:
     """Files under a folder; numbers of generations and names made of hashes are not told apart."""
-    files = (file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
+    # os.walk passes over folders that vanish while it looks; Path.rglob does not
+    files = (os.path.relpath(os.path.join(top, name), folder) for top, _, names in os.walk(folder) for name in names)  # noqa: PTH118
     return sorted(re.sub(r"gen-\d+", "gen-N", re.sub(r"[0-9a-f]{16}", "HASH", name)) for name in files)
 
 
 def run(arguments: list[str], out: Path, log: Path, kill_after: float | None = None) -> dict[str, Any]:
-    """Run a command; kill -9 its process group ``kill_after`` seconds after its first line or first file."""
+    """Run a command; kill -9 its process group ``kill_after`` seconds after its first file, or its first film."""
     settings = {**os.environ, "OMP_NUM_THREADS": "1"}  # training is the same to the bit with one thread
     before = tree(out)
     with log.open("wb") as errors:
@@ -69,7 +73,7 @@ def run(arguments: list[str], out: Path, log: Path, kill_after: float | None = N
             began = None
             while process.poll() is None:
                 now = time.monotonic()
-                if began is None and (log.stat().st_size or tree(out) != before):
+                if began is None and (FIRST_WORK in log.read_bytes() or tree(out) != before):
                     began = now
                 if began is not None and kill_after is not None and now - began >= kill_after:
                     break
@@ -180,7 +184,7 @@ def markdown(record: dict[str, Any]) -> str:
 def main() -> None:
     parser = parser_of(__doc__, work="kill")
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--films", type=int, default=300)
+    parser.add_argument("--films", type=int, default=600)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     found = environment()

@@ -12,12 +12,11 @@ goes on where it was stopped, building too. Only figures leave the work folder, 
 
 from __future__ import annotations
 
-import argparse
 import csv
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from environment import environment
@@ -27,6 +26,9 @@ from record import parser_of, progress, say, write_results
 import graphret
 from graphret.encoders import Encoder
 from graphret.training import classifier_auc
+
+if TYPE_CHECKING:
+    import argparse
 
 RANKINGS = ("nearest", "region_growing", "alpha_qe", "diffusion")
 MEASURES = ("P@10", "ACG@10", "nDCG@100", "mAP@100")

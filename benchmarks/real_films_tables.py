@@ -12,7 +12,7 @@ def validation_markdown(record: dict[str, Any]) -> str:
     """What was measured on the validation films, and what was chosen by it."""
     lines = [
         *_head(record, "validation films"),
-        f"Chosen on these figures, before any test film was read: **{record['chosen']}** ({record['rule']}).",
+        f"Chosen on these figures, written before this run read a test film: **{record['chosen']}** ({record['rule']}).",
         "",
         *_section(record["validation"]),
         environment_line(record["environment"]),
@@ -26,7 +26,7 @@ def test_markdown(record: dict[str, Any]) -> str:
     aucs, positives = record["test_auc"], record["test_positives"]
     lines = [
         *_head(record, "test films"),
-        f"Nothing was chosen on these figures. The rule of the validation ({record['rule']}) had chosen "
+        f"This script chooses nothing on these figures. The rule of the validation ({record['rule']}) had chosen "
         f"**{record['chosen']}** before; see `real_films_{record['card']}_validation.md`.",
         "",
         *_section(record["test"]),

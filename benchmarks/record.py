@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 RESULTS = Path(__file__).parent / "results"
 WORK = Path.home() / ".cache/graphret-benchmarks"
@@ -51,7 +52,7 @@ def write_results(folder: Path, name: str, record: dict[str, Any], text: str) ->
     for suffix, content in ((".json", json.dumps(record, indent=1, allow_nan=False) + "\n"), (".md", text)):
         partial = folder / f".{name}{suffix}.partial"
         partial.write_text(content, encoding="utf-8")
-        os.replace(partial, folder / f"{name}{suffix}")
+        partial.replace(folder / f"{name}{suffix}")
 
 
 def spread(values: Sequence[float], digits: int) -> str:

@@ -8,6 +8,7 @@ patient vector; half a view vector for AP films; and N(0, I). The code is relu(W
 from __future__ import annotations
 
 import csv
+import functools
 import gzip
 import importlib.util
 from dataclasses import dataclass
@@ -48,15 +49,20 @@ def official_label_file() -> Path:
     return found[-1]
 
 
+@functools.cache
+def official_rows(path: Path) -> list[dict[str, str]]:
+    """Read what the official file says of every film."""
+    with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
 def simulate(n: int | None = None, seed: int = 0, *, exposure: int = 0) -> SimulatedArchive:
     """Simulate the codes of n films (all of them by default), chosen and ordered by a seeded permutation.
 
     Another ``exposure`` takes the same films anew: same patient, view and findings, other noise. Such codes are queries
     that are not in the archive. Equal arguments give equal codes (up to the rounding of another BLAS).
     """
-    path = official_label_file()
-    with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    rows = official_rows(official_label_file())
     n_patients = 1 + max(int(row["Patient ID"]) for row in rows)
     chosen = np.random.default_rng([seed, ORDER]).permutation(len(rows))[:n]
     rows = [rows[row] for row in chosen]

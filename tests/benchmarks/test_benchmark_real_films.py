@@ -1,4 +1,4 @@
-"""Real films: no near duplicate on both sides, a choice that looks at validation figures only, figures without films."""
+"""Real films: no near duplicate on both sides, a choice by validation figures only, figures without films."""
 
 import argparse
 import json
@@ -54,7 +54,8 @@ def test_another_ranking_is_chosen_only_if_it_is_clearly_better(script, means, l
     assert script("real_films").choose({"rankings": rankings, "differences": differences}) == chosen
 
 
-def test_the_whole_way_on_generated_films(script, tmp_path, capsys):
+@pytest.mark.slow
+def test_the_whole_way_on_generated_films(script, tmp_path):
     generate_phantom(tmp_path / "data" / "phantom", 150, size=32)
     options = argparse.Namespace(
         card="phantom", folder=None, data_root=tmp_path / "data", work=tmp_path / "work", results=tmp_path / "results",
