@@ -1,7 +1,6 @@
 """`graphret query`: the most similar films."""
 
 import os
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -126,7 +125,7 @@ def _answer(index: "Index", name: str, hits: "QueryHits") -> dict[str, Any]:
     return {
         "query": name,
         "hits": [
-            {**asdict(hit), "path": str(films.paths[hit.position]), "labels": _labels(films, hit.position)}
+            {**hit.to_dict(why=True), "path": str(films.paths[hit.position]), "labels": _labels(films, hit.position)}
             for hit in hits
         ],
     }

@@ -133,6 +133,18 @@ def test_the_patient_of_a_film_outside_the_index_is_read_from_its_data_set(run, 
     assert "patients" in refused.err
 
 
+def test_json_hits_say_why_and_hold_nothing_else(run_json, workshop):
+    film = films_of(workshop).split("test").paths[0]
+    document = run_json("query", workshop.index, film, "-k", "4", "--ranking", "region_growing")
+    hits = document["queries"][0]["hits"]
+    known = {"id", "rank", "position", "similarity", "score", "community", "source", "why", "path", "labels"}
+    assert all(set(hit) == known for hit in hits)
+    assert [hit["rank"] for hit in hits] == [1, 2, 3, 4]
+    assert all(set(hit["why"]) == {"gain", "query_edge", "earlier"} for hit in hits)
+    earlier = {entry["id"] for hit in hits for entry in hit["why"]["earlier"]}
+    assert earlier <= {hit["id"] for hit in hits}
+
+
 def test_where_keeps_only_the_films_with_the_value(run_json, workshop):
     index = graphret.open(workshop.index)
     film = films_of(workshop).split("test").paths[0]
