@@ -22,8 +22,8 @@ def _move_nodes(
     """Move nodes until none gains modularity; returns the number of moves.
 
     A node i leaves its community for the neighbouring c with the largest ``w(i, c) - scale d_i d_c`` (d_c without
-    i; scale = resolution / 2L), which is L/1 times the gain of Eq. 7. It moves only for a strict gain; equal gains go
-    to the smaller label. ``weight_to`` (zeros) and ``touched`` are scratch of n_nodes entries.
+    i; scale = resolution / 2L): L times the gain of Eq. 7, up to what is the same for every c. It moves only for a
+    strict gain; equal gains go to the smaller label. ``weight_to`` (zeros) and ``touched`` are scratch (n_nodes).
     """
     n_nodes = np.uint32(labels.shape[0])
     total_moves = 0

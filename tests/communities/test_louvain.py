@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 
 from graphret._errors import InvalidParameterError, UnknownNameError
 from graphret.communities import louvain, modularity, partition
-from graphret.communities._kernels import BLOCK, _community_totals, _move_nodes, _move_nodes_finer
+from graphret.communities._kernels import (
+    BLOCK,
+    _community_term,
+    _community_totals,
+    _move_nodes,
+    _move_nodes_finer,
+)
 from graphret.communities.louvain import _Level, canonical_labels
 from graphret.communities.modularity import OBJECTIVES
 from graphret.graph import Graph, nearest_neighbors, similarity_graph, to_networkx
@@ -66,14 +72,14 @@ def test_score_equals_networkx():
 
 
 def move_one_node(graph, labels, node, objective, resolution):
-    """Let the kernel visit one node, and return the labels after it."""
+    """Let the kernel visit one node, and whom it wakes, and return the labels before and after."""
     n_nodes = graph.n_nodes
     level = _Level.of(graph)
     labels = labels.astype(np.uint32)
     block = np.array([node // int(BLOCK)], np.uint32)
     active = np.zeros(n_nodes, np.bool_)
     active[node] = True
-    # without mirror entries in other rows nobody else is woken: the row of the node alone decides
+    # nodes that it wakes by moving are visited after it
     scratch = (block, active, np.zeros(n_nodes), np.empty(n_nodes, np.uint32))
     rows = (level.indptr, level.indices, level.weights)
     frozen = labels.copy()
@@ -107,6 +113,35 @@ def test_a_settled_node_has_no_better_neighbouring_community(seed, objective, re
             moved = after.copy()
             moved[node] = community
             assert literal_score(graph, moved, objective, resolution) <= score + 1e-9
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from(OBJECTIVES), st.sampled_from([0.5, 1.0, 2.0]))
+def test_predicted_gain_is_the_difference_of_the_scores(seed, objective, resolution):
+    """The expressions that the kernels compare, for every node and every neighbouring community."""
+    graph = random_graph(seed, n_nodes=12, density=0.35)
+    dense, total = graph.to_scipy().toarray().astype(np.float64), graph.total_weight
+    labels = np.random.default_rng(seed).integers(0, 4, 12)
+
+    def term(members):
+        inside, degree = dense[np.ix_(members, members)].sum() / 2, dense[members].sum()
+        return _community_term(inside, degree, len(members), total, resolution)
+
+    for node in range(12):
+        here = np.flatnonzero(labels == labels[node])
+        rest = here[here != node]
+        for community in set(labels[dense[node] > 0].tolist()) - {labels[node]}:
+            there = np.flatnonzero(labels == community)
+            if objective == "modularity":
+                scale, degree = resolution / (2 * total), dense[node].sum()
+                gain = dense[node, there].sum() - scale * degree * dense[there].sum()
+                gain -= dense[node, rest].sum() - scale * degree * dense[rest].sum()
+            else:
+                gain = term(np.append(there, node)) - term(there) + term(rest) - term(here)
+            moved = labels.copy()
+            moved[node] = community
+            before, after = (literal_score(graph, state, objective, resolution) for state in (labels, moved))
+            assert gain / total == pytest.approx(after - before, abs=1e-9)
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
