@@ -18,6 +18,7 @@ __all__ = [
     "_merge_symmetric",
     "_rank_candidates",
     "_scan",
+    "_scan_tile",
     "_transpose",
     "_update_heaps",
 ]
@@ -146,6 +147,39 @@ def _update_heaps(scores, lengths, first, allowed, forbidden_starts, forbidden, 
             heap_scores[query, place] = score
             heap_ids[query, place] = node
             root = heap_scores[query, 0]
+
+
+@jit(parallel=True)
+def _scan_tile(products, scales, first, rows, codes, lengths, roots, out_neighbors, out_similarities, n_found):
+    """Rank one tile of codes for some rows of an archive canonically; what a product says to be hopeless is left out.
+
+    ``products`` (q, tile): inner products of the unit rows with the codes from ``first`` on, ``scales`` one over the
+    lengths of those. A cosine below ``roots[q]`` by a product can not be among the best; roots rise as lists fill.
+    Ids ascend, so that of equal cosines the smaller id is there first.
+    """
+    k = out_neighbors.shape[1]
+    for query in numba.prange(rows.shape[0]):
+        row = rows[query]
+        for column in range(products.shape[1]):
+            node = first + column
+            if products[query, column] * scales[column] < roots[query] or node == row:
+                continue
+            cosine = _round_similarity(_dot(codes[row], codes[node]) / (lengths[row] * lengths[node]))
+            filled = n_found[query]
+            if filled == k:
+                if cosine <= out_similarities[query, k - 1]:
+                    continue
+                filled -= 1
+            place = filled
+            while place > 0 and out_similarities[query, place - 1] < cosine:
+                out_similarities[query, place] = out_similarities[query, place - 1]
+                out_neighbors[query, place] = out_neighbors[query, place - 1]
+                place -= 1
+            out_similarities[query, place] = cosine
+            out_neighbors[query, place] = node
+            n_found[query] = filled + 1
+            if filled + 1 == k:
+                roots[query] = max(roots[query], out_similarities[query, k - 1] - np.float32(5e-6))
 
 
 @jit()

@@ -1,33 +1,46 @@
-"""The kNN table of an archive: Faiss (CPU or GPU) or torch-CUDA proposes, one canonical routine decides."""
+"""The kNN table of an archive: a join, Faiss or torch-CUDA proposes, one canonical routine decides."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from graphret._errors import DeviceError, MissingDependencyError, UnknownNameError
+from graphret._errors import DeviceError, InvalidParameterError, MissingDependencyError, UnknownNameError
 from graphret._numba import available_threads, borrow_threads
-from graphret._types import Codes, Float32Array, Int32Array, Int64Array, Progress, check_codes, check_integer, unit_rows
-from graphret.graph._kernels import _cosines, _rank_candidates
+from graphret._types import (
+    Codes,
+    Float32Array,
+    Int32Array,
+    Int64Array,
+    Progress,
+    check_codes,
+    check_integer,
+    unit_rows,
+)
+from graphret.graph._kernels import _cosines, _rank_candidates, _scan_tile
+from graphret.graph.join import join_tiles
 from graphret.graph.neighbor_table import NeighborTable
-from graphret.graph.search import MARGIN, ROUNDING, NearestSearch, row_lengths
+from graphret.graph.search import MARGIN, ROUNDING, TILE, NearestSearch, row_lengths
 
 __all__ = ["BACKENDS", "METHODS", "nearest_neighbors"]
 
 BACKENDS = ("auto", "faiss", "torch")
 METHODS = ("approximate", "auto", "exact")
-EXACT_LIMIT = 200_000
+EXACT_LIMIT = 50_000
 """Rows up to which "auto" is exact."""
+JOIN_LIMIT = 4_096
+"""Rows from which the join is faster than a flat search by Faiss."""
+RECALL = {"approximate": 0.99, "auto": 0.999}
 BLOCK = 4_096
-RECALL_SAMPLE = 1_000
-REFINE = 4
-"""The approximate method scores this many times k candidates again."""
+SCAN_BLOCK = 64
+RECALL_SAMPLE = 400
 
 Propose: TypeAlias = Callable[[Codes, int], tuple[Float32Array, Int64Array]]
-"""Candidates of some rows: (rows (b, d), m) -> (similarities descending (b, m), ids (b, m))."""
+"""Candidates of some unit rows: (rows (b, d), m) -> (similarities descending (b, m), ids (b, m))."""
 
 
 def nearest_neighbors(
@@ -36,52 +49,62 @@ def nearest_neighbors(
     *,
     backend: str = "auto",
     method: str = "auto",
+    recall: float | None = None,
     seed: int = 0,
     n_threads: int | None = None,
+    max_memory: int | None = None,
     progress: Progress | None = None,
 ) -> NeighborTable:
     """Find the k most similar rows of every row, by cosine (P1 Eq. 2).
 
-    Candidates come from matrix products in float32. They are scored again by one canonical routine (float64 sums
-    of the codes as given, rounded to 1e-6); a row whose k-th neighbour is too close to what was left out to be
-    sure is searched again with more candidates. So ``"exact"`` is the same to the bit with any number of threads.
+    On a processor every pair of rows is first bounded along the leading principal directions of the codes, and
+    followed only while it can still be among the k best of either row (see `rotation` and `join`). What is left is
+    scored by one canonical routine (float64 sums of the codes as given, rounded to 1e-6). A row whose k-th neighbour is
+    too close to what was left out to be sure is scanned against all codes. So the table is the same to the bit with
+    any number of threads.
 
     Parameters
     ----------
     codes
-        float32 (n, d), finite, no row of zeros, any scale.
+        float32 (n, d), finite, no row of zeros, any scale; may be memory-mapped.
     k
         At least 1; the table has k' = min(k, n - 1) columns.
     backend
-        "faiss", "torch" (CUDA: chunked products and top-k), or "auto": Faiss, on a GPU where its GPU build and a
-        device are there, else torch on a CUDA device, else Faiss on the CPU.
+        "faiss" (flat search, on a GPU where its GPU build and a device are there), "torch" (CUDA: chunked products and
+        top-k), or "auto": Faiss on a GPU, else torch on a CUDA device, else the join on the processor.
     method
-        "exact"; "approximate" (candidates from the leading principal directions, recall measured on a sample of
-        rows and reported in the table); "auto": exact up to 200,000 rows.
+        "exact": proven, up to rounding; "approximate": pairs are followed only while they are likely neighbours,
+        with the recall measured on a sample of rows and reported in the table; "auto": exact up to 50,000 rows (and
+        wherever a GPU searches), beyond them approximate with a measured recall of at least 0.999.
+    recall
+        In (0, 1): the measured share of true neighbours that "approximate" (0.99) or "auto" (0.999) must reach.
     seed
-        Chooses the rows that principal directions and recall are estimated on; "exact" does not depend on it.
+        Chooses the rows that directions, plan and recall are estimated on; "exact" does not depend on it.
     n_threads
         CPU threads; ``None`` for all processors.
+    max_memory
+        Bytes that rotated codes may take; ``None``: one copy of the codes. Beside them stand O(n k) for the result.
     progress
         Called as ``progress("neighbors", rows done, n)``.
 
     Returns
     -------
     NeighborTable
-        Itself never; best first, ties by smaller id.
+        Itself never; best first, ties by smaller id. It says how many rows were proven, and how many scanned.
 
     Raises
     ------
     CodesError
         Wrong shape, values that are not finite, rows of zeros.
     InvalidParameterError
-        k < 1, or an unknown backend or method.
+        k < 1, recall outside (0, 1), max_memory too small, or an unknown backend or method.
     DeviceError, MissingDependencyError
         The backend is not there.
 
     Notes
     -----
-    O(n^2 d) time for "exact"; memory: one unit-length copy of the codes and O(n k).
+    O(n^2 m) time, m the leading directions that are needed (d at most); memory: one rotated copy of the codes, or what
+    ``max_memory`` allows, and O(n k).
 
     Examples
     --------
@@ -95,109 +118,145 @@ def nearest_neighbors(
     if method not in METHODS:
         raise UnknownNameError("method", method, METHODS)
     k = check_integer("k", k, 1, "every film needs at least one neighbour")
+    if recall is not None and not 0.0 < recall < 1.0:
+        raise InvalidParameterError("recall", recall, "a number between 0 and 1", 'method="exact" finds all')
+    if max_memory is not None:
+        max_memory = check_integer("max_memory", max_memory, 1, "bytes")
     codes = check_codes(codes)
     n_rows = codes.shape[0]
     k = min(k, n_rows - 1)
     if k == 0:
-        return NeighborTable(np.empty((n_rows, 0), np.int32), np.empty((n_rows, 0), np.float32))
-    if method == "auto":
-        method = "exact" if n_rows <= EXACT_LIMIT else "approximate"
-    with borrow_threads(n_threads) as threads, _faiss_threads(backend, threads):
-        if method == "approximate":
-            return _approximate(codes, k, _chosen_backend(backend), seed, progress)
-        unit = unit_rows(codes)
-        return _exact(codes, k, _proposer(_chosen_backend(backend), unit), unit, progress)
+        return NeighborTable(np.empty((n_rows, 0), np.int32), np.empty((n_rows, 0), np.float32), n_proven=n_rows)
+    engine = _engine(backend, n_rows, method)
+    with borrow_threads(n_threads) as threads, _faiss_threads(engine, threads):
+        table = _Table(codes, k, progress)
+        if engine != "join":
+            unit = unit_rows(codes)
+            return _from_proposals(table, _faiss_proposer(unit) if engine == "faiss" else _torch_proposer(unit), unit)
+        if method == "exact" or (method == "auto" and n_rows <= EXACT_LIMIT):
+            _from_join(table, 1.0, np.random.default_rng(seed), threads, max_memory)
+            return table.finish()
+        return _approximate(table, RECALL[method] if recall is None else recall, seed, threads, max_memory)
 
 
-def _exact(codes: Codes, k: int, propose: Propose, unit: Codes, progress: Progress | None) -> NeighborTable:
-    n_rows = codes.shape[0]
-    lengths = row_lengths(codes)
-    neighbors = np.empty((n_rows, k), dtype=np.int32)
-    similarities = np.empty((n_rows, k), dtype=np.float32)
-    unsure: list[Int64Array] = []
+class _Table:
+    """A table that fills: candidates come in, are scored canonically, and rows that are not sure are scanned."""
+
+    def __init__(self, codes: Codes, k: int, progress: Progress | None) -> None:
+        n_rows = codes.shape[0]
+        self.codes = codes
+        self.lengths = row_lengths(codes)
+        self.neighbors = np.empty((n_rows, k), np.int32)
+        self.similarities = np.empty((n_rows, k), np.float32)
+        self.progress = progress
+        self._unsure = np.ones(n_rows, np.bool_)
+
+    def settle(self, rows: Int64Array, candidates: Int32Array, roots: Float32Array) -> None:
+        """Score the candidates of some rows and write their k best; what is no candidate must not exceed ``roots``."""
+        k = self.neighbors.shape[1]
+        scored = np.empty(candidates.shape, np.float32)
+        _cosines(self.codes[rows], self.lengths[rows], self.codes, self.lengths, candidates, scored)
+        found = (np.empty((rows.size, k), np.int32), np.empty((rows.size, k), np.float32))
+        _rank_candidates(candidates, scored, rows, np.full(rows.size, k, dtype=np.int64), *found)
+        self.neighbors[rows], self.similarities[rows] = found
+        last = np.where(found[0][:, -1] < 0, -np.inf, found[1][:, -1])
+        self._unsure[rows] = (found[0][:, -1] < 0) | (roots >= last - ROUNDING)
+
+    def finish(self, method: str = "exact", recall: float = 1.0) -> NeighborTable:
+        """Scan the rows that are not sure, and return the table."""
+        unsure = np.flatnonzero(self._unsure)
+        for first in range(0, unsure.size, SCAN_BLOCK):
+            self._scan(unsure[first : first + SCAN_BLOCK])
+        n_rows = self.neighbors.shape[0]
+        if self.progress is not None:
+            self.progress("neighbors", n_rows, n_rows)
+        n_proven = n_rows - unsure.size if method == "exact" else 0
+        return NeighborTable(self.neighbors, self.similarities, method, recall, n_proven, unsure.size)
+
+    def _scan(self, rows: Int64Array) -> None:
+        """Find the neighbours of some rows among all codes; what they have so far says what is hopeless."""
+        k = self.neighbors.shape[1]
+        unit = unit_rows(self.codes[rows])
+        full = self.neighbors[rows, -1] >= 0
+        roots = np.where(full, self.similarities[rows, -1] - ROUNDING, -np.inf).astype(np.float32)
+        found = (np.full((rows.size, k), -1, np.int32), np.zeros((rows.size, k), np.float32))
+        n_found = np.zeros(rows.size, np.int64)
+        scales = (1.0 / self.lengths).astype(np.float32)
+        for first in range(0, self.codes.shape[0], TILE):
+            tile = slice(first, first + TILE)
+            products = unit @ self.codes[tile].T
+            _scan_tile(products, scales[tile], first, rows, self.codes, self.lengths, roots, *found, n_found)
+        self.neighbors[rows], self.similarities[rows] = found
+
+
+def _from_join(
+    table: _Table, recall: float, generator: np.random.Generator, n_threads: int, max_memory: int | None
+) -> bool:
+    """Fill the table by the join; whether all of it is proven."""
+    found = join_tiles(
+        table.codes,
+        table.lengths,
+        table.neighbors.shape[1],
+        recall=recall,
+        generator=generator,
+        n_threads=n_threads,
+        max_memory=max_memory,
+        progress=table.progress,
+    )
+    for first in range(0, found.order.shape[0], BLOCK):
+        places = slice(first, first + BLOCK)
+        table.settle(found.order[places], found.ids[places], found.roots[places])
+    return found.plan.spread == 1.0
+
+
+def _approximate(table: _Table, recall: float, seed: int, n_threads: int, max_memory: int | None) -> NeighborTable:
+    """Join with the spread that should reach the recall, measure it, and widen the spread until it does."""
+    generator = np.random.default_rng(seed)
+    lost = 2.0 * (1.0 - recall)  # the plan is careful: roots are lower while the join runs
+    while True:
+        proven = _from_join(table, 1.0 - lost, generator, n_threads, max_memory)
+        if proven:
+            return table.finish()
+        result = table.finish("approximate")
+        measured = _measured_recall(table, generator, n_threads)
+        if measured >= recall:
+            return replace(result, recall=measured)
+        lost = 0.0 if lost < 1e-4 else lost / 4.0
+
+
+def _measured_recall(table: _Table, generator: np.random.Generator, n_threads: int) -> float:
+    """Share of the true neighbours of some rows that the table holds."""
+    n_rows, k = table.neighbors.shape
+    checked = np.sort(generator.choice(n_rows, size=min(n_rows, RECALL_SAMPLE), replace=False)).astype(np.int32)
+    search = NearestSearch(table.codes, table.lengths)
+    truth = search.search(table.codes[checked], k, forbidden=list(checked[:, None]), n_threads=n_threads)
+    pairs = zip(table.neighbors[checked], truth.neighbors, strict=True)
+    return sum(np.intersect1d(found, true).size for found, true in pairs) / (checked.size * k)
+
+
+def _from_proposals(table: _Table, propose: Propose, unit: Codes) -> NeighborTable:
+    """Fill the table with what a flat search proposes."""
+    n_rows, k = table.neighbors.shape
     size = min(k + 1 + MARGIN, n_rows)
     for first in range(0, n_rows, BLOCK):
         rows = np.arange(first, min(first + BLOCK, n_rows))
-        sure = _settle(codes, lengths, rows, propose(unit[rows], size), neighbors, similarities)
-        if size < n_rows:
-            unsure.append(rows[~sure])
-        if progress is not None:
-            progress("neighbors", int(rows[-1]) + 1, n_rows)
-    pending = np.concatenate(unsure) if unsure else np.empty(0, np.int64)
-    while pending.size and size < n_rows:
-        size = min(2 * size, n_rows)
-        block = max(1, BLOCK * k // size)  # the candidates of a block never need more memory than the first pass
-        left = []
-        for first in range(0, pending.size, block):
-            rows = pending[first : first + block]
-            left.append(rows[~_settle(codes, lengths, rows, propose(unit[rows], size), neighbors, similarities)])
-        pending = np.concatenate(left)
-    return NeighborTable(neighbors, similarities)
+        similarities, ids = propose(unit[rows], size)
+        roots = similarities[:, -1] if size < n_rows else np.full(rows.size, -np.inf, np.float32)
+        table.settle(rows, np.ascontiguousarray(ids, dtype=np.int32), roots)
+        if table.progress is not None:
+            table.progress("neighbors", min(int(rows[-1]) + 1, n_rows - 1), n_rows)
+    return table.finish()
 
 
-def _settle(
-    codes: Codes,
-    lengths: np.ndarray,
-    rows: Int64Array,
-    proposed: tuple[Float32Array, Int64Array],
-    neighbors: Int32Array,
-    similarities: Float32Array,
-) -> np.ndarray:
-    """Score the candidates of some rows canonically, write their k best, and say which rows are sure."""
-    candidates = np.ascontiguousarray(proposed[1], dtype=np.int32)
-    k = neighbors.shape[1]
-    scored = np.empty(candidates.shape, dtype=np.float32)
-    _cosines(codes[rows], lengths[rows], codes, lengths, candidates, scored)
-    found = (np.empty((rows.size, k), np.int32), np.empty((rows.size, k), np.float32))
-    _rank_candidates(candidates, scored, rows, np.full(rows.size, k, dtype=np.int64), *found)
-    neighbors[rows], similarities[rows] = found
-    return np.asarray(proposed[0][:, -1] < found[1][:, -1] - ROUNDING)
-
-
-def _approximate(codes: Codes, k: int, backend: str, seed: int, progress: Progress | None) -> NeighborTable:
-    """Search along the leading principal directions, then score REFINE * k candidates canonically.
-
-    PCA is not centred away from the origin of the cosine: distances between projected unit vectors (L2) are
-    searched, which centring does not change.
-    """
-    n_rows, n_dimensions = codes.shape
-    generator = np.random.default_rng(seed)
-    unit = unit_rows(codes)
-    sample = unit[np.sort(generator.choice(n_rows, size=min(n_rows, 20_000), replace=False))].astype(np.float64)
-    centred = sample - sample.mean(axis=0)
-    directions = np.linalg.eigh(centred.T @ centred)[1][:, ::-1][:, : min(128, n_dimensions)].astype(np.float32)
-    projected = unit @ directions
-    # |x - y|^2 as one inner product: [2x, -1] . [y, |y|^2]
-    norms = np.einsum("ij,ij->i", projected, projected)[:, None]
-    database = np.ascontiguousarray(np.hstack([projected, norms]), dtype=np.float32)
-    queries = np.hstack([2.0 * projected, np.full((n_rows, 1), -1.0)]).astype(np.float32)
-    propose = _proposer(backend, database)
-    lengths = row_lengths(codes)
-    neighbors = np.empty((n_rows, k), dtype=np.int32)
-    similarities = np.empty((n_rows, k), dtype=np.float32)
-    size = min(REFINE * k + 1, n_rows)
-    for first in range(0, n_rows, BLOCK):
-        rows = np.arange(first, min(first + BLOCK, n_rows))
-        _settle(codes, lengths, rows, propose(queries[rows], size), neighbors, similarities)
-        if progress is not None:
-            progress("neighbors", int(rows[-1]) + 1, n_rows)
-    checked = np.sort(generator.choice(n_rows, size=min(n_rows, RECALL_SAMPLE), replace=False))
-    truth = NearestSearch(codes, lengths).search(codes[checked], k, forbidden=list(checked[:, None].astype(np.int32)))
-    hits = sum(
-        np.intersect1d(found, true).size for found, true in zip(neighbors[checked], truth.neighbors, strict=True)
-    )
-    return NeighborTable(neighbors, similarities, method="approximate", recall=hits / (checked.size * k))
-
-
-def _chosen_backend(backend: str) -> str:
-    """Resolve "auto": Faiss on a GPU, else torch on a GPU, else Faiss on the CPU."""
+def _engine(backend: str, n_rows: int, method: str) -> str:
+    """What searches: "faiss", "torch" or "join"."""
     if backend != "auto":
         return backend
-    return "torch" if _faiss_gpus() == 0 and _torch_has_cuda() else "faiss"
-
-
-def _proposer(backend: str, database: Codes) -> Propose:
-    return _faiss_proposer(database) if backend == "faiss" else _torch_proposer(database)
+    if _faiss_gpus() > 0:
+        return "faiss"
+    if _torch_has_cuda():
+        return "torch"
+    return "faiss" if n_rows < JOIN_LIMIT and method != "approximate" else "join"
 
 
 def _faiss_proposer(database: Codes) -> Propose:
@@ -262,9 +321,9 @@ def _torch_has_cuda() -> bool:
 
 
 @contextmanager
-def _faiss_threads(backend: str, n_threads: int) -> Iterator[None]:
+def _faiss_threads(engine: str, n_threads: int) -> Iterator[None]:
     """Give Faiss the threads of this call, and its old number back afterwards."""
-    if backend == "torch":
+    if engine != "faiss":
         yield
         return
     faiss = _import_faiss()

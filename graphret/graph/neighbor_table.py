@@ -25,12 +25,18 @@ class NeighborTable:
         "exact" or "approximate": how it was found.
     recall
         Share of true neighbours found, measured on a sample of rows; 1.0 for "exact".
+    n_proven
+        Rows whose neighbours were proven by bounds; 0 for "approximate".
+    n_scanned
+        Rows that were compared with every code, because bounds left a doubt.
     """
 
     neighbors: Int32Array
     similarities: Float32Array
     method: str = field(default="exact")
     recall: float = field(default=1.0)
+    n_proven: int = field(default=0)
+    n_scanned: int = field(default=0)
 
     @property
     def k(self) -> int:

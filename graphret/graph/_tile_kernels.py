@@ -1,0 +1,189 @@
+"""Kernels of the join: which pairs of rows can still be neighbours, tile against tile. They write to their arguments.
+
+The codes lie rotated and split, so that a pair costs little until it has shown promise: ``head`` (n, m + 1) holds the
+leading directions and, as a last column, what the bound allows for all that it leaves out; ``rest`` (blocks, n, width)
+holds the other directions, padded with zeros; ``beyond`` (blocks + 1, n) the lengths of what lies beyond the head and
+beyond every block. The similarity of two rows is the product of their heads and of their blocks, and what lies beyond
+adds at most the product of its lengths.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from graphret._numba import jit
+
+__all__ = ["_colour_pairs", "_join_tiles"]
+
+CHUNK = 32
+"""Bounds that are tested together: so few survive that most chunks hold none."""
+STRETCH = 128
+"""Bounds that are tested against one state of the roots: what a row finds in a stretch spares it pairs of the next."""
+
+
+DENSE = 0.04
+"""Share of promising pairs above which the next block is multiplied for all pairs: a product of matrices forms a
+pair some twenty times faster than a loop over scattered pairs."""
+
+
+@jit(reassociate=True)
+def _block_product(left_rest, right_rest, block, i, j):
+    total = np.float32(0.0)
+    for t in range(left_rest.shape[2]):
+        total += left_rest[block, i, t] * right_rest[block, j, t]
+    return total
+
+
+@jit()
+def _replace_root(scores, ids, score, node):
+    """Put a better candidate in the place of the worst of a min-heap."""
+    size = scores.shape[0]
+    place = 0
+    while True:
+        child = 2 * place + 1
+        if child >= size:
+            break
+        if child + 1 < size and scores[child + 1] < scores[child]:
+            child += 1
+        if scores[child] >= score:
+            break
+        scores[place] = scores[child]
+        ids[place] = ids[child]
+        place = child
+    scores[place] = score
+    ids[place] = node
+
+
+@jit(reassociate=True)
+def _survivors(bounds, roots, own_root, first, out):
+    """Write ``first`` + the columns whose bound exceeds the root of either row; returns their number."""
+    filled = 0
+    for start in range(0, bounds.shape[0], CHUNK):
+        # slices have no negative indices, so that the test of a chunk becomes a few vector instructions
+        some = bounds[start : start + CHUNK]
+        some_roots = roots[start : start + CHUNK]
+        n_promising = np.int32(0)
+        for column in range(some.shape[0]):
+            n_promising += np.int32((some[column] > own_root) | (some[column] > some_roots[column]))
+        if n_promising > 0:
+            for column in range(some.shape[0]):
+                out[filled] = first + start + column
+                filled += np.int64((some[column] > own_root) | (some[column] > some_roots[column]))
+    return filled
+
+
+@jit(reassociate=True)
+def _n_promising(bounds, left_roots, right_roots):
+    """Number of bounds of a tile that exceed the root of either row."""
+    total = np.int64(0)
+    for row in range(bounds.shape[0]):
+        row_bounds = bounds[row]
+        root = left_roots[row]
+        n_row = np.int32(0)
+        for column in range(row_bounds.shape[0]):
+            n_row += np.int32((row_bounds[column] > root) | (row_bounds[column] > right_roots[column]))
+        total += n_row
+    return total
+
+
+@jit()
+def _tighten(bounds, products, left_before, left_after, right_before, right_after, spread):
+    """Add the products of one more block to the bounds of a tile, and let go of what was allowed for it."""
+    for row in range(bounds.shape[0]):
+        row_bounds = bounds[row]
+        row_products = products[row]
+        before = spread * left_before[row]
+        after = spread * left_after[row]
+        for column in range(row_bounds.shape[0]):
+            allowed = after * right_after[column] - before * right_before[column]
+            row_bounds[column] += row_products[column] + allowed
+
+
+@jit(parallel=True)
+def _join_tiles(left, right, left_best, right_best, pairs, left_starts, right_starts, firsts, mirror, spread, scratch):
+    """Join pairs of tiles: every row of the left tile with every row of the right one, each product formed once.
+
+    ``left`` and ``right`` are (head, rest, beyond); ``left_best`` and ``right_best`` are (heap of scores, heap of ids,
+    roots): what a row has found, and what a score must exceed to be worth keeping. A right root of infinity makes the
+    join one-sided. With ``mirror`` left and right are the same rows, and a tile meets itself above the diagonal only.
+    No two pairs of one call may write to the same tile. ``spread`` in (0, 1]: what lies beyond the directions seen so
+    far of two rows is taken to have at most that cosine; with 1 no neighbour is lost, up to rounding.
+    ``firsts`` are added to the numbers of left and right rows where they are written down.
+    """
+    left_head, left_rest, left_beyond = left
+    right_head, right_rest, right_beyond = right
+    left_scores, left_ids, left_roots = left_best
+    right_scores, right_ids, right_roots = right_best
+    products, columns = scratch
+    n_blocks = left_rest.shape[0]
+    for pair in numba.prange(pairs.shape[0]):
+        thread = numba.get_thread_id()
+        i_first = left_starts[pairs[pair, 0]]
+        i_stop = left_starts[pairs[pair, 0] + 1]
+        j_first = right_starts[pairs[pair, 1]]
+        j_stop = right_starts[pairs[pair, 1] + 1]
+        shape = (i_stop - i_first, j_stop - j_first)
+        size = shape[0] * shape[1]
+        bounds = products[thread, 0, :size].reshape(shape)
+        np.dot(left_head[i_first:i_stop], right_head[j_first:j_stop].T, bounds)
+        seen = 0
+        while seen < n_blocks:
+            promising = _n_promising(bounds, left_roots[i_first:i_stop], right_roots[j_first:j_stop])
+            if promising < DENSE * size:
+                break
+            block_products = products[thread, 1, :size].reshape(shape)
+            np.dot(left_rest[seen, i_first:i_stop], right_rest[seen, j_first:j_stop].T, block_products)
+            before = (left_beyond[seen, i_first:i_stop], right_beyond[seen, j_first:j_stop])
+            seen += 1
+            after = (left_beyond[seen, i_first:i_stop], right_beyond[seen, j_first:j_stop])
+            _tighten(bounds, block_products, before[0], after[0], before[1], after[1], spread)
+        for i in range(i_first, i_stop):
+            row_bounds = bounds[i - i_first]
+            for start in range(i - i_first + 1 if mirror and i_first == j_first else 0, shape[1], STRETCH):
+                stop = min(start + STRETCH, shape[1])
+                roots = right_roots[j_first + start : j_first + stop]
+                n_columns = _survivors(row_bounds[start:stop], roots, left_roots[i], start, columns[thread])
+                for place in range(n_columns):
+                    column = columns[thread, place]
+                    j = j_first + column
+                    score = row_bounds[column] - spread * left_beyond[seen, i] * right_beyond[seen, j]
+                    root = min(left_roots[i], right_roots[j])
+                    bound = np.float32(np.inf)
+                    block = seen
+                    while block < n_blocks and bound > root:
+                        score += _block_product(left_rest, right_rest, block, i, j)
+                        block += 1
+                        bound = score + spread * left_beyond[block, i] * right_beyond[block, j]
+                    if block < n_blocks or score <= root:
+                        continue
+                    if score > left_roots[i]:
+                        _replace_root(left_scores[i], left_ids[i], score, firsts[1] + j)
+                        left_roots[i] = max(left_roots[i], left_scores[i, 0])
+                    if score > right_roots[j]:
+                        _replace_root(right_scores[j], right_ids[j], score, firsts[0] + i)
+                        right_roots[j] = max(right_roots[j], right_scores[j, 0])
+
+
+@jit()
+def _colour_pairs(pairs, rounds_of_tile, out):
+    """Give every pair, in order, the first round in which both of its tiles are free; returns the number of rounds.
+
+    ``rounds_of_tile`` is a table of bits (n_tiles, words), zeros: the rounds in which a tile is taken.
+    """
+    n_rounds = 0
+    for pair in range(pairs.shape[0]):
+        left = pairs[pair, 0]
+        right = pairs[pair, 1]
+        word = 0
+        while (rounds_of_tile[left, word] | rounds_of_tile[right, word]) == np.uint64(0xFFFFFFFFFFFFFFFF):
+            word += 1
+        taken = rounds_of_tile[left, word] | rounds_of_tile[right, word]
+        bit = np.uint64(0)
+        while (taken >> bit) & np.uint64(1):
+            bit += np.uint64(1)
+        rounds_of_tile[left, word] |= np.uint64(1) << bit
+        rounds_of_tile[right, word] |= np.uint64(1) << bit
+        out[pair] = word * 64 + np.int64(bit)
+        n_rounds = max(n_rounds, out[pair] + 1)
+    return n_rounds
