@@ -20,9 +20,11 @@ CHUNK = 32
 """Bounds that are tested together: so few survive that most chunks hold none."""
 STRETCH = 128
 """Bounds that are tested against one state of the roots: what a row finds in a stretch spares it pairs of the next."""
+STRIP = 128
+"""Rows of a tile whose bounds are formed together: they stay in the cache of a core until they are tested."""
 
 
-DENSE = 0.04
+DENSE = 0.08
 """Share of promising pairs above which the next block is multiplied for all pairs: a product of matrices forms a
 pair some twenty times faster than a loop over scattered pairs."""
 
@@ -69,22 +71,24 @@ def _survivors(bounds, roots, own_root, first, out):
         if n_promising > 0:
             for column in range(some.shape[0]):
                 out[filled] = first + start + column
-                filled += np.int64((some[column] > own_root) | (some[column] > some_roots[column]))
+                filled += int((some[column] > own_root) | (some[column] > some_roots[column]))
     return filled
 
 
 @jit(reassociate=True)
-def _n_promising(bounds, left_roots, right_roots):
-    """Number of bounds of a tile that exceed the root of either row."""
-    total = np.int64(0)
-    for row in range(bounds.shape[0]):
+def _promising_share(bounds, left_roots, right_roots):
+    """Share of the bounds that exceed the root of either row, seen on every eighth row."""
+    total = 0
+    n_seen = 0
+    for row in range(0, bounds.shape[0], 8):
         row_bounds = bounds[row]
         root = left_roots[row]
         n_row = np.int32(0)
         for column in range(row_bounds.shape[0]):
             n_row += np.int32((row_bounds[column] > root) | (row_bounds[column] > right_roots[column]))
-        total += n_row
-    return total
+        total += int(n_row)
+        n_seen += row_bounds.shape[0]
+    return total / n_seen
 
 
 @jit()
@@ -115,54 +119,62 @@ def _join_tiles(left, right, left_best, right_best, pairs, left_starts, right_st
     right_head, right_rest, right_beyond = right
     left_scores, left_ids, left_roots = left_best
     right_scores, right_ids, right_roots = right_best
-    products, columns = scratch
     n_blocks = left_rest.shape[0]
     for pair in numba.prange(pairs.shape[0]):
-        thread = numba.get_thread_id()
-        i_first = left_starts[pairs[pair, 0]]
+        products = scratch[0][numba.get_thread_id()]
+        columns = scratch[1][numba.get_thread_id()]
+        scores = scratch[2][numba.get_thread_id()]
         i_stop = left_starts[pairs[pair, 0] + 1]
         j_first = right_starts[pairs[pair, 1]]
         j_stop = right_starts[pairs[pair, 1] + 1]
-        shape = (i_stop - i_first, j_stop - j_first)
-        size = shape[0] * shape[1]
-        bounds = products[thread, 0, :size].reshape(shape)
-        np.dot(left_head[i_first:i_stop], right_head[j_first:j_stop].T, bounds)
-        seen = 0
-        while seen < n_blocks:
-            promising = _n_promising(bounds, left_roots[i_first:i_stop], right_roots[j_first:j_stop])
-            if promising < DENSE * size:
-                break
-            block_products = products[thread, 1, :size].reshape(shape)
-            np.dot(left_rest[seen, i_first:i_stop], right_rest[seen, j_first:j_stop].T, block_products)
-            before = (left_beyond[seen, i_first:i_stop], right_beyond[seen, j_first:j_stop])
-            seen += 1
-            after = (left_beyond[seen, i_first:i_stop], right_beyond[seen, j_first:j_stop])
-            _tighten(bounds, block_products, before[0], after[0], before[1], after[1], spread)
-        for i in range(i_first, i_stop):
-            row_bounds = bounds[i - i_first]
-            for start in range(i - i_first + 1 if mirror and i_first == j_first else 0, shape[1], STRETCH):
-                stop = min(start + STRETCH, shape[1])
-                roots = right_roots[j_first + start : j_first + stop]
-                n_columns = _survivors(row_bounds[start:stop], roots, left_roots[i], start, columns[thread])
-                for place in range(n_columns):
-                    column = columns[thread, place]
-                    j = j_first + column
-                    score = row_bounds[column] - spread * left_beyond[seen, i] * right_beyond[seen, j]
-                    root = min(left_roots[i], right_roots[j])
-                    bound = np.float32(np.inf)
-                    block = seen
-                    while block < n_blocks and bound > root:
-                        score += _block_product(left_rest, right_rest, block, i, j)
-                        block += 1
-                        bound = score + spread * left_beyond[block, i] * right_beyond[block, j]
-                    if block < n_blocks or score <= root:
-                        continue
-                    if score > left_roots[i]:
-                        _replace_root(left_scores[i], left_ids[i], score, firsts[1] + j)
-                        left_roots[i] = max(left_roots[i], left_scores[i, 0])
-                    if score > right_roots[j]:
-                        _replace_root(right_scores[j], right_ids[j], score, firsts[0] + i)
-                        right_roots[j] = max(right_roots[j], right_scores[j, 0])
+        diagonal = mirror and left_starts[pairs[pair, 0]] == j_first
+        for i_first in range(left_starts[pairs[pair, 0]], i_stop, STRIP):
+            i_last = min(i_first + STRIP, i_stop)
+            shape = (i_last - i_first, j_stop - j_first)
+            bounds = products[0, : shape[0] * shape[1]].reshape(shape)
+            np.dot(left_head[i_first:i_last], right_head[j_first:j_stop].T, bounds)
+            seen = 0
+            while seen < n_blocks:
+                if _promising_share(bounds, left_roots[i_first:i_last], right_roots[j_first:j_stop]) < DENSE:
+                    break
+                block_products = products[1, : shape[0] * shape[1]].reshape(shape)
+                np.dot(left_rest[seen, i_first:i_last], right_rest[seen, j_first:j_stop].T, block_products)
+                before = (left_beyond[seen, i_first:i_last], right_beyond[seen, j_first:j_stop])
+                seen += 1
+                after = (left_beyond[seen, i_first:i_last], right_beyond[seen, j_first:j_stop])
+                _tighten(bounds, block_products, before[0], after[0], before[1], after[1], spread)
+            for i in range(i_first, i_last):
+                row_bounds = bounds[i - i_first]
+                for start in range(i - j_first + 1 if diagonal else 0, shape[1], STRETCH):
+                    stop = min(start + STRETCH, shape[1])
+                    roots = right_roots[j_first + start : j_first + stop]
+                    n_columns = _survivors(row_bounds[start:stop], roots, left_roots[i], start, columns)
+                    for place in range(n_columns):
+                        j = j_first + columns[place]
+                        scores[place] = (
+                            row_bounds[columns[place]] - spread * left_beyond[seen, i] * right_beyond[seen, j]
+                        )
+                    # block by block for all of them: without a branch on what is read, reads overlap
+                    for block in range(seen, n_blocks):
+                        n_left = 0
+                        own_beyond = spread * left_beyond[block + 1, i]
+                        for place in range(n_columns):
+                            column = columns[place]
+                            j = j_first + column
+                            score = scores[place] + _block_product(left_rest, right_rest, block, i, j)
+                            bound = score + own_beyond * right_beyond[block + 1, j]
+                            columns[n_left] = column
+                            scores[n_left] = score
+                            n_left += int((bound > left_roots[i]) | (bound > right_roots[j]))
+                        n_columns = n_left
+                    for place in range(n_columns):
+                        j = j_first + columns[place]
+                        if scores[place] > left_roots[i]:
+                            _replace_root(left_scores[i], left_ids[i], scores[place], firsts[1] + j)
+                            left_roots[i] = max(left_roots[i], left_scores[i, 0])
+                        if scores[place] > right_roots[j]:
+                            _replace_root(right_scores[j], right_ids[j], scores[place], firsts[0] + i)
+                            right_roots[j] = max(right_roots[j], right_scores[j, 0])
 
 
 @jit()

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from graphret._errors import InvalidParameterError
-from graphret.graph._tile_kernels import _join_tiles
+from graphret._numba import borrow_threads
+from graphret.graph._tile_kernels import STRIP, _join_tiles
 from graphret.graph.rotation import BLOCK_WIDTH, Parts, Plan, Rotation, plan_join
 from graphret.graph.search import ROUNDING
 from graphret.graph.tiles import Tiles, principal_order, rounds_of_pairs
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Candidates", "join_tiles"]
 
 TILE = 512
-"""Rows of a tile: the bounds of a pair of tiles stay in the cache of a core."""
+"""Rows of a tile."""
 MARGIN = 8
 """Candidates kept beyond k, so that rounding does not leave a doubt about the k-th."""
 LEADING = 32
@@ -67,7 +68,7 @@ def join_tiles(
     *,
     recall: float,
     generator: np.random.Generator,
-    n_threads: int,
+    n_threads: int | None = None,
     max_memory: int | None = None,
     progress: Progress | None = None,
 ) -> Candidates:
@@ -87,7 +88,7 @@ def join_tiles(
     generator
         Chooses samples: directions, plan, guess.
     n_threads
-        Numba threads; the result does not depend on it.
+        Numba threads, ``None`` for all processors; the result does not depend on it.
     max_memory
         Bytes that the join may take beside codes and result; ``None``: as much as one rotated copy of the codes needs.
     progress
@@ -117,26 +118,30 @@ def join_tiles(
 
     best = _Best.empty(n_rows, size)
     sides = [_Side(group, tiles.starts, best) for group in _groups(tiles, codes.shape[1], max_memory)]
-    scratch = (np.empty((n_threads, 2, TILE * TILE), np.float32), np.empty((n_threads, TILE), np.int64))
-    sample = np.sort(generator.choice(n_rows, size=round(GUESS_SHARE * n_rows), replace=False))
-    rank = _guess_rank(size)
-    if rank < sample.shape[0]:
-        narrow = min(plan.spread, GUESS_SPREAD)
-        sampled = rotation.parts(codes, lengths, sample, plan.n_head, narrow**2 / plan.spread)
-        for side in sides:
-            _guess(parts_of(side.tiles), side, sampled, rank, narrow, scratch)
-    done, total = 0, tiles.n_tiles * (tiles.n_tiles + 1) // 2
-    for place, left in enumerate(sides):
-        for right in sides[place:]:
-            parts = parts_of(left.tiles), parts_of(right.tiles)
-            heaps = left.best.arrays, right.best.arrays
-            shape = left.starts, right.starts, (left.first, right.first), left is right
-            with _one_blas_thread():
-                for pairs in rounds_of_pairs(tiles, left.tiles, right.tiles):
-                    _join_tiles(*parts, *heaps, pairs - (left.tiles.start, right.tiles.start), *shape, spread, scratch)
-                    done += pairs.shape[0]
-                    if progress is not None:
-                        progress("neighbors", min(n_rows - 1, n_rows * done // total), n_rows)
+    with borrow_threads(n_threads) as threads:
+        products = np.empty((threads, 2, STRIP * TILE), np.float32)
+        scratch = (products, np.empty((threads, TILE), np.int64), np.empty((threads, TILE), np.float32))
+        sample = np.sort(generator.choice(n_rows, size=round(GUESS_SHARE * n_rows), replace=False))
+        rank = _guess_rank(size)
+        if rank < sample.shape[0]:
+            narrow = min(plan.spread, GUESS_SPREAD)
+            sampled = rotation.parts(codes, lengths, sample, plan.n_head, narrow**2 / plan.spread)
+            for side in sides:
+                _guess(parts_of(side.tiles), side, sampled, rank, narrow, scratch)
+        done, total = 0, tiles.n_tiles * (tiles.n_tiles + 1) // 2
+        for place, left in enumerate(sides):
+            for right in sides[place:]:
+                parts = parts_of(left.tiles), parts_of(right.tiles)
+                heaps = left.best.arrays, right.best.arrays
+                shape = left.starts, right.starts, (left.first, right.first), left is right
+                with _one_blas_thread():
+                    for pairs in rounds_of_pairs(tiles, left.tiles, right.tiles):
+                        _join_tiles(
+                            *parts, *heaps, pairs - (left.tiles.start, right.tiles.start), *shape, spread, scratch
+                        )
+                        done += pairs.shape[0]
+                        if progress is not None:
+                            progress("neighbors", min(n_rows - 1, n_rows * done // total), n_rows)
     # what is worse than the k-th by more than rounding need not be scored again
     last = np.partition(best.scores, size - k, axis=1)[:, size - k]
     hopeful = (best.ids >= 0) & (best.scores >= last[:, None] - np.float32(ROUNDING))
@@ -177,7 +182,12 @@ class _Side:
 
 
 def _guess(
-    parts: Parts, side: _Side, sampled: Parts, rank: int, spread: float, scratch: tuple[Float32Array, Int64Array]
+    parts: Parts,
+    side: _Side,
+    sampled: Parts,
+    rank: int,
+    spread: float,
+    scratch: tuple[Float32Array, Int64Array, Float32Array],
 ) -> None:
     """Set the roots of a side to a similarity that its k-th neighbour most likely has, seen from a sample of the rows.
 
@@ -185,7 +195,10 @@ def _guess(
     k candidates are above it, and the row is scanned.
     """
     n_sampled = sampled[0].shape[0]
-    starts = np.append(np.arange(0, n_sampled, TILE), n_sampled)
+    # growing tiles: the first is compared to the end, because nothing is known yet
+    starts = np.unique(
+        np.minimum([0, *(TILE // 8 * 2 ** np.arange(3)), *range(TILE, n_sampled, TILE), n_sampled], n_sampled)
+    )
     found = _Best.empty(parts[0].shape[0], rank)
     nobody = _Best(
         np.empty((n_sampled, 1), np.float32), np.empty((n_sampled, 1), np.int32), np.empty(n_sampled, np.float32)

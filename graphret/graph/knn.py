@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any, TypeAlias
 
@@ -37,7 +38,7 @@ JOIN_LIMIT = 4_096
 RECALL = {"approximate": 0.99, "auto": 0.999}
 BLOCK = 4_096
 SCAN_BLOCK = 64
-RECALL_SAMPLE = 400
+RECALL_SAMPLE = 256
 
 Propose: TypeAlias = Callable[[Codes, int], tuple[Float32Array, Int64Array]]
 """Candidates of some unit rows: (rows (b, d), m) -> (similarities descending (b, m), ids (b, m))."""
@@ -252,10 +253,11 @@ def _engine(backend: str, n_rows: int, method: str) -> str:
     """What searches: "faiss", "torch" or "join"."""
     if backend != "auto":
         return backend
-    if _faiss_gpus() > 0:
-        return "faiss"
-    if _torch_has_cuda():
-        return "torch"
+    if _has_cuda_driver():
+        if _faiss_gpus() > 0:
+            return "faiss"
+        if _torch_has_cuda():
+            return "torch"
     return "faiss" if n_rows < JOIN_LIMIT and method != "approximate" else "join"
 
 
@@ -288,7 +290,8 @@ def _torch_proposer(database: Codes, tile: int = 262_144) -> Propose:
         values: Any = torch.empty((queries.shape[0], 0), device="cuda")
         ids: Any = torch.empty((queries.shape[0], 0), dtype=torch.int64, device="cuda")
         for first in range(0, on_device.shape[0], tile):
-            products = queries @ on_device[first : first + tile].T
+            with _full_float32(torch):
+                products = queries @ on_device[first : first + tile].T
             top = products.topk(min(size, products.shape[1]), dim=1)
             values = torch.cat([values, top.values], dim=1)
             ids = torch.cat([ids, top.indices + first], dim=1)
@@ -299,12 +302,32 @@ def _torch_proposer(database: Codes, tile: int = 262_144) -> Propose:
     return propose
 
 
+@contextmanager
+def _full_float32(torch: Any) -> Iterator[None]:
+    """Form products in float32 although the program around us may allow TF32, whose rounding no margin covers."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
 def _import_faiss() -> Any:
     try:
         import faiss
     except ImportError as error:
         raise MissingDependencyError("faiss", "cpu", "searching nearest neighbours") from error
     return faiss
+
+
+def _has_cuda_driver() -> bool:
+    """Whether a GPU is possible at all: asking torch costs seconds of import on machines that have none."""
+    for name in ("libcuda.so.1", "nvcuda.dll"):
+        with suppress(OSError):
+            ctypes.CDLL(name)
+            return True
+    return False
 
 
 def _faiss_gpus() -> int:

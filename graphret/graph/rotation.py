@@ -24,9 +24,9 @@ BLOCK_WIDTH = 128
 HEADS = (32, 64, 96, 128, 192, 256, 384, 512)
 SPREADS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 BASIS_ROWS = 8_192
-PLAN_ROWS = 1_024
+PLAN_ROWS = 512
 PLAN_COLUMNS = 8_192
-PLAN_PAIRS = 8_192
+PLAN_PAIRS = 4_096
 CHUNK = 8_192
 # Seconds of one core, times 1e9, on an AVX2 machine; only their ratio matters.
 PRODUCT_COST = 0.026
@@ -127,7 +127,7 @@ def plan_join(codes: Codes, rotation: Rotation, k: int, recall: float, generator
     Returns
     -------
     Plan
-        O(1,024 x 8,192 d) whatever n is.
+        O(512 x 8,192 d) whatever n is.
     """
     n_rows, n_dimensions = codes.shape
     rows = np.sort(generator.choice(n_rows, size=min(n_rows, PLAN_ROWS), replace=False))

@@ -20,7 +20,7 @@ SAMPLE = 2_048
 
 @dataclass(frozen=True, eq=False)
 class Tiles:
-    """An order of the rows in which neighbouring rows are similar, cut into tiles of nearly equal size.
+    """An order of the rows in which neighbouring rows are similar, cut into tiles of equal size, the last excepted.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def principal_order(points: Float32Array, tile: int) -> Tiles:
     points
         float32 (n, p), a short summary of every row.
     tile
-        Rows of a tile, at least 1; tiles are as equal as can be and never larger.
+        Rows of a tile, at least 1; the last has what is left.
 
     Returns
     -------
@@ -65,7 +65,7 @@ def principal_order(points: Float32Array, tile: int) -> Tiles:
     """
     n_rows = points.shape[0]
     n_tiles = -(-n_rows // tile)
-    starts = np.arange(n_tiles + 1, dtype=np.int64) * n_rows // n_tiles
+    starts = np.minimum(np.arange(n_tiles + 1, dtype=np.int64) * tile, n_rows)
     order = np.arange(n_rows, dtype=np.int64)
     pending = [(0, n_tiles)]
     while pending:

@@ -202,17 +202,19 @@ def _link(coded: Coded, stages: StageFolder, config: BuildConfig, progress: Prog
             method=config.method,
             seed=config.seed,
             n_threads=config.n_threads,
+            max_memory=config.max_memory,
             progress=progress,
         )
         found = {"neighbors": table.neighbors, "similarities": table.similarities}
-        found["search"] = np.frombuffer(json.dumps([table.method, table.recall]).encode(), dtype=np.uint8)
+        search = {name: getattr(table, name) for name in ("method", "recall", "n_proven", "n_scanned")}
+        found["search"] = np.frombuffer(json.dumps(search).encode(), dtype=np.uint8)
         stages.save("neighbors", key, found)
-    method, recall = json.loads(found["search"].tobytes())
+    search = json.loads(found["search"].tobytes())
     _report(progress, "graph", 0)
-    table = NeighborTable(found["neighbors"], found["similarities"], method, recall)
+    table = NeighborTable(found["neighbors"], found["similarities"], **search)
     graph = similarity_graph(table, threshold=config.threshold, weights=config.weights)
     _report(progress, "graph", 1)
-    return Linked(graph, method, recall)
+    return Linked(graph, search)
 
 
 def _divide(graph: Graph, stages: StageFolder, config: BuildConfig, progress: Progress | None) -> Partition:

@@ -57,6 +57,8 @@ class BuildConfig:
         Threads that decode films; ``None`` for all processors.
     n_threads
         Threads of the neighbour search; ``None`` for all processors. No result depends on it.
+    max_memory
+        Bytes that the neighbour search may take for rotated codes; ``None`` for one copy of the codes.
     shard_rows
         Films after which a killed encoding can go on.
 
@@ -86,6 +88,7 @@ class BuildConfig:
     precision: str = _parameter("float32", "Of the encoder.", PRECISIONS)
     n_workers: int | None = _parameter(None, "Threads that decode films; none for all processors.")
     n_threads: int | None = _parameter(None, "Threads of the neighbour search; none for all processors.")
+    max_memory: int | None = _parameter(None, "Bytes the neighbour search may take for rotated codes; none: no limit.")
     shard_rows: int = _parameter(4096, "Films after which a killed encoding can go on.")
 
     def __post_init__(self) -> None:
@@ -96,6 +99,8 @@ class BuildConfig:
         for name in ("n_workers", "n_threads"):
             if getattr(self, name) is not None:
                 _settle(self, name, 1, "None takes every processor")
+        if self.max_memory is not None:
+            _settle(self, "max_memory", 1, "None sets no limit")
         object.__setattr__(self, "threshold", _checked_threshold(self.threshold))
         for name, known in (
             ("weights", WEIGHTS),

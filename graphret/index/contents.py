@@ -53,11 +53,10 @@ class Coded:
 
 @dataclass(frozen=True, eq=False)
 class Linked:
-    """The graph, and how its neighbours were found: "exact" or "approximate", with which recall."""
+    """The graph, and how its neighbours were found: method, recall, rows proven and rows scanned."""
 
     graph: Graph
-    method: str
-    recall: float
+    search: dict[str, Any]
 
 
 def write_contents(
@@ -103,8 +102,7 @@ def write_contents(
             "sha256": graph.fingerprint,
             "threshold": graph.threshold,
             "n_rescued": graph.n_rescued,
-            "method": linked.method,
-            "recall": linked.recall,
+            **linked.search,
         },
         "communities": {"sha256": partition_hash(division.labels), "quality": division.quality},
         "encoder": None if encoder is None else _describe_encoder(encoder),
