@@ -11,7 +11,8 @@ from pathlib import Path
 
 PACKAGES = (
     "numpy", "scipy", "numba", "faiss-cpu", "faiss-gpu-cu12", "torch", "torchvision",
-    "igraph", "leidenalg", "scikit-network", "networkx",
+    "igraph", "leidenalg", "networkit", "scikit-network", "graspologic-native", "networkx",
+    "pynndescent", "hnswlib", "usearch", "threadpoolctl",
 )  # fmt: skip
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 

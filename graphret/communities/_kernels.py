@@ -195,7 +195,8 @@ def _community_totals(indptr, indices, weights, degrees, loops, sizes, labels, o
 def _aggregate(indptr, indices, weights, loops, labels, n_communities, out_indptr, out_indices, out_weights, out_loops):
     """Make one node of every community: CSR between communities, and what lies inside as a loop counted once.
 
-    Communities are gathered by a counting sort of their members; returns the number of entries.
+    Communities are gathered by a counting sort of their members; returns the number of entries, or -1 when ``out`` has
+    no room for them.
     """
     n_nodes = labels.shape[0]
     starts = np.zeros(n_communities + 1, np.int64)
@@ -226,6 +227,8 @@ def _aggregate(indptr, indices, weights, loops, labels, n_communities, out_indpt
                 weight_to[other] += weights[position]
         inside += weight_to[community] / 2.0
         out_loops[community] = inside
+        if filled + n_touched > out_indices.shape[0]:
+            return -1
         for slot in range(n_touched):
             other = touched[slot]
             if other != community:

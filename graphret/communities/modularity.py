@@ -63,10 +63,12 @@ def modularity(graph: Graph, labels: Any, *, objective: str = "modularity", reso
     total = graph.total_weight
     if total == 0:
         return 0.0
-    rows = np.repeat(numbers, np.diff(graph.indptr))
-    same = rows == numbers[graph.indices]
     n_communities = int(numbers.max()) + 1
-    inside = np.bincount(rows[same], weights=graph.weights[same], minlength=n_communities) / 2.0
+    inside = np.zeros(n_communities)
+    for nodes, edges in graph.row_blocks():
+        rows = np.repeat(numbers[nodes], np.diff(graph.indptr[nodes.start : nodes.stop + 1]))
+        same = rows == numbers[graph.indices[edges]]
+        inside += np.bincount(rows[same], weights=graph.weights[edges][same], minlength=n_communities) / 2.0
     degrees = np.bincount(numbers, weights=graph.degrees, minlength=n_communities)
     terms = inside / total - resolution * (degrees / (2.0 * total)) ** 2
     if objective == "weighted_modularity":

@@ -1,5 +1,7 @@
 """Louvain: gains are differences of the score, aggregation keeps it, the result is canonical and connected."""
 
+import tracemalloc
+
 import networkx as nx
 import numpy as np
 import pytest
@@ -260,6 +262,71 @@ def test_bad_parameters():
         modularity(graph, np.zeros(29, int))
     with pytest.raises(InvalidParameterError, match="integers"):
         modularity(graph, np.zeros(30))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 12))
+def test_warm_start_never_loses_modularity(seed, n_groups):
+    graph = random_graph(seed)
+    initial = np.random.default_rng(seed).integers(-1, n_groups, graph.n_nodes)
+    alone = initial == -1
+    start = np.where(alone, n_groups + np.arange(graph.n_nodes), initial)
+    assert louvain(graph, initial=initial, seed=seed).quality >= modularity(graph, start) - 1e-12
+
+
+def test_warm_start_from_a_settled_partition_keeps_it():
+    graph, _ = planted_graph()
+    settled = louvain(graph)
+    again = louvain(graph, initial=settled.labels * 5 + 3, seed=1)
+    np.testing.assert_array_equal(again.labels, settled.labels)
+    assert again.quality == settled.quality
+
+
+def test_warm_start_merges_communities_although_no_node_moves():
+    # two halves of a clique: no single node gains by changing sides, the halves gain by becoming one
+    dense = np.ones((8, 8)) - np.eye(8)
+    dense[:4, 4:] *= 0.4
+    dense[4:, :4] *= 0.4
+    two = scipy.sparse.block_diag([dense, np.ones((8, 8)) - np.eye(8)])
+    graph = Graph.from_scipy(scipy.sparse.csr_array(two))
+    initial = np.repeat([0, 1, 2], [4, 4, 8])
+    assert louvain(graph, initial=initial).n_communities == 2
+
+
+def test_nodes_that_came_since_join_the_communities_of_before():
+    graph, _ = planted_graph()
+    before = louvain(graph).labels
+    initial = before.copy()
+    initial[::7] = -1
+    grown = louvain(graph, initial=initial)
+    assert grown.quality >= 0.99 * louvain(graph).quality
+    assert (grown.labels == before).mean() > 0.95
+
+
+@pytest.mark.parametrize(
+    ("initial", "message"),
+    [
+        (np.zeros(3, int), r"integers \(40,\)"),
+        (np.zeros(40), "float64"),
+        (np.full(40, -2), ">= 0"),
+        (np.zeros((40, 1), int), "one community per node"),
+    ],
+)
+def test_bad_initial_communities(initial, message):
+    with pytest.raises(InvalidParameterError, match=message):
+        louvain(random_graph(0), initial=initial)
+
+
+def test_memory_beside_the_graph_is_at_most_one_and_a_half_of_it():
+    codes = np.random.default_rng(0).standard_normal((6000, 12)).astype(np.float32)
+    graph = similarity_graph(nearest_neighbors(codes, 20))
+    of_graph = graph.indptr.nbytes + graph.indices.nbytes + graph.weights.nbytes
+    louvain(graph)  # compiles, and lets the graph keep its degrees
+    tracemalloc.start()
+    louvain(graph)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak <= 1.5 * of_graph
 
 
 def test_canonical_labels_of_any_numbering():
