@@ -6,6 +6,7 @@ leave this module, and a picture that is only partly there is refused, not fille
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -147,9 +148,12 @@ def read_film(path: str | Path) -> Float32Array:
         raise FilmError(path, _plain(error)) from error
     if film.size == 0:
         raise FilmError(path, "the picture has no pixels")
-    if not np.isfinite(film).all():
+    low, high = float(film.min()), float(film.max())  # NaN anywhere makes both of them NaN
+    if not (math.isfinite(low) and math.isfinite(high)):
         raise FilmError(path, "it holds values that are not finite (NaN or infinity)")
-    return np.ascontiguousarray(np.clip(film, 0.0, 1.0), dtype=np.float32)
+    if low < 0.0 or high > 1.0:
+        film = np.clip(film, 0.0, 1.0)
+    return np.require(film, np.float32, ["C_CONTIGUOUS", "WRITEABLE"])  # a copy only where it has to be one
 
 
 def write_png(path: str | Path, film: Float32Array) -> None:
@@ -233,7 +237,7 @@ def _grey(picture: Image.Image) -> Float32Array:
         values = np.asarray(picture)
         if mode == "I" and (values.min() < 0 or values.max() > 65535):
             return min_to_max(values)
-        return values.astype(np.float32) / np.float32(65535)
+        return _divided(values, 65535)
     if mode == "F":
         values = np.asarray(picture)
         is_displayable = (values.min() >= 0.0 and values.max() <= 1.0) or not np.isfinite(values).all()
@@ -241,11 +245,17 @@ def _grey(picture: Image.Image) -> Float32Array:
     if mode == "1":
         return np.asarray(picture).astype(np.float32)
     if mode == "L" and "transparency" not in picture.info:
-        return np.asarray(picture).astype(np.float32) / np.float32(255)
+        return _divided(np.asarray(picture), 255)
     if mode.endswith(("A", "a")) or "transparency" in picture.info:
         colours = np.asarray(picture.convert("RGBA"))
         return luma(colours[..., :3], 255.0) * (colours[..., 3].astype(np.float32) / np.float32(255))
     return luma(np.asarray(picture.convert("RGB")), 255.0)
+
+
+def _divided(values: np.ndarray[Any, Any], white: float) -> Float32Array:
+    """As float32 with ``white`` at 1, in one pass over the picture."""
+    film: Float32Array = np.divide(values, np.float32(white), dtype=np.float32, casting="unsafe")
+    return film
 
 
 def _plain(error: Exception) -> str:

@@ -10,6 +10,7 @@ from torchvision.models import DenseNet121_Weights
 from torchvision.models.densenet import DenseNet
 
 from graphret._errors import InvalidParameterError, UnknownNameError
+from graphret.encoders.densenet_inference import DenseNetInference
 from graphret.encoders.network import EncoderNetwork
 from graphret.encoders.pixels import ImageNetPixels, XrayVisionPixels
 
@@ -62,6 +63,10 @@ class DenseNet121(EncoderNetwork):
         """Logits (b, n_labels)."""
         logits: Tensor = self.classifier(self.features(images))
         return logits
+
+    def for_inference(self) -> DenseNetInference:
+        """Folded batch norms and one array a dense block; codes agree to float32 rounding."""
+        return DenseNetInference(self)
 
     @staticmethod
     def own_key(key: str) -> str:

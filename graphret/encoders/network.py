@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from torchvision.models import WeightsEnum
 
-__all__ = ["EncoderNetwork"]
+__all__ = ["EncoderNetwork", "InferenceNetwork"]
+
+
+class InferenceNetwork(Protocol):
+    """What an encoder calls: a network, or another form of it. Safe to call from several threads."""
+
+    def features(self, images: Tensor) -> Tensor:
+        """Codes, float (b, code_length)."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits, float (b, n_labels)."""
 
 
 class EncoderNetwork(nn.Module, ABC):
@@ -33,6 +43,14 @@ class EncoderNetwork(nn.Module, ABC):
     @abstractmethod
     def forward(self, images: Tensor) -> Tensor:
         """Logits, float (b, n_labels)."""
+
+    def for_inference(self) -> InferenceNetwork:
+        """The same function for a processor, in float32 and without gradients, in a faster form where there is one.
+
+        It has a copy of the weights as they are now, in evaluation mode; this network stays as it is. Without a faster
+        form it is the network itself.
+        """
+        return self
 
     @staticmethod
     def own_key(key: str) -> str:

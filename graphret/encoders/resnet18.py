@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from copy import deepcopy
 
+import torch
 from torch import Tensor, nn
 from torchvision.models import ResNet18_Weights, resnet18
 
+from graphret.encoders.folding import GreyStem, fold_batch_norms
 from graphret.encoders.network import EncoderNetwork
 from graphret.encoders.pixels import ImageNetPixels
 
@@ -26,7 +29,7 @@ class ResNet18(EncoderNetwork):
 
     def __init__(self, n_labels: int) -> None:
         super().__init__()
-        self.pixels = ImageNetPixels()
+        self.pixels: nn.Module = ImageNetPixels()
         self.backbone = resnet18(weights=None)
         self.classifier = nn.Linear(self.backbone.fc.in_features, n_labels)
         self.backbone.fc = nn.Identity()
@@ -41,6 +44,15 @@ class ResNet18(EncoderNetwork):
         """Logits (b, n_labels)."""
         logits: Tensor = self.classifier(self.features(images))
         return logits
+
+    def for_inference(self) -> ResNet18:
+        """A copy with batch norms folded into the convolutions, and grey values fed to the first one."""
+        copy = deepcopy(self).eval().requires_grad_(False)
+        fold_batch_norms(copy.backbone)
+        first = copy.backbone.conv1
+        copy.backbone.conv1 = GreyStem(self.pixels, first, first.weight.double(), first.bias.double())
+        copy.pixels = nn.Identity()
+        return copy.to(memory_format=torch.channels_last)
 
     @staticmethod
     def own_key(key: str) -> str:
