@@ -41,7 +41,7 @@ def limits_of(build: dict[str, Any], queries: dict[str, Any]) -> list[tuple[str,
     default = queries["threads"]["all"][queries["default_ranking"]]
     grown = queries["threads"]["all"]["region_growing"]
     return [
-        ("build, seconds", build["seconds"], "<", 600),
+        ("build, seconds", build["seconds"], "<", 90),
         ("build, peak memory in GB", build["peak_memory_gb"], "<", 6),
         ("open in a fresh process, seconds", queries["open_s"], "<", 1),
         (f"one query, `{queries['default_ranking']}` (default), median ms", default["median_ms"], "<", 30),
