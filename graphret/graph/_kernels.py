@@ -179,7 +179,9 @@ def _scan_tile(products, scales, first, rows, codes, lengths, roots, out_neighbo
             out_neighbors[query, place] = node
             n_found[query] = filled + 1
             if filled + 1 == k:
-                roots[query] = max(roots[query], out_similarities[query, k - 1] - np.float32(5e-6))
+                last = out_similarities[query, k - 1]
+                # nothing is more similar than 1, and of equals the smaller id is there already
+                roots[query] = np.float32(np.inf) if last >= 1.0 else max(roots[query], last - np.float32(5e-6))
 
 
 @jit()

@@ -81,6 +81,12 @@ def test_more_duplicates_than_the_margin_holds():
     assert 90 <= table.n_scanned < 300
 
 
+def test_copies_of_one_film_only():
+    table = nearest_neighbors(np.tile(np.float32([3, 4]), (400, 1)), 5, method="exact")
+    np.testing.assert_array_equal(table.neighbors[:2], [[1, 2, 3, 4, 5], [0, 2, 3, 4, 5]])
+    assert (table.similarities == 1.0).all()
+
+
 def test_same_bits_with_one_thread_and_two_and_another_seed():
     codes = codes_near_a_subspace(2)
     first = nearest_neighbors(codes, 20, method="exact", n_threads=1)
