@@ -44,7 +44,7 @@ def test_queries_are_timed_for_every_ranking_and_the_tables_are_made(script, bui
     record = {"n": 300, "build": build, "queries": queries, "environment": environment}
     text = script("build_index").markdown(record)
     assert text.count("(default) |") == 2
-    assert "build, seconds < 600" in text
+    assert "build, seconds < 90" in text
 
 
 def test_different_hashes_are_seen(script, built):
