@@ -14,16 +14,33 @@ __all__ = ["_aggregate", "_community_totals", "_connected_parts", "_move_nodes",
 BLOCK = np.uint32(256)
 """Nodes visited in memory order before the seeded order jumps: rows that lie together are read together."""
 
+SAMPLED = 2
+"""Edges inside its community along which every node is joined before its connected parts are looked at."""
+
 
 @jit()
 def _move_nodes(
-    indptr, indices, weights, degrees, labels, community_degrees, block_order, active, weight_to, touched, scale
+    indptr, indices, weights, degrees, inner, labels, communities, block_order, slack, touched, others, row, scale, once
 ):
-    """Move nodes until none gains modularity; returns the number of moves.
+    """Move nodes until none gains modularity, or ``once`` around; returns the number of moves.
 
     A node i leaves its community for the neighbouring c with the largest ``w(i, c) - scale d_i d_c`` (d_c without
     i; scale = resolution / 2L): L times the gain of Eq. 7, up to what is the same for every c. It moves only for a
-    strict gain; equal gains go to the smaller label. ``weight_to`` (zeros) and ``touched`` are scratch (n_nodes).
+    strict gain; equal gains go to the smaller label.
+
+    ``slack`` (minus infinity at first) is how much i's best choice was ahead of the next when i was last visited. A
+    neighbour's move takes at most the weight of their edge from it, or twice that if it left i's community, so a node
+    with slack left is not visited. Changes of d_c alone do not count, as with flags of activity. A sweep that comes
+    only ``once`` leaves slack alone: where almost every node moves, keeping it would cost more than it saves.
+
+    Parameters
+    ----------
+    inner
+        float64 (n_nodes,), sum of every row: the degree without loops.
+    communities
+        float64 (n_communities, 2): zeros, and the degree of every community, side by side in memory.
+    touched, others, row
+        Scratch as long as the longest row: communities near a node; labels and weights of its edges that leave.
     """
     n_nodes = np.uint32(labels.shape[0])
     total_moves = 0
@@ -32,47 +49,62 @@ def _move_nodes(
         for block in block_order:
             first = np.uint32(block) * BLOCK
             for node in range(first, min(first + BLOCK, n_nodes)):
-                if not active[node]:
+                if slack[node] > 0.0:
                     continue
-                active[node] = False
-                start = indptr[node]
-                stop = indptr[node + np.uint32(1)]
-                n_touched = np.uint32(0)
+                start = np.uint64(indptr[node])
+                stop = np.uint64(indptr[node + np.uint32(1)])
+                here = labels[node]
+                # every edge is written, and kept by counting it: a branch here would be guessed wrong half of the time
+                n_others = np.uint32(0)
                 for position in range(start, stop):
                     community = labels[indices[position]]
-                    before = weight_to[community]
-                    if before == 0.0:
-                        touched[n_touched] = community
-                        n_touched += np.uint32(1)
-                    weight_to[community] = before + weights[position]
-                here = labels[node]
+                    others[n_others] = community
+                    row[n_others] = weights[position]
+                    n_others += np.uint32(community != here)
+                outside = 0.0
+                n_touched = np.uint32(0)
+                for place in range(n_others):
+                    community = others[place]
+                    weight = np.float64(row[place])
+                    before = communities[community, 0]
+                    touched[n_touched] = community
+                    n_touched += np.uint32(before == 0.0)
+                    communities[community, 0] = before + weight
+                    outside += weight
                 degree = degrees[node]
                 pull = degree * scale
-                best = here
-                stay = weight_to[here] - pull * (community_degrees[here] - degree)
                 # a gain below the rounding of its terms is none: without this, nodes could move in circles
-                best_gain = stay + 1e-12 * degree
-                weight_to[here] = 0.0
+                least = 1e-12 * degree
+                best = here
+                best_gain = inner[node] - outside - pull * (communities[here, 1] - degree) + least
+                next_gain = 0.0  # of a community that none of its neighbours is in, at most
                 for place in range(n_touched):
                     community = touched[place]
-                    if community == here:
-                        continue
-                    gain = weight_to[community] - pull * community_degrees[community]
-                    weight_to[community] = 0.0
+                    gain = communities[community, 0] - pull * communities[community, 1]
+                    communities[community, 0] = 0.0
                     if gain > best_gain or (gain == best_gain and best != here and community < best):
+                        next_gain = best_gain
                         best_gain = gain
                         best = community
+                    elif gain > next_gain:
+                        next_gain = gain
                 if best != here:
-                    community_degrees[here] -= degree
-                    community_degrees[best] += degree
+                    communities[here, 1] -= degree
+                    communities[best, 1] += degree
                     labels[node] = best
                     moves += 1
-                    for position in range(start, stop):
-                        neighbor = indices[position]
-                        if labels[neighbor] != best:
-                            active[neighbor] = True
+                if once:
+                    continue
+                slack[node] = max(best_gain - next_gain, least)
+                if best == here:
+                    continue
+                for position in range(start, stop):
+                    neighbor = indices[position]
+                    community = labels[neighbor]
+                    share = np.int32(1) + np.int32(community == here) - np.int32(2) * np.int32(community == best)
+                    slack[neighbor] -= share * weights[position]
         total_moves += moves
-        if moves == 0:
+        if once or moves == 0:
             return total_moves
 
 
@@ -91,6 +123,7 @@ def _move_nodes_finer(
     indices,
     weights,
     degrees,
+    inner,
     loops,
     sizes,
     labels,
@@ -101,12 +134,15 @@ def _move_nodes_finer(
     active,
     weight_to,
     touched,
+    others,
+    row,
     total,
     resolution,
 ):
     """Move nodes until none gains weighted modularity; returns the number of moves.
 
-    The gain of moving i from a to b is f(b + i) - f(b) + f(a - i) - f(a), from (l, d, n) of both communities.
+    A node is visited when it is ``active``: a neighbour moved since. ``weight_to``: zeros (n_nodes,); the rest as in
+    `_move_nodes`. The gain of moving i from a to b is f(b + i) - f(b) + f(a - i) - f(a), from (l, d, n) of both.
     """
     n_nodes = np.uint32(labels.shape[0])
     total_moves = 0
@@ -118,18 +154,29 @@ def _move_nodes_finer(
                 if not active[node]:
                     continue
                 active[node] = False
-                n_touched = np.uint32(0)
-                for position in range(indptr[node], indptr[node + np.uint32(1)]):
-                    community = labels[indices[position]]
-                    if weight_to[community] == 0.0:
-                        touched[n_touched] = community
-                        n_touched += np.uint32(1)
-                    weight_to[community] += weights[position]
+                start = np.uint64(indptr[node])
+                stop = np.uint64(indptr[node + np.uint32(1)])
                 here = labels[node]
+                n_others = np.uint32(0)
+                for position in range(start, stop):
+                    community = labels[indices[position]]
+                    others[n_others] = community
+                    row[n_others] = weights[position]
+                    n_others += np.uint32(community != here)
+                outside = 0.0
+                n_touched = np.uint32(0)
+                for place in range(n_others):
+                    community = others[place]
+                    weight = np.float64(row[place])
+                    before = weight_to[community]
+                    touched[n_touched] = community
+                    n_touched += np.uint32(before == 0.0)
+                    weight_to[community] = before + weight
+                    outside += weight
                 degree = degrees[node]
                 loop = loops[node]
                 size = sizes[node]
-                inside_without = community_inside[here] - weight_to[here] - loop
+                inside_without = community_inside[here] - (inner[node] - outside) - loop
                 degree_without = community_degrees[here] - degree
                 size_without = community_sizes[here] - size
                 whole = _community_term(
@@ -139,11 +186,8 @@ def _move_nodes_finer(
                 best = here
                 best_gain = 1e-12 * degree
                 best_weight = 0.0
-                weight_to[here] = 0.0
                 for place in range(n_touched):
                     community = touched[place]
-                    if community == here:
-                        continue
                     weight = weight_to[community]
                     weight_to[community] = 0.0
                     inside = community_inside[community]
@@ -168,7 +212,7 @@ def _move_nodes_finer(
                     community_sizes[best] += size
                     labels[node] = best
                     moves += 1
-                    for position in range(indptr[node], indptr[node + np.uint32(1)]):
+                    for position in range(start, stop):
                         neighbor = indices[position]
                         if labels[neighbor] != best:
                             active[neighbor] = True
@@ -192,8 +236,24 @@ def _community_totals(indptr, indices, weights, degrees, loops, sizes, labels, o
 
 
 @jit()
-def _aggregate(indptr, indices, weights, loops, labels, n_communities, out_indptr, out_indices, out_weights, out_loops):
+def _aggregate(
+    indptr,
+    indices,
+    weights,
+    inner,
+    loops,
+    labels,
+    n_communities,
+    others,
+    row,
+    out_indptr,
+    out_indices,
+    out_weights,
+    out_loops,
+):
     """Make one node of every community: CSR between communities, and what lies inside as a loop counted once.
+
+    ``inner`` and the scratch ``others`` and ``row`` are as in `_move_nodes`.
 
     Communities are gathered by a counting sort of their members; returns the number of entries, or -1 when ``out`` has
     no room for them.
@@ -205,63 +265,99 @@ def _aggregate(indptr, indices, weights, loops, labels, n_communities, out_indpt
     for community in range(n_communities):
         starts[community + 1] += starts[community]
     members = np.empty(n_nodes, np.uint32)
-    place = starts[:-1].copy()
+    next_member = starts[:-1].copy()
     for node in range(n_nodes):
-        members[place[labels[node]]] = node
-        place[labels[node]] += 1
+        members[next_member[labels[node]]] = node
+        next_member[labels[node]] += 1
     weight_to = np.zeros(n_communities, np.float64)
-    touched = np.empty(n_communities, np.uint32)
+    touched = np.empty(n_communities + 1, np.uint32)
     filled = 0
     out_indptr[0] = 0
     for community in range(n_communities):
-        n_touched = 0
+        n_touched = np.uint32(0)
         inside = 0.0
         for member in range(starts[community], starts[community + 1]):
             node = members[member]
-            inside += loops[node]
-            for position in range(indptr[node], indptr[np.int64(node) + 1]):
+            n_others = np.uint32(0)
+            for position in range(np.uint64(indptr[node]), np.uint64(indptr[np.int64(node) + 1])):
                 other = labels[indices[position]]
-                if weight_to[other] == 0.0:
-                    touched[n_touched] = other
-                    n_touched += 1
-                weight_to[other] += weights[position]
-        inside += weight_to[community] / 2.0
+                others[n_others] = other
+                row[n_others] = weights[position]
+                n_others += np.uint32(other != community)
+            outside = 0.0
+            for place in range(n_others):
+                other = others[place]
+                before = weight_to[other]
+                touched[n_touched] = other
+                n_touched += np.uint32(before == 0.0)
+                weight_to[other] = before + row[place]
+                outside += row[place]
+            inside += loops[node] + (inner[node] - outside) / 2.0
         out_loops[community] = inside
         if filled + n_touched > out_indices.shape[0]:
             return -1
         for slot in range(n_touched):
             other = touched[slot]
-            if other != community:
-                out_indices[filled] = other
-                out_weights[filled] = weight_to[other]
-                filled += 1
+            out_indices[filled] = other
+            out_weights[filled] = weight_to[other]
             weight_to[other] = 0.0
+            filled += 1
         out_indptr[community + 1] = filled
     return filled
 
 
 @jit()
+def _root(parents, node):
+    """Follow parents to the smallest node of a tree, halving the way for the next who asks."""
+    root = node
+    while parents[root] != root:
+        parents[root] = parents[parents[root]]
+        root = parents[root]
+    return root
+
+
+@jit()
+def _join(indptr, indices, labels, parents, node, at_most):
+    """Join the tree of a node with those of its first ``at_most`` neighbours of the same community."""
+    own = _root(parents, np.uint32(node))
+    joined = 0
+    for position in range(np.uint64(indptr[node]), np.uint64(indptr[node + 1])):
+        neighbor = indices[position]
+        if labels[neighbor] == labels[node]:
+            other = _root(parents, neighbor)
+            parents[max(own, other)] = min(own, other)
+            own = min(own, other)
+            joined += 1
+            if joined == at_most:
+                return
+
+
+@jit()
 def _connected_parts(indptr, indices, labels, out):
-    """Number the connected parts of every community in order of their smallest node; returns their number."""
+    """Number the connected parts of every community in order of their smallest node; returns their number.
+
+    Trees joined along a few edges a node hold almost all of every community (Sutton, Ben-Nun and Barak 2018,
+    "Afforest"); only nodes outside their community's largest tree need all of their edges looked at.
+    """
     n_nodes = labels.shape[0]
-    unseen = np.int32(-1)
-    out[:] = unseen
-    stack = np.empty(n_nodes, np.int32)
+    parents = np.arange(n_nodes).astype(np.uint32)
+    for node in range(n_nodes):
+        _join(indptr, indices, labels, parents, node, SAMPLED)
+    sizes = np.zeros(n_nodes, np.uint32)
+    for node in range(n_nodes):
+        sizes[_root(parents, np.uint32(node))] += 1
+    largest = np.zeros(n_nodes, np.uint32)
+    for node in range(n_nodes):
+        if sizes[node] > sizes[largest[labels[node]]] or labels[largest[labels[node]]] != labels[node]:
+            largest[labels[node]] = node
+    for node in range(n_nodes):
+        if _root(parents, np.uint32(node)) != _root(parents, largest[labels[node]]):
+            _join(indptr, indices, labels, parents, node, n_nodes)
     n_parts = 0
-    for root in range(n_nodes):
-        if out[root] != unseen:
-            continue
-        out[root] = n_parts
-        stack[0] = root
-        height = 1
-        while height:
-            height -= 1
-            node = stack[height]
-            for position in range(indptr[node], indptr[node + 1]):
-                neighbor = indices[position]
-                if out[neighbor] == unseen and labels[neighbor] == labels[root]:
-                    out[neighbor] = n_parts
-                    stack[height] = neighbor
-                    height += 1
-        n_parts += 1
+    for node in range(n_nodes):
+        root = _root(parents, np.uint32(node))
+        if root == node:
+            out[node] = n_parts
+            n_parts += 1
+        out[node] = out[root]
     return n_parts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -71,19 +72,35 @@ class _Level:
         indices = graph.indices.view(np.uint32)
         return cls(graph.indptr, indices, graph.weights, graph.degrees, np.zeros(n_nodes), np.ones(n_nodes))
 
+    @cached_property
+    def inner(self) -> Float64Array:
+        """Sum of every row: degrees without loops."""
+        return self.degrees - 2.0 * self.loops
+
+    @cached_property
+    def longest_row(self) -> int:
+        """Neighbours of the node that has most."""
+        return int(np.diff(self.indptr).max(initial=0))
+
     def aggregate(self, labels: LabelArray, n_communities: int) -> _Level:
         indptr = np.empty(n_communities + 1, np.int64)
         loops = np.empty(n_communities)
-        rows = (self.indptr, self.indices, self.weights, self.loops, labels, n_communities)
+        rows = (self.indptr, self.indices, self.weights, self.inner, self.loops, labels, n_communities)
+        others, row = np.empty(self.longest_row + 1, np.uint32), np.empty(self.longest_row + 1, self.weights.dtype)
         # most edges end inside communities: room for all of them would be more than the graph itself
         room, filled = self.indices.shape[0] // 4 + n_communities, -1
         while filled < 0:
             indices, weights = np.empty(room, np.uint32), np.empty(room, np.float64)
-            filled = _aggregate(*rows, indptr, indices, weights, loops)
+            filled = _aggregate(*rows, others, row, indptr, indices, weights, loops)
             room *= 2
-        degrees = _sums(labels, self.degrees, n_communities)
-        sizes = _sums(labels, self.sizes, n_communities)
-        return _Level(indptr, indices[:filled].copy(), weights[:filled].copy(), degrees, loops, sizes)
+        return _Level(
+            indptr,
+            indices[:filled].copy(),
+            weights[:filled].copy(),
+            _sums(labels, self.degrees),
+            loops,
+            _sums(labels, self.sizes),
+        )
 
 
 def louvain(
@@ -148,7 +165,9 @@ def louvain(
         level = _Level.of(graph)
         total = graph.total_weight
         below: list[tuple[_Level, LabelArray]] = []
-        while total > 0 and (_move(level, labels, total, objective, resolution, generator) or not settled):
+        while total > 0 and (
+            _move(level, labels, total, objective, resolution, generator, alone=settled) or not settled
+        ):
             settled = True
             numbers, n_communities = _renumber(labels)
             below.append((level, numbers))
@@ -170,7 +189,8 @@ def _start_from(initial: NDArray[np.integer], n_nodes: int) -> LabelArray:
     if n_nodes and given.min() < -1:
         raise InvalidParameterError("initial", int(given.min()), "communities >= 0, or -1 for a node that has none")
     alone = given == -1
-    numbers, n_communities = _renumber(given[~alone])
+    communities, numbers = np.unique(given[~alone], return_inverse=True)
+    n_communities = communities.shape[0]
     labels = np.empty(n_nodes, np.uint32)
     labels[~alone] = numbers
     labels[alone] = np.arange(n_communities, n_communities + alone.sum(), dtype=np.uint32)
@@ -184,36 +204,66 @@ def _move(
     objective: str,
     resolution: float,
     generator: np.random.Generator,
+    *,
+    alone: bool = False,
 ) -> int:
-    """Move nodes from ``labels`` (changed in place; numbers below n_nodes) until none gains; number of moves."""
+    """Move nodes from ``labels`` (changed in place; numbers below n_nodes) until none gains; number of moves.
+
+    ``alone``: every node is a community of its own.
+    """
     n_nodes = labels.shape[0]
-    rows = (level.indptr, level.indices, level.weights)
+    rows = (level.indptr, level.indices, level.weights, level.degrees, level.inner)
     order = generator.permutation(-(-n_nodes // int(BLOCK))).astype(np.uint32)
-    scratch = (order, np.ones(n_nodes, np.bool_), np.zeros(n_nodes), np.empty(n_nodes, np.uint32))
-    if objective == "modularity":
-        degrees = _sums(labels, level.degrees, n_nodes)
-        return int(_move_nodes(*rows, level.degrees, labels, degrees, *scratch, resolution / (2.0 * total)))
-    nodes = (level.degrees, level.loops, level.sizes)
-    inside, degrees, sizes = np.zeros(n_nodes), np.zeros(n_nodes), np.zeros(n_nodes)
-    _community_totals(*rows, *nodes, labels, inside, degrees, sizes)
-    return int(_move_nodes_finer(*rows, *nodes, labels, degrees, inside, sizes, *scratch, total, resolution))
+    longest = level.longest_row + 1
+    scratch = (np.empty(longest, np.uint32), np.empty(longest, np.uint32), np.empty(longest, level.weights.dtype))
+    if objective == "weighted_modularity":
+        inside, degrees, sizes = np.zeros(n_nodes), np.zeros(n_nodes), np.zeros(n_nodes)
+        _community_totals(*rows[:4], level.loops, level.sizes, labels, inside, degrees, sizes)
+        state = (
+            level.loops,
+            level.sizes,
+            labels,
+            degrees,
+            inside,
+            sizes,
+            order,
+            np.ones(n_nodes, np.bool_),
+            np.zeros(n_nodes),
+        )
+        return int(_move_nodes_finer(*rows, *state, *scratch, total, resolution))
+    slack = np.full(n_nodes, -np.inf, level.weights.dtype)
+    nodes = (order, slack, *scratch, resolution / (2.0 * total))
+    n_moves = 0
+    if alone:  # almost every node moves in the first sweep; the communities that are left fit into a cache
+        n_moves += int(_move_nodes(*rows, labels, _communities(labels, level.degrees), *nodes, True))
+        labels[:] = _renumber(labels)[0]
+    return n_moves + int(_move_nodes(*rows, labels, _communities(labels, level.degrees), *nodes, False))
 
 
-def _sums(labels: LabelArray, values: Float64Array, length: int) -> Float64Array:
-    return np.bincount(labels, weights=values, minlength=length).astype(np.float64, copy=False)
+def _communities(labels: LabelArray, degrees: Float64Array) -> Float64Array:
+    """What `_move_nodes` keeps of every community: zero, and the degree."""
+    sums = _sums(labels, degrees)
+    return np.column_stack([np.zeros_like(sums), sums])
 
 
-def _renumber(labels: NDArray[np.integer]) -> tuple[LabelArray, int]:
-    used, numbers = np.unique(labels, return_inverse=True)
-    return numbers.reshape(-1).astype(np.uint32), int(used.shape[0])
+def _sums(labels: LabelArray, values: Float64Array) -> Float64Array:
+    return np.bincount(labels, weights=values).astype(np.float64, copy=False)
+
+
+def _renumber(labels: LabelArray) -> tuple[LabelArray, int]:
+    """Number the communities that are left from 0, in their order; labels are below n_nodes."""
+    used = np.zeros(labels.shape[0], np.bool_)
+    used[labels] = True
+    numbers = np.cumsum(used, dtype=np.uint32)
+    return (numbers - np.uint32(1))[labels], int(numbers[-1])
 
 
 def _finish(graph: Graph, labels: LabelArray, objective: str, resolution: float, n_levels: int) -> Partition:
     """Split what is not connected, number by size, and score."""
     parts = np.empty(graph.n_nodes, np.int32)
-    n_parts = _connected_parts(graph.indptr, graph.indices, labels, parts)
-    firsts = np.unique(parts, return_index=True)[1]
-    parts_of_community = np.bincount(labels[firsts]) if graph.n_nodes else np.empty(0, np.int64)
+    n_parts = _connected_parts(graph.indptr, graph.indices.view(np.uint32), labels, parts)
+    firsts = np.flatnonzero(np.diff(np.maximum.accumulate(parts), prepend=-1))
+    parts_of_community = np.bincount(labels[firsts])
     final = canonical_labels(parts)
     quality = modularity(graph, final, objective=objective, resolution=resolution)
     return Partition(final, quality, n_parts, int((parts_of_community > 1).sum()), n_levels)

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graphret._errors import InvalidParameterError, UnknownNameError
+from graphret.communities._score_kernels import _inside_weights
 
 if TYPE_CHECKING:
-    from graphret._types import Int64Array
+    from numpy.typing import NDArray
+
     from graphret.graph import Graph
 
 __all__ = ["OBJECTIVES", "check_labels", "modularity"]
@@ -65,10 +67,8 @@ def modularity(graph: Graph, labels: Any, *, objective: str = "modularity", reso
         return 0.0
     n_communities = int(numbers.max()) + 1
     inside = np.zeros(n_communities)
-    for nodes, edges in graph.row_blocks():
-        rows = np.repeat(numbers[nodes], np.diff(graph.indptr[nodes.start : nodes.stop + 1]))
-        same = rows == numbers[graph.indices[edges]]
-        inside += np.bincount(rows[same], weights=graph.weights[edges][same], minlength=n_communities) / 2.0
+    kept = np.empty(int(np.diff(graph.indptr).max()) + 1, graph.weights.dtype)
+    _inside_weights(graph.indptr, graph.indices.view(np.uint32), graph.weights, numbers, kept, inside)
     degrees = np.bincount(numbers, weights=graph.degrees, minlength=n_communities)
     terms = inside / total - resolution * (degrees / (2.0 * total)) ** 2
     if objective == "weighted_modularity":
@@ -86,11 +86,11 @@ def check_objective(objective: str, resolution: float) -> None:
         raise InvalidParameterError("resolution", resolution, "a finite number > 0")
 
 
-def check_labels(labels: Any, n_nodes: int) -> Int64Array:
-    """Return labels as int64 (n,) numbered 0.. without gaps, or say what is wrong with them."""
+def check_labels(labels: Any, n_nodes: int) -> NDArray[np.uint32]:
+    """Return labels as uint32 (n,) numbered 0.. without gaps, or say what is wrong with them."""
     array = np.asarray(labels)
     if array.shape != (n_nodes,) or array.dtype.kind not in "iu":
         raise InvalidParameterError(
             "labels", f"{array.dtype} {array.shape}", f"integers ({n_nodes},)", "one community number per node"
         )
-    return np.unique(array, return_inverse=True)[1].astype(np.int64).reshape(-1)
+    return np.unique(array, return_inverse=True)[1].astype(np.uint32).reshape(-1)
