@@ -7,6 +7,7 @@ import threading
 import zlib
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image, ImageFile, TiffImagePlugin
 
@@ -331,6 +332,34 @@ def test_pixels_of_turned_and_inverted_films(tmp_path):
     inverted = read_pixels(tmp_path / "white.tif")
     assert inverted.dtype == np.float32
     np.testing.assert_array_equal(inverted, read_film(tmp_path / "white.tif"))
+
+
+@pytest.mark.parametrize("array", [NOISE, NOISE.astype(np.uint16) * 257], ids=["8 bit", "16 bit"])
+def test_pixels_outlive_their_picture_and_are_not_copied(tmp_path, array, monkeypatch):
+    with monkeypatch.context() as without:
+        without.setattr(Image.Image, "tobytes", None)  # what a copy is made of
+        pixels = read_pixels(save(tmp_path / "film.png", array))
+    others = [read_pixels(save(tmp_path / "other.png", 255 - array)) for _ in range(50)]  # would reuse freed memory
+    np.testing.assert_array_equal(pixels, array)
+    assert all((other == 255 - array).all() for other in others)
+
+
+@pytest.mark.parametrize("width", [*range(1, 10), 255, 257])
+def test_pixels_of_every_width(tmp_path, width):
+    for array in (NOISE.reshape(-1)[: 7 * width].reshape(7, width), RAMP16.reshape(-1)[:width].reshape(1, width)):
+        np.testing.assert_array_equal(read_pixels(save(tmp_path / "film.png", array)), array)
+
+
+def test_pixels_in_several_blocks(tmp_path):
+    path = save(tmp_path / "film.png", NOISE)
+    before = Image.core.get_block_size()
+    Image.core.set_block_size(4096)
+    try:
+        with Image.open(path) as picture, pytest.raises(ValueError, match=r"contiguous|layout"):
+            pa.array(picture)
+        np.testing.assert_array_equal(read_pixels(path), NOISE)
+    finally:
+        Image.core.set_block_size(before)
 
 
 @pytest.mark.parametrize("content", [b"", b"no picture", b"\x89PNG\r\n\x1a\n and then nothing"])
