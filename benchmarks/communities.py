@@ -27,9 +27,8 @@ from benchmark_codes import INDEX, SIZES, codes_of
 from communities_process import csr_bytes, fresh, measure_in_process, save_graph
 from communities_tables import markdown, record_of
 from environment import environment
-from knn_graph import append, name_of, read_rows
 from peers_communities import LIBRARIES, PEERS, Method, installed, ours, parallel_method
-from record import parser_of, progress, say, write_results
+from record import append, name_of, parser_of, progress, read_rows, say, write_results
 from scipy.sparse.csgraph import connected_components
 
 from graphret.communities import modularity

@@ -102,7 +102,7 @@ def run_once(step: str, folder: Path) -> dict[str, float]:
 def markdown(record: dict[str, Any]) -> str:
     """The result as Markdown."""
     from environment import environment_line
-    from record import limits_table, spread
+    from record import append, limits_table, spread
 
     rows = record["steps"]
     limits = [
@@ -154,9 +154,7 @@ def main(arguments: list[str] | None = None) -> None:
     finally:
         shutil.rmtree(folder)
     record["steps"] = steps
-    options.results.mkdir(parents=True, exist_ok=True)
-    with (options.results / "first_call.jsonl").open("a", encoding="utf-8") as lines:
-        lines.write(json.dumps(record, allow_nan=False) + "\n")
+    append(options.results / "first_call.jsonl", record)
     write_results(options.results, "first_call", record, markdown(record))
     print(markdown(record))
 

@@ -32,38 +32,13 @@ from knn_graph_run import OURS, THREAD_VARIABLES, Job, run_in_process
 from knn_graph_tables import ENOUGH, last_survey, race_markdown, race_record, survey_markdown
 from knn_truth import Truth
 from peers_knn import BRUTE_FORCE, PEERS, peer_versions
-from record import parser_of, say, write_results
+from record import append, name_of, parser_of, read_rows, say, write_results
 
 if TYPE_CHECKING:
     import argparse
 
 PILOT, PATIENCE, MERCY = 8, 1.5, 10.0
 """A setting is tried on n / PILOT codes, and stopped at PATIENCE times the flat index, but never before MERCY seconds."""
-
-
-def append(file: Path, row: dict[str, Any]) -> None:
-    """Append a row as a JSON line that is on the disk when this returns."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("a", encoding="utf-8") as lines:
-        lines.write(json.dumps(row, allow_nan=False) + "\n")
-        lines.flush()
-        os.fsync(lines.fileno())
-
-
-def read_rows(file: Path) -> list[dict[str, Any]]:
-    """The rows of a file of JSON lines; a last line that a kill cut short is left out."""
-    rows = []
-    for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else []:
-        try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            say(f"{file.name}: a line was cut short, left out")
-    return rows
-
-
-def name_of(kind: str, n: int | None) -> str:
-    """Name of the result files; another size has files of its own."""
-    return kind if n is None else f"{kind}_{n}"
 
 
 def session(options: argparse.Namespace, *, kind: str) -> dict[str, Any]:

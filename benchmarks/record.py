@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import sys
 import time
@@ -53,6 +54,31 @@ def write_results(folder: Path, name: str, record: dict[str, Any], text: str) ->
         partial = folder / f".{name}{suffix}.partial"
         partial.write_text(content, encoding="utf-8")
         partial.replace(folder / f"{name}{suffix}")
+
+
+def append(file: Path, row: dict[str, Any]) -> None:
+    """Append a row as a JSON line that is on the disk when this returns."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a", encoding="utf-8") as lines:
+        lines.write(json.dumps(row, allow_nan=False) + "\n")
+        lines.flush()
+        os.fsync(lines.fileno())
+
+
+def read_rows(file: Path) -> list[dict[str, Any]]:
+    """The rows of a file of JSON lines; a last line that a kill cut short is left out."""
+    rows = []
+    for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else []:
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            say(f"{file.name}: a line was cut short, left out")
+    return rows
+
+
+def name_of(kind: str, n: int | None) -> str:
+    """Name of the result files; another size has files of its own."""
+    return kind if n is None else f"{kind}_{n}"
 
 
 def spread(values: Sequence[float], digits: int) -> str:

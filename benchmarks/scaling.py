@@ -20,9 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from communities_process import measure_in_process
 from environment import environment
-from knn_graph import append, read_rows
 from peers_communities import parallel_method
-from record import parser_of, say, write_results
+from record import append, parser_of, read_rows, say, write_results
 from scaling_steps import run_step
 from scaling_tables import markdown, record_of
 
@@ -84,8 +83,8 @@ PARTS = {"communities": scale_communities, "neighbors": scale_neighbors}
 def report(options: argparse.Namespace) -> str:
     """Write the record and its tables from the rows on disk."""
     rows = read_rows(options.results / f"{options.name}.jsonl")
-    if not rows:
-        raise SystemExit(f"there are no rows of {options.name} in {options.results}")
+    if all(row["part"] == "session" for row in rows):
+        raise SystemExit(f"nothing is measured yet in {options.results / options.name}.jsonl: run without --report")
     record = record_of(rows, options.results)
     text = markdown(record)
     write_results(options.results, options.name, record, text)

@@ -2,7 +2,7 @@
 
 from graphret.data.cards import Card, list_cards, read_card
 from graphret.data.datasets import read_dataset
-from graphret.data.images import read_film, write_png
+from graphret.data.images import read_film, read_pixels, write_png
 from graphret.data.phantom import generate_phantom, phantom_films
 from graphret.data.table import FilmProblem, ImageTable
 
@@ -16,5 +16,6 @@ __all__ = [
     "read_card",
     "read_dataset",
     "read_film",
+    "read_pixels",
     "write_png",
 ]

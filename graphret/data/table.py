@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphret._errors import DataError, FilmError, UnknownNameError
-from graphret.data.images import read_film
+from graphret.data.images import read_film, read_pixels
 from graphret.data.splits import SPLITS, StrArray, shared_patients, split_by_patient
 
 if TYPE_CHECKING:
@@ -211,10 +211,23 @@ class ImageTable:
         FilmError
             It cannot be decoded, or the table has no file for it.
         """
+        return read_film(self._path(row))
+
+    def read_pixels(self, row: int) -> NDArray[Any]:
+        """Decode the film of one row as it is stored: (h, w), uint8, uint16 or float32, see `read_pixels`.
+
+        Raises
+        ------
+        FilmError
+            As `read`.
+        """
+        return read_pixels(self._path(row))
+
+    def _path(self, row: int) -> str:
         path = str(self.paths[row])
         if not path:
             raise FilmError(str(self.ids[row]), "the table has no file for it (its codes were made elsewhere)")
-        return read_film(path)
+        return path
 
     def column(self, name: str) -> Column:
         """Return a column (n,) by name: id, path, patient, view, split, or a further column.

@@ -3,113 +3,36 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from PIL import Image
 
 from graphret._errors import EncoderError, InvalidParameterError, UnknownNameError
 from graphret._types import Float32Array, check_integer
 from graphret.encoders import encoder_files
 from graphret.encoders.device import choose_device
-from graphret.encoders.registry import create, encoder_spec
-from graphret.encoders.spec import MINIMUM_SIZE
+from graphret.encoders.encoder_config import EncoderConfig
+from graphret.encoders.registry import encoder_spec
+from graphret.encoders.resize import prepare_film
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from os import PathLike
 
     import torch
+    from numpy.typing import NDArray
 
     from graphret.encoders.network import EncoderNetwork, InferenceNetwork
+    from graphret.encoders.workers import Begun
 
-__all__ = ["Encoder", "EncoderConfig", "Precision", "prepare_film"]
+__all__ = ["Encoder", "Precision"]
 
 Precision = Literal["float32", "bfloat16"]
 
 PIXELS_AT_ONCE = 4 * 224 * 224
 """Input pixels that one thread of a processor takes at once: what its network then works on stays in the cache."""
-
-
-@dataclass(frozen=True)
-class EncoderConfig:
-    """What is needed, beside the weights, to make an encoder again.
-
-    Parameters
-    ----------
-    name
-        Registry name.
-    size
-        Side of the square input in px, >= 32.
-    label_names
-        Labels of the classifier, in order, all different.
-    n_bits
-        Length of the code of a hash encoder.
-    options
-        Options of the encoder; those not given have their defaults.
-    """
-
-    name: str
-    size: int
-    label_names: tuple[str, ...]
-    n_bits: int | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        spec = encoder_spec(self.name)
-        check_integer("size", self.size, MINIMUM_SIZE, "the backbones halve the image five times")
-        names = tuple(str(name) for name in self.label_names)
-        if not names or len(set(names)) != len(names):
-            raise InvalidParameterError("label_names", names, "one or more names, all different")
-        spec.check_bits(self.n_bits)
-        object.__setattr__(self, "size", int(self.size))
-        object.__setattr__(self, "label_names", names)
-        object.__setattr__(self, "options", spec.check_options(self.options))
-
-    @property
-    def code_length(self) -> int:
-        """Number of values of a code."""
-        length = encoder_spec(self.name).code_length
-        return int(self.n_bits if length is None else length)  # type: ignore[arg-type]
-
-    def to_json(self) -> dict[str, Any]:
-        """As a JSON object; :meth:`from_json` reads it."""
-        return {
-            "name": self.name,
-            "size": self.size,
-            "label_names": list(self.label_names),
-            "n_bits": self.n_bits,
-            "options": dict(self.options),
-        }
-
-    @classmethod
-    def from_json(cls, fields: Mapping[str, Any], source: Path) -> EncoderConfig:
-        """Read what :meth:`to_json` made.
-
-        Raises
-        ------
-        EncoderError
-            Not such an object; the message names ``source``.
-        """
-        try:
-            return cls(**{**fields, "label_names": tuple(fields["label_names"])})
-        except (TypeError, KeyError, InvalidParameterError) as error:
-            raise EncoderError(f"encoder {source}: {error} (use the graphret that wrote it)") from error
-
-    def deciding(self) -> dict[str, Any]:
-        """The config without options that have their default, so that an option added later changes no fingerprint."""
-        defaults = encoder_spec(self.name).options
-        options = {key: value for key, value in self.options.items() if value != defaults[key]}
-        return {**self.to_json(), "options": options}
-
-    def create(self, weights: str | PathLike[str] | None = None) -> EncoderNetwork:
-        """Make the network; see :func:`graphret.encoders.create`."""
-        return create(
-            self.name, n_labels=len(self.label_names), n_bits=self.n_bits, weights=weights, **dict(self.options)
-        )
 
 
 class Encoder:
@@ -255,8 +178,8 @@ class Encoder:
         config = EncoderConfig(self.name, size, self.label_names, self.config.n_bits, self.config.options)
         return Encoder(self._module, config, device=self.device, record=self.record)
 
-    def prepare(self, film: Float32Array) -> Float32Array:
-        """Resize a film to the input of the network; see :func:`prepare_film`."""
+    def prepare(self, film: NDArray[Any]) -> Float32Array:
+        """Resize a film, or its stored pixels, to the input of the network; see :func:`prepare_film`."""
         return prepare_film(film, self.size)
 
     def encode(self, images: Float32Array, *, precision: Precision = "float32", batch_size: int = 64) -> Float32Array:
@@ -291,9 +214,74 @@ class Encoder:
         with np.errstate(over="ignore"):
             return (1.0 / (1.0 + np.exp(-logits.astype(np.float64)))).astype(np.float32)
 
+    @contextmanager
+    def encoding(
+        self, *, precision: Precision = "float32", batch_size: int = 64
+    ) -> Iterator[Callable[[Float32Array], Begun]]:
+        """Encode batch after batch without a wait between them.
+
+        Gives a function that takes images and returns at once, and ``result()`` of what it returns waits for their
+        codes, those of :meth:`encode`. A caller that begins a batch before it asks for the last one keeps every thread
+        of a processor busy: the first to end its part of one batch goes on with the next. A GPU, and bfloat16, work
+        inside the call.
+
+        Parameters
+        ----------
+        precision, batch_size
+            As in :meth:`encode`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> encoder = Encoder.untrained("resnet18", ["Mass"], size=32, seed=0, device="cpu")
+        >>> images = np.zeros((3, 32, 32), dtype=np.float32)
+        >>> with encoder.encoding() as begin:
+        ...     first, second = begin(images), begin(images[:2])
+        ...     first.result().shape, second.result().shape
+        ((3, 512), (2, 512))
+        """
+        import torch
+
+        from graphret.encoders.workers import Begun, single_threaded_workers
+
+        if not self._works_in_threads(precision):
+            yield lambda images: Begun(self.encode(images, precision=precision, batch_size=batch_size), [])
+            return
+        with single_threaded_workers(torch.get_num_threads()) as pool:
+
+            def begin(images: Float32Array) -> Begun:
+                out, fill = self._work("features", images, self.code_length, precision, batch_size)
+                return Begun(out, [pool.submit(fill, part) for part in self._parts(len(out), batch_size)])
+
+            yield begin
+
     def _apply(
         self, method: str, images: Float32Array, n_outputs: int, precision: str, batch_size: int
     ) -> Float32Array:
+        import torch
+
+        from graphret.encoders.workers import Begun, single_threaded_workers
+
+        out, fill = self._work(method, images, n_outputs, precision, batch_size)
+        in_threads = self._works_in_threads(precision)
+        if in_threads:
+            parts = self._parts(len(out), batch_size)
+        else:
+            parts = [slice(start, start + batch_size) for start in range(0, len(out), batch_size)]
+        workers = min(torch.get_num_threads(), len(parts))
+        if in_threads and workers > 1:
+            with single_threaded_workers(workers) as pool:
+                return Begun(out, [pool.submit(fill, part) for part in parts]).result()
+        # A single image stays in the caller's thread, with all of its torch threads.
+        with torch.inference_mode(), _arithmetic(self._device, precision):
+            for part in parts:
+                fill(part)
+        return out
+
+    def _work(
+        self, method: str, images: Float32Array, n_outputs: int, precision: str, batch_size: int
+    ) -> tuple[Float32Array, Callable[[slice], None]]:
+        """Check the images; return room for what the network makes of them, and a function that fills some rows."""
         import torch
 
         check_integer("batch_size", batch_size, 1)
@@ -308,73 +296,30 @@ class Encoder:
                 "encoder.prepare(film) makes one image of a film",
             )
         out = np.empty((len(array), n_outputs), dtype=np.float32)
-        on_processor = self.device == "cpu" and precision == "float32"
-        function = getattr(self._for_inference if on_processor else self._module, method)
+        function = getattr(self._for_inference if self._works_in_threads(precision) else self._module, method)
 
         def fill(rows: slice) -> None:
             block = torch.from_numpy(np.ascontiguousarray(array[rows])[:, None])
             block = block.to(self._device).contiguous(memory_format=torch.channels_last)
             out[rows] = function(block).float().cpu().numpy()
 
-        with torch.inference_mode(), _arithmetic(self._device, precision):
-            if on_processor:
-                from graphret.encoders.workers import share_rows
+        return out, fill
 
-                share_rows(fill, len(array), min(batch_size, max(1, PIXELS_AT_ONCE // self.size**2)))
-            else:
-                for start in range(0, len(array), batch_size):
-                    fill(slice(start, start + batch_size))
-        return out
+    def _works_in_threads(self, precision: str) -> bool:
+        """Whether a few images at a time go through the network in each of several threads."""
+        return self.device == "cpu" and precision == "float32"
+
+    def _parts(self, n: int, batch_size: int) -> list[slice]:
+        import torch
+
+        from graphret.encoders.workers import parts_of
+
+        return parts_of(n, min(batch_size, max(1, PIXELS_AT_ONCE // self.size**2)), torch.get_num_threads())
 
     @cached_property
     def _for_inference(self) -> InferenceNetwork:
         network: InferenceNetwork = self._module.for_inference()
         return network
-
-
-def prepare_film(film: Float32Array, size: int) -> Float32Array:
-    """Resize a film to a square with an antialiased bilinear filter.
-
-    The whole film is kept and its sides are scaled apart, as P1 does it: nothing at the border is lost.
-
-    Parameters
-    ----------
-    film
-        Floating (h, w) in [0, 1], larger = brighter as displayed.
-    size
-        Side of the result in px.
-
-    Returns
-    -------
-    ndarray
-        float32 (size, size) in [0, 1].
-
-    Raises
-    ------
-    InvalidParameterError
-        Not a floating (h, w) array with finite values in [0, 1].
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> prepare_film(np.full((3, 6), 0.25, dtype=np.float32), 2)
-    array([[0.25, 0.25],
-           [0.25, 0.25]], dtype=float32)
-    """
-    array = np.asarray(film)
-    if array.ndim != 2 or array.size == 0 or array.dtype.kind != "f":
-        raise InvalidParameterError("film", f"{array.dtype} {array.shape}", "float32 (h, w)", "read_film gives one")
-    # Written so that NaN fails too; the margin allows for rounding in what made the film.
-    if not (array.min() >= -1e-4 and array.max() <= 1 + 1e-4):
-        raise InvalidParameterError(
-            "film",
-            f"values from {array.min():g} to {array.max():g}",
-            "finite values in [0, 1]",
-            "divide by the maximum",
-        )
-    image = Image.fromarray(np.ascontiguousarray(array, dtype=np.float32))
-    resized = np.asarray(image.resize((size, size), Image.Resampling.BILINEAR), dtype=np.float32)
-    return np.clip(resized, 0.0, 1.0)
 
 
 @contextmanager

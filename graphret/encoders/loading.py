@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from graphret._errors import InvalidParameterError, UnknownNameError
 from graphret._types import check_integer
-from graphret.encoders.encoder import Encoder, EncoderConfig
+from graphret.encoders.encoder import Encoder
+from graphret.encoders.encoder_config import EncoderConfig
 from graphret.encoders.registry import list_encoders
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ other thread that holds a processor meanwhile (decoding does). Films have nothin
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator, Sequence
 
-__all__ = ["share_rows", "single_threaded_workers"]
+    from graphret._types import Float32Array
+
+__all__ = ["Begun", "parts_of", "single_threaded_workers"]
 
 _setting_threads = threading.Lock()
 
@@ -60,26 +62,40 @@ def single_threaded_workers(n_workers: int) -> Iterator[ThreadPoolExecutor]:
         pool.shutdown(cancel_futures=True)
 
 
-def share_rows(fill: Callable[[slice], None], n: int, at_once: int) -> None:
-    """Call ``fill`` for n rows in nearly equal parts of at most ``at_once``, in as many threads as torch has here.
+def parts_of(n: int, at_once: int, n_workers: int) -> list[slice]:
+    """Cut n rows into nearly equal parts of at most ``at_once``, as many for each worker as for the others.
 
-    A single row stays in the caller's thread, with all of its torch threads. The parts depend on n, ``at_once`` and the
-    number of threads only, so that a repeated call rounds in the same way.
+    They depend on the three numbers only, so that a repeated call rounds in the same way.
 
     Examples
     --------
-    >>> parts = []
-    >>> share_rows(parts.append, 1, 4)
-    >>> parts
-    [slice(0, 1, None)]
+    >>> parts_of(5, 4, 2)
+    [slice(0, 2, None), slice(2, 5, None)]
     """
-    workers = min(torch.get_num_threads(), n)
-    if workers < 2:
-        for start in range(0, n, at_once):
-            fill(slice(start, min(start + at_once, n)))
-        return
+    if not n:
+        return []
+    workers = min(n_workers, n)
     n_parts = min(n, workers * -(-n // (workers * at_once)))
     bounds = [n * part // n_parts for part in range(n_parts + 1)]
-    with single_threaded_workers(workers) as pool:
-        for done in [pool.submit(fill, slice(*part)) for part in pairwise(bounds)]:
-            done.result()
+    return [slice(*part) for part in pairwise(bounds)]
+
+
+class Begun:
+    """An array that is being filled.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Begun(np.zeros(2), []).result()
+    array([0., 0.])
+    """
+
+    def __init__(self, out: Float32Array, parts: Sequence[Future[None]]) -> None:
+        self._out = out
+        self._parts = parts
+
+    def result(self) -> Float32Array:
+        """Wait until it is full; an error of any part is raised here."""
+        for part in self._parts:
+            part.result()
+        return self._out

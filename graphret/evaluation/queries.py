@@ -156,7 +156,7 @@ def encode_films(
         images = []
         for row in range(start, min(start + _BATCH, len(films))):
             try:
-                images.append(encoder.prepare(films.read(row)))
+                images.append(encoder.prepare(films.read_pixels(row)))
             except FilmError as error:
                 problems.append(FilmProblem(str(films.ids[row]), str(films.paths[row]), error.reason))
             else:

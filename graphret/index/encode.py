@@ -7,7 +7,9 @@ import json
 import os
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -21,16 +23,20 @@ from graphret.index.files import map_array, storage_errors, write_rows
 from graphret.index.stages import StageFolder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from numpy.typing import NDArray
 
     from graphret.encoders import Encoder
+    from graphret.encoders.workers import Begun
 
 __all__ = ["EncodedFilms", "encode_films", "encode_images"]
 
 Decoded: TypeAlias = Float32Array | FilmProblem
 CODES = "codes.npy"
+ARITHMETIC = 2
+"""Raised when decoding, resizing or the networks round otherwise than before: a killed run is then not gone on with,
+because its codes would be of two kinds. 2: films are resized by our own kernel."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +92,7 @@ def encode_films(
         Passed to the encoder.
     n_workers
         Threads that decode and resize; ``None`` for all processors. At most ``batch_size + 2 n_workers`` films wait in
-        memory.
+        memory, beside two batches in the encoder.
     shard_rows
         Films of a shard.
     progress
@@ -140,26 +146,37 @@ def encode_images(encoder: Encoder, images: Float32Array, precision: str, batch_
     EncoderError
         It failed, or returned another shape than (b, code_length).
     """
-    try:
+    with _encoder_errors(encoder, len(images)):
         codes = encoder.encode(images, precision=precision, batch_size=batch_size)  # type: ignore[arg-type]
+    return _check_shape(encoder, codes, len(images))
+
+
+@contextmanager
+def _encoder_errors(encoder: Encoder, n: int) -> Iterator[None]:
+    """Errors of torch as ours."""
+    try:
+        yield
     except GraphretError:
         raise
     except (RuntimeError, MemoryError) as error:  # torch reports a full device as a RuntimeError
         raise EncoderError(
-            f"the encoder {encoder.name} failed on a batch of {len(images)} films: {error} "
+            f"the encoder {encoder.name} failed on a batch of {n} films: {error} "
             "(make batch_size smaller if memory was short)"
         ) from error
+
+
+def _check_shape(encoder: Encoder, codes: Codes, n: int) -> Codes:
     array = np.asarray(codes, dtype=np.float32)
-    if array.shape != (len(images), encoder.code_length):
+    if array.shape != (n, encoder.code_length):
         raise EncoderError(
-            f"the encoder {encoder.name} returned shape {array.shape} for {len(images)} films: "
-            f"it must be ({len(images)}, {encoder.code_length})"
+            f"the encoder {encoder.name} returned shape {array.shape} for {n} films: "
+            f"it must be ({n}, {encoder.code_length})"
         )
     return array
 
 
 class _Batches:
-    """Decodes some films ahead of the encoder and encodes them batch by batch."""
+    """Decodes films ahead of the encoder, and begins a batch before it asks for the codes of the last one."""
 
     def __init__(
         self,
@@ -182,17 +199,34 @@ class _Batches:
         kept: list[int] = []
         codes: list[Codes] = []
         problems: list[FilmProblem] = []
-        waiting: list[tuple[int, Float32Array]] = []
-        for row, decoded in self._decoded(rows):
-            if isinstance(decoded, FilmProblem):
-                problems.append(decoded)
-            else:
-                waiting.append((row, decoded))
-            if waiting and (len(waiting) == self.batch_size or row == rows[-1]):
-                self._encode_batch(waiting, kept, codes, problems)
-                waiting = []
-            if progress is not None and ((row + 1) % self.batch_size == 0 or row == rows[-1]):
-                progress("encode", done + row + 1 - rows[0], len(self.table))
+        begun: deque[tuple[range, list[int], Begun | None]] = deque()
+
+        def finish() -> None:
+            batch, usable, work = begun.popleft()
+            if work is not None:
+                with _encoder_errors(self.encoder, len(usable)):
+                    encoded = _check_shape(self.encoder, work.result(), len(usable))
+                self._keep(usable, encoded, kept, codes, problems)
+            if progress is not None:
+                progress("encode", done + batch.stop - rows.start, len(self.table))
+
+        how: Any = {"precision": self.precision, "batch_size": self.batch_size}
+        with closing(self._decoded(rows)) as decoded, self.encoder.encoding(**how) as begin:
+            for start in range(rows.start, rows.stop, self.batch_size):
+                batch = range(start, min(start + self.batch_size, rows.stop))
+                usable, images = [], []
+                for row, image in islice(decoded, len(batch)):
+                    if isinstance(image, FilmProblem):
+                        problems.append(image)
+                    else:
+                        usable.append(row)
+                        images.append(image)
+                with _encoder_errors(self.encoder, len(images)):
+                    begun.append((batch, usable, begin(np.stack(images)) if images else None))
+                if len(begun) > 1:
+                    finish()
+            while begun:
+                finish()
         text = json.dumps([asdict(problem) for problem in problems]).encode()
         return {
             "codes": np.concatenate([np.empty((0, self.encoder.code_length), np.float32), *codes]),
@@ -200,27 +234,25 @@ class _Batches:
             "problems": np.frombuffer(text, dtype=np.uint8),
         }
 
-    def _encode_batch(
+    def _keep(
         self,
-        waiting: list[tuple[int, Float32Array]],
+        rows: list[int],
+        encoded: Codes,
         kept: list[int],
         codes: list[Codes],
         problems: list[FilmProblem],
     ) -> None:
-        images = np.stack([image for _, image in waiting])
-        encoded = encode_images(self.encoder, images, self.precision, self.batch_size)
         squares = np.einsum("ij,ij->i", encoded, encoded, dtype=np.float64)
-        usable = np.isfinite(squares) & (squares > 0)
-        for (row, _), square in zip(waiting, squares.tolist(), strict=True):
+        for row, square in zip(rows, squares.tolist(), strict=True):
             if not np.isfinite(square):
                 problems.append(self._problem(row, "its code holds NaN or infinity"))
             elif square == 0:
                 problems.append(self._problem(row, "its code is all zeros, which has no cosine"))
             else:
                 kept.append(row)
-        codes.append(encoded[usable])
+        codes.append(encoded[np.isfinite(squares) & (squares > 0)])
 
-    def _decoded(self, rows: range) -> Iterator[tuple[int, Decoded]]:
+    def _decoded(self, rows: range) -> Generator[tuple[int, Decoded]]:
         """Decoded films in the order of their rows, with a bounded number in flight."""
         flying: deque[tuple[int, Future[Decoded]]] = deque()
         try:
@@ -238,7 +270,7 @@ class _Batches:
 
     def _decode(self, row: int) -> Decoded:
         try:
-            return np.asarray(self.encoder.prepare(self.table.read(row)), dtype=np.float32)
+            return np.asarray(self.encoder.prepare(self.table.read_pixels(row)), dtype=np.float32)
         except FilmError as error:
             return self._problem(row, error.reason)
         except GraphretError as error:
@@ -280,7 +312,7 @@ def _shard(first: int) -> str:
 
 def _key(table: ImageTable, encoder: Encoder, precision: str, shard_rows: int) -> str:
     """Hash of everything that codes and shards depend on."""
-    digest = hashlib.sha256(json.dumps([encoder.fingerprint, precision, shard_rows, len(table)]).encode())
+    digest = hashlib.sha256(json.dumps([ARITHMETIC, encoder.fingerprint, precision, shard_rows, len(table)]).encode())
     for identity, path in zip(table.ids.tolist(), table.paths.tolist(), strict=True):
         digest.update(json.dumps([identity, path, *_state(path)]).encode())
     return digest.hexdigest()

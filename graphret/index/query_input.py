@@ -11,10 +11,12 @@ import numpy as np
 
 from graphret._errors import CodesError, InvalidParameterError, MissingFileError
 from graphret._types import check_codes
-from graphret.data import read_film
+from graphret.data import read_pixels
 from graphret.index.encode import encode_images
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from graphret._types import Codes, Float32Array, Int32Array
     from graphret.encoders import Encoder
     from graphret.index.lookup import FilmLookup
@@ -176,7 +178,7 @@ def encode_queries(queries: Queries, encoder: Encoder) -> Codes:
     numbers = sorted(queries.films)
     for first in range(0, len(numbers), _BATCH):
         block = numbers[first : first + _BATCH]
-        images = [encoder.prepare(_decoded(queries.films[number])) for number in block]
+        images = [encoder.prepare(_pixels(queries.films[number])) for number in block]
         codes[block] = encode_images(encoder, np.stack(images), "float32", _BATCH)
     squares = np.einsum("ij,ij->i", codes, codes, dtype=np.float64)
     bad = np.flatnonzero(~np.isfinite(squares) | (squares == 0))
@@ -186,5 +188,5 @@ def encode_queries(queries: Queries, encoder: Encoder) -> Codes:
     return codes
 
 
-def _decoded(film: Path | Float32Array) -> Float32Array:
-    return read_film(film) if isinstance(film, Path) else film
+def _pixels(film: Path | Float32Array) -> NDArray[Any]:
+    return read_pixels(film) if isinstance(film, Path) else film

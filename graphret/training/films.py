@@ -11,7 +11,7 @@ import numpy as np
 from graphret._errors import GraphretError
 from graphret._numba import available_threads
 from graphret.data import FilmProblem, ImageTable
-from graphret.encoders.encoder import prepare_film
+from graphret.encoders.resize import prepare_film
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -137,7 +137,7 @@ class PreparedFilms:
         if row in self.problems:
             return None
         try:
-            return prepare_film(self.table.read(row), self.size)
+            return prepare_film(self.table.read_pixels(row), self.size)
         except (GraphretError, OSError) as error:
             problem = FilmProblem(
                 str(self.table.ids[row]), str(self.table.paths[row]), str(getattr(error, "reason", error))

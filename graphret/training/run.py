@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graphret._errors import DataError, InvalidParameterError
-from graphret.encoders.encoder import EncoderConfig
+from graphret.encoders.encoder_config import EncoderConfig
 from graphret.encoders.registry import encoder_spec
 from graphret.training.validation import labels_with_both_classes
 

@@ -254,7 +254,7 @@ def test_a_setting_without_hope_is_skipped_and_said(script, job, tmp_path, monke
     shared = {"kind": "survey", "session": "s", "data": "d2", "n": 800, "d": 1024}
     knn_graph.try_setting(job, shared, 30.0, tmp_path / "rows.jsonl")
     knn_graph.try_setting(job, shared, 40.0, tmp_path / "rows.jsonl")
-    skipped, measured = knn_graph.read_rows(tmp_path / "rows.jsonl")
+    skipped, measured = script("record").read_rows(tmp_path / "rows.jsonl")
     assert (skipped["status"], measured["status"]) == ("skipped", "measured")
     assert skipped["reason"] == "slower than faiss-flat (30.0 s): on 1/8 of the codes 6.0 s"
     assert [(part.n, part.seconds_allowed) for part in asked] == [(100, 10.0), (100, 10.0), (300, 60.0)]

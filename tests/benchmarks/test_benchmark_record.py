@@ -57,3 +57,24 @@ def test_progress_says_the_end_of_every_stage_once(script, capsys):
         report(stage, done, 2)
     said = [line.split(" ", 1)[1] for line in capsys.readouterr().err.splitlines()]
     assert said == ["encode: 2 of 2", "write: 2 of 2", "encode: 2 of 2"]
+
+
+def test_rows_are_read_as_they_were_appended(script, tmp_path, capsys):
+    record = script("record")
+    file = tmp_path / "new" / "rows.jsonl"
+    assert record.read_rows(file) == []
+    rows = [{"part": "session", "n": 1}, {"part": "ø", "values": [1.5, None]}]
+    for row in rows:
+        record.append(file, row)
+    with pytest.raises(ValueError, match="JSON"):
+        record.append(file, {"seconds": float("inf")})
+    assert record.read_rows(file) == rows
+    with file.open("a", encoding="utf-8") as lines:
+        lines.write('{"part": "cut sh')
+    assert record.read_rows(file) == rows
+    assert "rows.jsonl: a line was cut short" in capsys.readouterr().err
+
+
+def test_another_size_has_files_of_its_own(script):
+    name_of = script("record").name_of
+    assert (name_of("communities", None), name_of("communities", 900)) == ("communities", "communities_900")

@@ -91,3 +91,12 @@ def test_the_steeper_power_is_carried_on(tables):
     assert tables.power_of("communities, louvain", fit) == 1.4
     assert tables.power_of("communities, louvain", fit | {"last_exponent": 0.7}) == 1.0
     assert tables.power_of("kNN, exact", fit) == 2.0
+
+
+@pytest.mark.parametrize("rows", [[], [{"session": "a", "part": "session", "environment": {}}]], ids=["none", "begun"])
+def test_a_report_of_nothing_says_so(script, tmp_path, rows):
+    for row in rows:
+        script("record").append(tmp_path / "trial.jsonl", row)
+    with pytest.raises(SystemExit, match=r"nothing is measured yet in .*trial\.jsonl: run without --report"):
+        script("scaling").main(["--report", "--name", "trial", "--results", str(tmp_path)])
+    assert not (tmp_path / "trial.md").exists()

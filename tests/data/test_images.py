@@ -7,12 +7,13 @@ import threading
 import zlib
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image, ImageFile, TiffImagePlugin
 
 from graphret._errors import FilmError, InvalidParameterError
 from graphret.data import images
-from graphret.data.images import read_film, write_png
+from graphret.data.images import read_film, read_pixels, write_png
 
 RAMP8 = (np.arange(20 * 24).reshape(20, 24) % 256).astype(np.uint8)
 RAMP16 = (np.arange(20 * 24).reshape(20, 24) * 136).astype(np.uint16)
@@ -287,3 +288,82 @@ def test_write_png(tmp_path):
         with pytest.raises(InvalidParameterError, match="film="):
             write_png(tmp_path / "bad.png", bad)
     assert not (tmp_path / "bad.png").exists()
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+@pytest.mark.parametrize("array", [RAMP8, RAMP16], ids=["8 bit", "16 bit"])
+def test_pixels_are_as_stored(tmp_path, array, suffix):
+    pixels = read_pixels(save(tmp_path / f"film.{suffix}", array))
+    assert pixels.dtype == array.dtype
+    assert pixels.flags.c_contiguous
+    np.testing.assert_array_equal(pixels, array)
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        RAMP8,
+        RAMP16,
+        RAMP16.astype(">u2"),
+        RAMP16.astype(np.int32),
+        RAMP16.astype(np.int32) * 3 - 7,
+        np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4),
+        np.linspace(-2, 9, 12, dtype=np.float32).reshape(3, 4),
+        np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8),
+    ],
+    ids=["8", "16", "16 big-endian", "32", "32 beyond 16", "float", "float beyond 1", "colour"],
+)
+def test_a_film_is_its_pixels_by_the_largest_value(tmp_path, picture):
+    path = save(tmp_path / "film.tif", picture)
+    film, pixels = read_film(path), read_pixels(path)
+    assert film.dtype == np.float32
+    assert film.flags.writeable
+    assert pixels.dtype in (np.uint8, np.uint16, np.float32)
+    assert pixels.dtype.isnative
+    white = np.iinfo(pixels.dtype).max if pixels.dtype.kind == "u" else 1
+    np.testing.assert_array_equal(film, pixels.astype(np.float32) / np.float32(white))
+
+
+def test_pixels_of_turned_and_inverted_films(tmp_path):
+    exif = Image.Exif()
+    exif[274] = 6
+    np.testing.assert_array_equal(read_pixels(save(tmp_path / "film.png", RAMP8, exif=exif)), np.rot90(RAMP8, -1))
+    write_tiff(tmp_path / "white.tif", RAMP16, photometric=0, order="<")
+    inverted = read_pixels(tmp_path / "white.tif")
+    assert inverted.dtype == np.float32
+    np.testing.assert_array_equal(inverted, read_film(tmp_path / "white.tif"))
+
+
+@pytest.mark.parametrize("array", [NOISE, NOISE.astype(np.uint16) * 257], ids=["8 bit", "16 bit"])
+def test_pixels_outlive_their_picture_and_are_not_copied(tmp_path, array, monkeypatch):
+    with monkeypatch.context() as without:
+        without.setattr(Image.Image, "tobytes", None)  # what a copy is made of
+        pixels = read_pixels(save(tmp_path / "film.png", array))
+    others = [read_pixels(save(tmp_path / "other.png", 255 - array)) for _ in range(50)]  # would reuse freed memory
+    np.testing.assert_array_equal(pixels, array)
+    assert all((other == 255 - array).all() for other in others)
+
+
+@pytest.mark.parametrize("width", [*range(1, 10), 255, 257])
+def test_pixels_of_every_width(tmp_path, width):
+    for array in (NOISE.reshape(-1)[: 7 * width].reshape(7, width), RAMP16.reshape(-1)[:width].reshape(1, width)):
+        np.testing.assert_array_equal(read_pixels(save(tmp_path / "film.png", array)), array)
+
+
+def test_pixels_in_several_blocks(tmp_path):
+    path = save(tmp_path / "film.png", NOISE)
+    before = Image.core.get_block_size()
+    Image.core.set_block_size(4096)
+    try:
+        with Image.open(path) as picture, pytest.raises(ValueError, match=r"contiguous|layout"):
+            pa.array(picture)
+        np.testing.assert_array_equal(read_pixels(path), NOISE)
+    finally:
+        Image.core.set_block_size(before)
+
+
+@pytest.mark.parametrize("content", [b"", b"no picture", b"\x89PNG\r\n\x1a\n and then nothing"])
+def test_pixels_of_what_is_no_film(tmp_path, content):
+    (tmp_path / "film.png").write_bytes(content)
+    with pytest.raises(FilmError):
+        read_pixels(tmp_path / "film.png")

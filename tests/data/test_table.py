@@ -146,8 +146,11 @@ def test_read(tmp_path):
     write_png(tmp_path / "a.png", film)
     table = ImageTable(ids=["a", "b"], paths=[str(tmp_path / "a.png"), ""], labels=np.zeros((2, 0)), label_names=())
     np.testing.assert_allclose(table.read(0), film, atol=1e-6)
+    np.testing.assert_array_equal(table.read_pixels(0), np.rint(film * 255))
     with pytest.raises(FilmError, match="no file for it"):
         table.read(1)
+    with pytest.raises(FilmError, match="no file for it"):
+        table.read_pixels(1)
 
 
 def same(one, other):

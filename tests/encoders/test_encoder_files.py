@@ -10,7 +10,7 @@ import torch
 
 from graphret._errors import DeviceError, EncoderError, InvalidParameterError, MissingFileError, UnknownNameError
 from graphret.encoders import Encoder, load_encoder
-from graphret.encoders.encoder import EncoderConfig
+from graphret.encoders.encoder_config import EncoderConfig
 from graphret.encoders.model_card import model_card
 
 IMAGES = np.random.default_rng(0).random((2, 32, 32), dtype=np.float32)

@@ -6,13 +6,16 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
+from graphret._errors import InvalidParameterError
 from graphret.encoders import Encoder, create
 from graphret.encoders import encoder as encoder_module
-from graphret.encoders.encoder import EncoderConfig
+from graphret.encoders.encoder_config import EncoderConfig
 from graphret.encoders.folding import clamp_of, fold_batch_norms, scale_and_shift
-from graphret.encoders.workers import single_threaded_workers
+from graphret.encoders.workers import parts_of, single_threaded_workers
 
 NETWORKS = [("densenet121", {}), ("densenet121", {"pixels": "xrayvision"}), ("resnet18", {})]
 
@@ -148,6 +151,83 @@ def test_every_film_is_encoded_once_whatever_the_threads(n_threads, n, monkeypat
     assert sum(sizes) == n
     assert max(sizes) <= 2
     assert len(names) <= n_threads
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 3])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_batches_in_a_row_have_the_codes_of_each_alone(n_threads, precision, monkeypatch):
+    encoder = Encoder.untrained("resnet18", ["Mass"], 32, device="cpu")
+    monkeypatch.setattr(encoder_module, "PIXELS_AT_ONCE", 2 * 32 * 32)
+    before = torch.get_num_threads()
+    torch.set_num_threads(n_threads)
+    try:
+        batches = [images_of(32, n) for n in (5, 4, 7, 2)]
+        expected = [encoder.encode(images, precision=precision, batch_size=4) for images in batches]
+        with encoder.encoding(precision=precision, batch_size=4) as begin:
+            begun = [begin(images) for images in batches]
+            for work, codes in zip(begun, expected, strict=True):
+                np.testing.assert_array_equal(work.result(), codes)
+        assert torch.get_num_threads() == n_threads
+        assert not torch.is_inference_mode_enabled()
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_a_thread_that_is_ready_goes_on_with_the_next_batch(monkeypatch):
+    """One film holds a thread until all others, of both batches, are encoded: passes only without a wait between."""
+    encoder = Encoder.untrained("resnet18", ["Mass"], 32, device="cpu")
+    monkeypatch.setattr(encoder_module, "PIXELS_AT_ONCE", 32 * 32)
+    real = encoder._for_inference.features
+    others = threading.Semaphore(0)
+    held = []
+
+    def features(grey):
+        if not held:
+            held.append(1)
+            for _ in range(7):
+                assert others.acquire(timeout=20)
+        else:
+            others.release()
+        return real(grey)
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        monkeypatch.setattr(encoder._for_inference, "features", features)
+        with encoder.encoding() as begin:
+            first, second = begin(images_of(32, 4)), begin(images_of(32, 4))
+            assert first.result().shape == second.result().shape == (4, 512)
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_an_error_of_a_batch_comes_with_its_result(monkeypatch):
+    encoder = Encoder.untrained("resnet18", ["Mass"], 32, device="cpu")
+
+    def fail(_):
+        raise RuntimeError("out of memory")
+
+    with encoder.encoding() as begin:
+        good = begin(images_of(32, 4))
+        assert good.result().shape == (4, 512)
+        with pytest.raises(InvalidParameterError, match=r"float32 \(b, 32, 32\)"):
+            begin(images_of(33, 2))
+        monkeypatch.setattr(encoder._for_inference, "features", fail)
+        bad = begin(images_of(32, 4))
+        with pytest.raises(RuntimeError, match="out of memory"):
+            bad.result()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 300), st.integers(1, 40), st.integers(1, 9))
+def test_parts_cover_every_row_once_and_are_alike(n, at_once, n_workers):
+    parts = parts_of(n, at_once, n_workers)
+    assert [row for part in parts for row in range(part.start, part.stop)] == list(range(n))
+    sizes = [part.stop - part.start for part in parts]
+    if n:
+        assert max(sizes) <= at_once
+        assert max(sizes) - min(sizes) <= 1
+        assert len(parts) == n or len(parts) % min(n_workers, n) == 0
 
 
 def test_callers_may_encode_at_the_same_time():

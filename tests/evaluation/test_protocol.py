@@ -97,6 +97,8 @@ class MeanEncoder:
 
     def prepare(self, film):
         height, width = (side // 4 * 4 for side in film.shape)
+        if film.dtype == np.uint8:
+            film = film / np.float32(255)
         return film[:height, :width].reshape(4, height // 4, 4, width // 4).mean(axis=(1, 3)).astype(np.float32)
 
     def encode(self, images):

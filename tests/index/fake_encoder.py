@@ -2,11 +2,20 @@
 
 import hashlib
 import json
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from graphret._errors import InvalidParameterError
+
+
+class Begun:
+    def __init__(self, codes):
+        self.codes = codes
+
+    def result(self):
+        return self.codes
 
 
 class FakeEncoder:
@@ -28,6 +37,8 @@ class FakeEncoder:
 
     def prepare(self, film):
         film = np.asarray(film)
+        if film.dtype.kind == "u":
+            film = film.astype(np.float32) / np.float32(np.iinfo(film.dtype).max)
         if film.ndim != 2 or not (film.min() >= 0 and film.max() <= 1):
             raise InvalidParameterError("film", film.shape, "float32 (h, w) in [0, 1]")
         rows = np.array_split(film, self.size, axis=0)
@@ -41,6 +52,10 @@ class FakeEncoder:
         self.n_encoded += len(images)
         self.batches.append((len(images), precision))
         return np.maximum(images.reshape(len(images), -1) @ self._matrix, 0)
+
+    @contextmanager
+    def encoding(self, **how):
+        yield lambda images: Begun(self.encode(images, **how))
 
     def save(self, folder):
         folder = Path(folder)

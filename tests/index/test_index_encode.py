@@ -2,6 +2,7 @@
 
 import os
 import threading
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import graphret
 from graphret._errors import DataError, EncoderError, StoreError
 from graphret.data import ImageTable, write_png
+from graphret.index import encode as encode_module
 from graphret.index import encode_films
 
 
@@ -169,6 +171,76 @@ def test_a_changed_input_starts_afresh(film_table, make_encoder, tmp_path, chang
     assert encoder.n_encoded == len(table)
     shard_rows = settings.get("shard_rows", 8)
     assert len(list(tmp_path.glob("*.npz"))) == -(-len(table) // shard_rows)
+
+
+def test_shards_of_another_arithmetic_are_not_gone_on_with(film_table, make_encoder, tmp_path, monkeypatch):
+    with monkeypatch.context() as older:
+        older.setattr(encode_module, "ARITHMETIC", encode_module.ARITHMETIC - 1)
+        half(film_table, make_encoder(), tmp_path)
+    encoder = make_encoder()
+    encode_films(film_table, encoder, tmp_path, shard_rows=8, batch_size=4)
+    assert encoder.n_encoded == 40
+    assert len(list(tmp_path.glob("shard-*.npz"))) == 5
+
+
+def test_a_batch_begins_before_the_last_one_is_asked_for(film_table, film_index, make_encoder, tmp_path, monkeypatch):
+    encoder = make_encoder()
+    steps = []
+    real = encoder.encode
+
+    class Late:
+        def __init__(self, images, number):
+            self.images, self.number = images, number
+
+        def result(self):
+            steps.append(("end", self.number))
+            return real(self.images)
+
+    @contextmanager
+    def encoding(**how):
+        assert how == {"precision": "float32", "batch_size": 10}
+        numbers = iter(range(4))
+
+        def begin(images):
+            number = next(numbers)
+            steps.append(("begin", number))
+            return Late(images, number)
+
+        yield begin
+
+    monkeypatch.setattr(encoder, "encoding", encoding)
+    seen = []
+    encoded = encode_films(film_table, encoder, tmp_path, batch_size=10, progress=lambda *step: seen.append(step[1]))
+    assert steps == [
+        ("begin", 0), ("begin", 1), ("end", 0), ("begin", 2), ("end", 1), ("begin", 3), ("end", 2), ("end", 3)
+    ]  # fmt: skip
+    assert seen == [10, 20, 30, 40, 40]
+    assert np.abs(encoded.codes - film_index.codes).max() < 1e-5
+
+
+def test_an_error_that_comes_late_reaches_the_caller(film_table, make_encoder, tmp_path, monkeypatch):
+    encoder = make_encoder()
+
+    class Failing:
+        def result(self):
+            raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(encoder, "encoding", lambda **_: nullcontext(lambda _: Failing()))
+    with pytest.raises(EncoderError, match="fake failed on a batch of 8 films: out of memory"):
+        encode_films(film_table, encoder, tmp_path, batch_size=8)
+    assert not list(tmp_path.glob("shard-*"))
+
+
+def test_codes_of_films_on_disk_are_those_of_the_prepared_films(film_table, tmp_path):
+    pytest.importorskip("torch")
+    from graphret.encoders import Encoder
+
+    encoder = Encoder.untrained("resnet18", ["Edema"], size=32, seed=0, device="cpu")
+    encoded = encode_films(film_table, encoder, tmp_path, batch_size=16)
+    batches = [range(16), range(16, 32), range(32, 40)]
+    images = [np.stack([encoder.prepare(film_table.read_pixels(row)) for row in batch]) for batch in batches]
+    expected = np.concatenate([encoder.encode(part, batch_size=16) for part in images])
+    np.testing.assert_array_equal(encoded.codes, expected)
 
 
 def test_a_damaged_shard_is_encoded_again(film_table, film_index, make_encoder, tmp_path):
