@@ -102,7 +102,7 @@ def run_once(step: str, folder: Path) -> dict[str, float]:
 def markdown(record: dict[str, Any]) -> str:
     """The result as Markdown."""
     from environment import environment_line
-    from record import append, limits_table, spread
+    from record import limits_table, spread
 
     rows = record["steps"]
     limits = [
@@ -137,7 +137,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: list[str] | None = None) -> None:
     from environment import environment
-    from record import say, write_results
+    from record import append, say, write_results
 
     options = parse(arguments)
     record: dict[str, Any] = {"environment": environment(), "n": options.n, "runs": options.runs}

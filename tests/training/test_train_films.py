@@ -29,7 +29,7 @@ def test_batches_hold_the_films_in_the_asked_order(table, cache_bytes):
             assert [rows.tolist() for rows, _, _ in seen] == [[3, 1, 9], [0, 2], [3]]
             for rows, images, readable in seen:
                 assert readable.all()
-                expected = np.stack([prepare_film(table.read(row), 16) for row in rows])
+                expected = np.stack([prepare_film(table.read_pixels(row), 16) for row in rows])
                 np.testing.assert_array_equal(images, expected)
         assert films.problems == {}
 
@@ -43,8 +43,8 @@ def test_the_cache_is_used_only_if_it_is_large_enough(table):
 
 
 def test_in_memory_every_film_is_decoded_once(table, monkeypatch):
-    read, rows_read = ImageTable.read, []
-    monkeypatch.setattr(ImageTable, "read", lambda self, row: (rows_read.append(row), read(self, row))[1])
+    read, rows_read = ImageTable.read_pixels, []
+    monkeypatch.setattr(ImageTable, "read_pixels", lambda self, row: (rows_read.append(row), read(self, row))[1])
     with PreparedFilms(table, np.arange(6), 16, cache_bytes=MEMORY) as films:
         for _ in range(3):
             list(films.batches(groups(range(6))))
@@ -72,7 +72,7 @@ def test_a_bad_film_is_opened_once(table, monkeypatch):
         opened.append(row)
         raise FilmError("x.png", "broken")
 
-    monkeypatch.setattr(ImageTable, "read", fail)
+    monkeypatch.setattr(ImageTable, "read_pixels", fail)
     with PreparedFilms(table, np.arange(2), 16, cache_bytes=FILES, n_workers=1) as films:
         for _ in range(3):
             list(films.batches(groups([0])))
