@@ -12,7 +12,7 @@ from graphret._errors import CodesError, InvalidParameterError
 from graphret._types import check_codes, check_integer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -216,6 +216,8 @@ class RankedLists:
         uint8 (q, k), index into ``SOURCES``.
     gains
         float64 (q, k), gain of the step that added the film; NaN where there was none.
+    terms
+        float64 (q, k) by name, what each score is the sum of; empty where a ranking does not take it apart.
     """
 
     positions: Int32Array
@@ -223,6 +225,7 @@ class RankedLists:
     scores: Float32Array
     sources: NDArray[np.uint8]
     gains: Float64Array
+    terms: Mapping[str, Float64Array] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return int(self.positions.shape[0])
@@ -233,7 +236,7 @@ class RankedLists:
         return int(self.positions.shape[1])
 
     @classmethod
-    def empty(cls, n_queries: int, k: int) -> RankedLists:
+    def empty(cls, n_queries: int, k: int, terms: Sequence[str] = ()) -> RankedLists:
         """Make lists that are all padding, to be written to.
 
         Examples
@@ -248,6 +251,7 @@ class RankedLists:
             np.zeros(shape, np.float32),
             np.zeros(shape, np.uint8),
             np.full(shape, np.nan),
+            {name: np.zeros(shape) for name in terms},
         )
 
 
