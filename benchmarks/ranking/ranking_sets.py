@@ -73,9 +73,7 @@ def side_of(name: str, part: str, data_root: Path) -> Side:
     archive = np.isin(splits, ["train"] if part == "validation" or name.startswith("fashion") else ["train", "valid"])
     archive[left_out] = False
     asking = (splits == ("valid" if part == "validation" else "test")) & labels.any(axis=1)
-    return Side(
-        codes[archive], labels[archive], patients[archive], codes[asking], labels[asking], patients[asking]
-    )
+    return Side(codes[archive], labels[archive], patients[archive], codes[asking], labels[asking], patients[asking])
 
 
 def _simulated(n: int, part: str) -> Side:
@@ -177,15 +175,15 @@ def _real_films(card: str, *, trained: bool, data_root: Path) -> dict[str, np.nd
     duplicates = NearDuplicates.read(data_root / "near_duplicates.csv", table)
     codes = np.concatenate(
         [
-            encoder.encode(np.stack([encoder.prepare(table.read(row)) for row in range(first, min(first + 64, len(table)))]))
+            encoder.encode(
+                np.stack([encoder.prepare(table.read(row)) for row in range(first, min(first + 64, len(table)))])
+            )
             for first in range(0, len(table), 64)
         ]
     )
     splits = table.splits
     left_out = {
-        f"left_out_{part}": np.array(
-            duplicates.of_queries(np.isin(splits, archive), splits == queries), dtype=np.int64
-        )
+        f"left_out_{part}": np.array(duplicates.of_queries(np.isin(splits, archive), splits == queries), dtype=np.int64)
         for part, archive, queries in (("validation", ["train"], "valid"), ("test", ["train", "valid"], "test"))
     }
     return {
@@ -202,7 +200,9 @@ _MAKERS = {
     "fashion-pixels": _fashion_pixels,
     "fashion-network": _fashion_network,
     **{
-        f"{card}{suffix}": lambda root, card=card, trained=not suffix: _real_films(card, trained=trained, data_root=root)
+        f"{card}{suffix}": lambda root, card=card, trained=not suffix: _real_films(
+            card, trained=trained, data_root=root
+        )
         for card in ("kermany", "nih", "mednist")
         for suffix in ("", "-untrained")
     },

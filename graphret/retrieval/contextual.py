@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -14,6 +13,7 @@ from graphret.retrieval._context_kernels import _rank_in_context
 from graphret.retrieval._options import check_real
 from graphret.retrieval.density import density_ranks, local_density
 from graphret.retrieval.expansion import expanded_queries
+from graphret.retrieval.fill import fill_nearest
 from graphret.retrieval.protocol import RankedLists, source_code
 from graphret.retrieval.whitening import Whitening
 
@@ -48,7 +48,7 @@ class Contextual:
     archive
         The films.
     pool
-        Films that are ordered anew, >= 1; k where that is more.
+        Films that are ordered anew, >= 1. The nearest others follow them where a list is longer, with the last score.
     n, alpha
         Films that the query moves towards, >= 0, and the exponent of their weights, >= 0.
     context
@@ -115,30 +115,31 @@ class Contextual:
             None if whitening is None else check_real("whitening", whitening, share, at_least=0.0, at_most=1.0)
         )
 
-    @cached_property
+    @property
     def density_ranks(self) -> Float64Array:
         """p of every film, float64 (n_films,), computed at the first use."""
-        groups = self.archive.labels if self.among == "community" else None
-        return density_ranks(local_density(self.archive.graph), groups)
+        archive = self.archive
 
-    @cached_property
+        def make() -> Float64Array:
+            density = archive.prepared(("local_density",), lambda: local_density(archive.graph))
+            return density_ranks(density, archive.labels if self.among == "community" else None)
+
+        return archive.prepared(("density_ranks", self.among), make)
+
+    @property
     def metric(self) -> Whitening | None:
         """The metric of whitened codes, estimated at the first use."""
-        return None if self.whitening is None else Whitening.fit(self.archive.search, self.whitening)
+        strength = self.whitening
+        if strength is None:
+            return None
+        return self.archive.prepared(("whitening", strength), lambda: Whitening.fit(self.archive.search, strength))
 
-    def rank(
-        self,
-        queries: QueryBatch,
-        k: int,
-        *,
-        fill: bool = True,  # noqa: ARG002 - the pool holds k films where so many are allowed
-        n_threads: int | None = None,
-    ) -> RankedLists:
-        """Rank k films of every pool; see `Ranker.rank`."""
+    def rank(self, queries: QueryBatch, k: int, *, fill: bool = True, n_threads: int | None = None) -> RankedLists:
+        """Rank the films of every pool; the nearest films outside it follow where k is more. See `Ranker.rank`."""
         k = check_integer("k", k, 1, "ask for at least one film")
         queries = queries.at_least(self.archive, max(self.pool, self.n, k), n_threads)
         ranked = RankedLists.empty(len(queries), k, terms=("similarity", "context", "density"))
-        pool = np.ascontiguousarray(queries.neighbors[:, : max(self.pool, k)])
+        pool = np.ascontiguousarray(queries.neighbors[:, : self.pool])
         cosines = self._cosines(queries, pool, n_threads)
         density = self.density_ranks if self.density else np.zeros(self.archive.n_films)
         terms = np.zeros((3, *ranked.positions.shape))
@@ -162,6 +163,11 @@ class Contextual:
             out[:] = term
         ranked.scores[:] = terms.sum(axis=0)
         ranked.sources[ranked.positions >= 0] = source_code("search")
+        if fill and self.pool < k:
+            fill_nearest(queries, ranked)
+            ranked.scores[:] = np.where(
+                ranked.sources == source_code("fill"), ranked.scores[:, [self.pool - 1]], ranked.scores
+            )
         ranked.similarities[:] = self.archive.search.similarities(queries.codes, ranked.positions, n_threads=n_threads)
         return ranked
 

@@ -75,7 +75,11 @@ class AlphaQueryExpansion:
         queries = queries.at_least(self.archive, self.n, n_threads)
         ranked = RankedLists.empty(len(queries), k)
         found = self.archive.search.search(
-            expanded_queries(self.archive, queries, self.n, self.alpha), k, allowed=queries.allowed, forbidden=queries.forbidden, n_threads=n_threads
+            expanded_queries(self.archive, queries, self.n, self.alpha),
+            k,
+            allowed=queries.allowed,
+            forbidden=queries.forbidden,
+            n_threads=n_threads,
         )
         ranked.positions[:, : found.k] = found.neighbors
         ranked.scores[:, : found.k] = found.similarities

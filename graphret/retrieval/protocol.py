@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from graphret._errors import CodesError, InvalidParameterError
 from graphret._types import check_codes, check_integer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from graphret.graph import Graph, NearestSearch
 
 __all__ = ["SOURCES", "Archive", "QueryBatch", "RankedLists", "Ranker", "source_code"]
+
+T = TypeVar("T")
 
 SOURCES = ("", "expansion", "fill", "search")
 """Where a hit came from: padding; region growing's own addition; the nearest remaining film; any other ranking."""
@@ -80,6 +82,17 @@ class Archive:
     def n_films(self) -> int:
         """Number of films."""
         return self.graph.n_nodes
+
+    @cached_property
+    def _prepared(self) -> dict[Any, Any]:
+        return {}
+
+    def prepared(self, key: tuple[Any, ...], make: Callable[[], T]) -> T:
+        """Return what a ranking prepares once for all films, made at the first call; rankers of one archive share it."""
+        if key not in self._prepared:
+            self._prepared[key] = make()
+        value: T = self._prepared[key]
+        return value
 
     @cached_property
     def is_binary(self) -> bool:
