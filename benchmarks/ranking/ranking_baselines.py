@@ -12,11 +12,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numba
 import numpy as np
 from benchmark_codes import unit_rows
-from ranking_sets import Side
+
+if TYPE_CHECKING:
+    from ranking_sets import Side
 
 K = 100
 POOL = 1000
@@ -147,7 +150,7 @@ def k_reciprocal(task: Task, *, k1: int, k2: int, share: float) -> np.ndarray:
 
 
 @numba.njit(cache=True)
-def _encode_films(lists: np.ndarray, halves: np.ndarray, similarities: np.ndarray):  # noqa: ANN202
+def _encode_films(lists: np.ndarray, halves: np.ndarray, similarities: np.ndarray):
     """Expanded k-reciprocal encodings of all films, CSR (starts, films, weights)."""
     n = lists.shape[0]
     starts = np.zeros(n + 1, np.int64)
@@ -225,7 +228,7 @@ def _averaged(
 
 
 @numba.njit(cache=True)
-def _jaccard(query: np.ndarray, starts: np.ndarray, films: np.ndarray, weights: np.ndarray, pool: np.ndarray):  # noqa: ANN202
+def _jaccard(query: np.ndarray, starts: np.ndarray, films: np.ndarray, weights: np.ndarray, pool: np.ndarray):
     out = np.empty(pool.shape[0])
     for place in range(pool.shape[0]):
         common = 0.0

@@ -145,7 +145,7 @@ class Rows:
             file.write(json.dumps(self.rows[-1], allow_nan=False) + "\n")
 
 
-class OutOfTime(Exception):
+class OutOfTimeError(Exception):
     """The minutes are over; the same command goes on."""
 
 
@@ -226,7 +226,7 @@ def _differences(
 
 def _check_time(stop: float) -> None:
     if time.monotonic() > stop:
-        raise OutOfTime
+        raise OutOfTimeError
 
 
 def main() -> None:
@@ -246,7 +246,7 @@ def main() -> None:
             for part, step in (("validation", validate), ("test", test)):
                 say(f"{name}: {part}")
                 step(Bench(name, part, side_of(name, part, options.data_root)), rows, stop)
-    except OutOfTime:
+    except OutOfTimeError:
         say("out of time: run the same command again")
     record = {"environment": found, "methods": METHODS, "rows": rows.rows}
     if rows.all(part="test"):

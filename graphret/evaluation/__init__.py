@@ -6,7 +6,7 @@ from graphret.evaluation.measures import evaluate_ranking, list_measures
 from graphret.evaluation.protocol import evaluate
 from graphret.evaluation.report import RankingScores, Report
 from graphret.evaluation.trec import read_qrels, read_run, write_qrels, write_run
-from graphret.evaluation.tune import tune
+from graphret.evaluation.tune_index import tune
 from graphret.evaluation.tuning import Candidate, Trial, Tuning, choose_ranking, default_candidates
 
 __all__ = [

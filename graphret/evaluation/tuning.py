@@ -165,7 +165,8 @@ def choose_ranking(
     last: dict[int, Trial] = {}
     decided: dict[int, tuple[Trial, Float64Array]] = {}
     for size, _ in rungs:
-        batch, rung = _first(queries, size), {}
+        batch = _first(queries, size)
+        rung: dict[int, tuple[Trial, Float64Array]] = {}
         for number in order:
             if budget is not None and rung and time.monotonic() - started > budget:
                 complete = False

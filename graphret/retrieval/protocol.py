@@ -88,7 +88,7 @@ class Archive:
         return {}
 
     def prepared(self, key: tuple[Any, ...], make: Callable[[], T]) -> T:
-        """Return what a ranking prepares once for all films, made at the first call; rankers of one archive share it."""
+        """Return what rankings prepare once for all films: made at the first call, shared by all rankers."""
         if key not in self._prepared:
             self._prepared[key] = make()
         value: T = self._prepared[key]

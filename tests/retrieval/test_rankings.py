@@ -163,7 +163,7 @@ def test_every_option_changes_the_scores(archive, query_codes, name, changes):
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("nearst", {}, "ranking='nearst' .* one of alpha_qe, contextual, diffusion, nearest, region_growing .*'nearest'"),
+        ("nearst", {}, "ranking='nearst' .* one of alpha_qe, contextual, diffusion, nearest, region_.*'nearest'"),
         ("diffusion", {"alfa": 1}, "'alfa' is not allowed: give one of alpha, edges, gamma, n_iterations, n_local"),
         ("nearest", {"n": 1}, "the ranking 'nearest' has no options"),
         ("diffusion", {"alpha": 1.0}, "alpha=1.0 .* between 0 and 1"),

@@ -16,7 +16,7 @@ from graphret.retrieval import QueryBatch
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from graphret._types import Int64Array, Progress
+    from graphret._types import Int32Array, Int64Array, Progress
     from graphret.evaluation.criteria import Criterion
     from graphret.evaluation.tuning import Candidate
     from graphret.index import Index
@@ -102,7 +102,7 @@ def tune(
     patients = index.films.patients
     if not labelled:
         asking = _pairs(archive, asking[: max(1, n_queries // 2)], patients, n_threads)
-    forbidden = rows_with_same(patients[asking], patients)
+    forbidden = _own_films(asking, patients)
     codes = np.ascontiguousarray(archive.codes[asking], dtype=np.float32)
     queries = QueryBatch.of(archive, codes, NEIGHBORS, forbidden=forbidden, n_threads=n_threads)
     criterion: Criterion = ListAgreement()
@@ -121,9 +121,14 @@ def tune(
     )
 
 
+def _own_films(films: Int64Array, patients: Any) -> list[Int32Array]:
+    """For each film those of its patient, itself among them."""
+    return [rows.astype(np.int32) for rows in rows_with_same(patients[films], patients)]
+
+
 def _pairs(archive: Archive, films: Int64Array, patients: Any, n_threads: int | None) -> Int64Array:
     """Every film and its nearest film of another patient, in turn; films without one are left out."""
-    forbidden = rows_with_same(patients[films], patients)
+    forbidden = _own_films(films, patients)
     codes = np.ascontiguousarray(archive.codes[films], dtype=np.float32)
     nearest = archive.search.search(codes, 1, forbidden=forbidden, n_threads=n_threads).neighbors[:, 0]
     found = nearest >= 0
