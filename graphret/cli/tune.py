@@ -24,7 +24,7 @@ def tune(
         str,
         typer.Option(
             metavar="auto|labels|agreement",
-            help="By shared findings, or by whether similar films get the same hits; auto: by labels where there are any.",
+            help="By shared findings, or by whether similar films get the same hits; auto: labels where there are any.",
         ),
     ] = "auto",
     measures: Annotated[

@@ -117,7 +117,7 @@ class Contextual:
 
     @property
     def density_ranks(self) -> Float64Array:
-        """p of every film, float64 (n_films,), computed at the first use."""
+        """The ranks p of all films, float64 (n_films,), computed at the first use."""
         archive = self.archive
 
         def make() -> Float64Array:
