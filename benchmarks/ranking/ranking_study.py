@@ -29,7 +29,7 @@ from record import parser_of, say, write_results
 from graphret.communities import louvain
 from graphret.evaluation import evaluate_ranking, paired_difference, patient_bootstrap
 from graphret.evaluation.criteria import SharedFindings
-from graphret.evaluation.tuning import choose_ranking
+from graphret.evaluation.tuning import choose_ranking, default_candidates
 from graphret.graph import NearestSearch, NeighborTable, nearest_neighbors, similarity_graph
 from graphret.retrieval import Archive, QueryBatch, create_ranking
 
@@ -167,7 +167,7 @@ def validate(bench: Bench, rows: Rows, stop: float) -> None:
         forbidden = [side.forbidden[row] for row in bench.order]
         labels, patients = side.query_labels[bench.order], side.query_patients[bench.order]
         criterion = SharedFindings(labels, side.labels, patients, forbidden, MEASURES)
-        tuning = choose_ranking(bench.archive, bench.batch, criterion)
+        tuning = choose_ranking(bench.archive, bench.batch, criterion, default_candidates())
         last = [trial for trial in tuning.trials if trial.n_queries == tuning.n_queries]
         chosen = next(trial for trial in last if (trial.ranking, trial.options) == (tuning.ranking, tuning.options))
         row = {"set": bench.name, "part": "validation", "method": "tuned", "ranking": tuning.ranking}
