@@ -95,7 +95,7 @@ class ListAgreement:
     >>> hits = np.arange(40, dtype=np.int32).reshape(4, 10)
     >>> hits[1] = hits[0]
     >>> ListAgreement().values(hits)["agreement"].tolist()
-    [1.0, -1.0]
+    [1.0, 0.0]
     """
 
     name = "agreement of the first 10 hits of nearest films, less that of strangers"
