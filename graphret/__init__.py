@@ -28,7 +28,7 @@ from graphret._errors import (
 if TYPE_CHECKING:
     from graphret.data import ImageTable, read_dataset, read_film
     from graphret.encoders import list_encoders, load_encoder
-    from graphret.evaluation import evaluate
+    from graphret.evaluation import evaluate, tune
     from graphret.index import Hits, Index, open
     from graphret.index.build import build
     from graphret.retrieval import list_rankings
@@ -65,6 +65,7 @@ __all__ = [
     "read_dataset",
     "read_film",
     "train",
+    "tune",
 ]
 
 _HOMES = {
@@ -80,6 +81,7 @@ _HOMES = {
     "read_dataset": "graphret.data",
     "read_film": "graphret.data",
     "train": "graphret.training",
+    "tune": "graphret.evaluation",
 }
 
 

@@ -15,6 +15,7 @@ from graphret.cli.export import export
 from graphret.cli.info import info, verify
 from graphret.cli.query import query
 from graphret.cli.train import train
+from graphret.cli.tune import tune
 
 __all__ = ["app"]
 
@@ -26,7 +27,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for command in (demo, datasets, encoders, train, encode, build, query, evaluate, info, verify, export):
+for command in (demo, datasets, encoders, train, encode, build, tune, query, evaluate, info, verify, export):
     app.command()(command)
 
 

@@ -52,6 +52,7 @@ def show_info(about: dict[str, Any]) -> Table:
         f"with their best edge only, neighbours {method}, sha256 {graph['sha256'][:16]}",
         "communities": f"{counts['communities']:,}, quality {communities['quality']:.4f}, "
         f"sha256 {communities['sha256'][:16]}",
+        "ranking": " ".join([about["ranking"]["name"], *_assignments(about["ranking"]["options"])]),
         "parameters": ", ".join(f"{name}={value}" for name, value in parameters.items()),
         "size": f"{about['n_bytes']:,} bytes",
     }
@@ -59,6 +60,10 @@ def show_info(about: dict[str, Any]) -> Table:
     for name, value in rows.items():
         table.add_row(name, value)
     return table
+
+
+def _assignments(options: dict[str, Any]) -> list[str]:
+    return [f"{name}={value}" for name, value in options.items()]
 
 
 def _number(value: float | None) -> str:

@@ -71,7 +71,7 @@ def query(
         )
         answers = [_answer(opened, name, of_query) for name, of_query in zip(films, hits, strict=True)]
         reporter.result(
-            {"index": str(index), "ranking": config.ranking, "k": config.k, "queries": answers}, *map(_table, answers)
+            {"index": str(index), "ranking": hits.ranking, "k": config.k, "queries": answers}, *map(_table, answers)
         )
 
 

@@ -6,13 +6,20 @@ from graphret.evaluation.measures import evaluate_ranking, list_measures
 from graphret.evaluation.protocol import evaluate
 from graphret.evaluation.report import RankingScores, Report
 from graphret.evaluation.trec import read_qrels, read_run, write_qrels, write_run
+from graphret.evaluation.tune_index import tune
+from graphret.evaluation.tuning import Candidate, Trial, Tuning, choose_ranking, default_candidates
 
 __all__ = [
+    "Candidate",
     "Difference",
     "Interval",
     "RankingScores",
     "Report",
+    "Trial",
+    "Tuning",
+    "choose_ranking",
     "contact_sheet",
+    "default_candidates",
     "evaluate",
     "evaluate_ranking",
     "list_measures",
@@ -20,6 +27,7 @@ __all__ = [
     "patient_bootstrap",
     "read_qrels",
     "read_run",
+    "tune",
     "write_qrels",
     "write_run",
 ]

@@ -12,7 +12,7 @@ from graphret.communities.modularity import OBJECTIVES, check_objective
 from graphret.communities.partition import METHODS as COMMUNITY_METHODS
 from graphret.graph.knn import BACKENDS, METHODS
 from graphret.graph.similarity_graph import WEIGHTS
-from graphret.retrieval import DEFAULT_RANKING, list_rankings
+from graphret.retrieval import list_rankings
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -148,7 +148,7 @@ class QueryConfig:
     k
         Hits, >= 1.
     ranking
-        A name of `list_rankings`.
+        A name of `list_rankings`; ``None``: the default of the index.
     fill
         Complete a list that the ranking leaves short with the nearest remaining films.
     n_threads
@@ -161,13 +161,15 @@ class QueryConfig:
     """
 
     k: int = _parameter(10, "Hits per query.")
-    ranking: str = _parameter(DEFAULT_RANKING, "How hits are found and ordered.", list_rankings())
+    ranking: str | None = _parameter(
+        None, "How hits are found and ordered; if not given, as the index was tuned, or nearest.", list_rankings()
+    )
     fill: bool = _parameter(True, "Complete a list that the ranking leaves short with the nearest remaining films.")
     n_threads: int | None = _parameter(None, "Threads; none for all processors.")
 
     def __post_init__(self) -> None:
         _settle(self, "k", 1, "ask for at least one film")
-        if self.ranking not in list_rankings():
+        if self.ranking is not None and self.ranking not in list_rankings():
             raise UnknownNameError("ranking", self.ranking, list_rankings())
         if not isinstance(self.fill, bool):
             raise InvalidParameterError("fill", self.fill, "True or False")

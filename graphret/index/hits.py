@@ -12,7 +12,7 @@ import numpy as np
 from graphret.retrieval import SOURCES, explain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -34,11 +34,14 @@ class Why:
         Weight of its edge to the query; 0 where there is none.
     earlier
         (id, weight) of its edges to films before it in the list, in their order.
+    terms
+        What the score is the sum of, by name; empty for a ranking that does not take it apart.
     """
 
     gain: float | None
     query_edge: float
     earlier: tuple[tuple[str, float], ...]
+    terms: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,8 @@ class Hit:
             reason = self.why
             edges = [{"id": identity, "weight": weight} for identity, weight in reason.earlier]
             values["why"] = {"gain": reason.gain, "query_edge": reason.query_edge, "earlier": edges}
+            if reason.terms:
+                values["why"]["terms"] = dict(reason.terms)
         return values
 
 
@@ -245,6 +250,7 @@ class Hits:
                     (str(film_ids[film]), _short(weight))
                     for film, weight in zip(reason.earlier, reason.earlier_weights, strict=True)
                 ),
+                terms={name: _short(value) for name, value in reason.terms.items()},
             )
             for reason in explain(archive, batch, ranked, row, edges=edges)
         ]

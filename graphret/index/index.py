@@ -16,6 +16,7 @@ from graphret.index.generation import Generation, open_generation, verify_genera
 from graphret.index.hits import Hits
 from graphret.index.lookup import FilmLookup
 from graphret.index.query_input import encode_queries, read_queries
+from graphret.index.tuned import forget_tuning, read_tuning, record_tuning
 from graphret.retrieval import DEFAULT_RANKING, Archive, QueryBatch, create_ranking
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ class Index:
         self.path = Path(path)
         self._opened: Generation | None = open_generation(self.path)
         self._rankers: dict[tuple[str, str], Ranker] = {}
+        self._tuning = read_tuning(self.path, self._opened.manifest)
         stated = self._opened.manifest["encoder"]
         if encoder is not None:
             if stated is None or stated["fingerprint"] != encoder.fingerprint:
@@ -148,8 +150,29 @@ class Index:
 
     @property
     def default_ranking(self) -> str:
-        """The ranking of `query` when none is named."""
-        return DEFAULT_RANKING
+        """The ranking of `query` when none is named: the one that the index was tuned to, or else "nearest"."""
+        return DEFAULT_RANKING if self._tuning is None else str(self._tuning["ranking"])
+
+    @property
+    def tuning(self) -> dict[str, Any] | None:
+        """What `graphret tune` recorded: ranking, options, criterion, every trial; None for an index not tuned."""
+        return self._tuning
+
+    def record_tuning(self, tuning: Mapping[str, Any]) -> None:
+        """Keep a tuning (`Tuning.to_dict`) with the index: `query` then uses its ranking and options.
+
+        Raises
+        ------
+        IndexLockedError, StoreError
+            Another process writes the index, or its folder cannot be written to.
+        """
+        record_tuning(self.path, self.manifest, tuning)
+        self._tuning = read_tuning(self.path, self.manifest)
+
+    def forget_tuning(self) -> None:
+        """Remove the tuning, so that `query` uses "nearest" again; raises as `record_tuning`."""
+        forget_tuning(self.path)
+        self._tuning = None
 
     @cached_property
     def films(self) -> ImageTable:
@@ -170,6 +193,11 @@ class Index:
     def _lookup(self) -> FilmLookup:
         return FilmLookup(self.films)
 
+    @property
+    def archive(self) -> Archive:
+        """Codes, graph, communities and search, as rankings take them."""
+        return self._archive
+
     @cached_property
     def _archive(self) -> Archive:
         codes = self.codes.view(np.ndarray)  # kernels are compiled for plain arrays
@@ -185,6 +213,7 @@ class Index:
         return {
             "path": str(self.path),
             **{name: manifest[name] for name in (*kept, *parts)},
+            "ranking": {"name": self.default_ranking, "options": self._options(self.default_ranking, None)},
             "n_bytes": sum(entry["bytes"] for entry in manifest["files"].values()),
         }
 
@@ -223,7 +252,7 @@ class Index:
         what: Any,
         k: int = 10,
         *,
-        ranking: str = DEFAULT_RANKING,
+        ranking: str | None = None,
         where: Mapping[str, Any] | None = None,
         exclude: str | Mapping[str, Any] | None = None,
         patients: Any = None,
@@ -242,7 +271,7 @@ class Index:
         k
             Hits per query.
         ranking
-            A name of `list_rankings`.
+            A name of `list_rankings`. ``None``: `default_ranking`.
         where
             Column -> value or list of values: only films that have one of them, in every column named.
         exclude
@@ -256,7 +285,8 @@ class Index:
         n_threads
             Threads; ``None`` for all processors. Hits do not depend on it.
         options
-            Keyword options of the ranking, as ``{"alpha": 2.0}`` for "alpha_qe".
+            Keyword options of the ranking, as ``{"alpha": 2.0}`` for "alpha_qe". ``None``: those that the index was
+            tuned to where it was tuned to this ranking, otherwise the ranking's defaults.
 
         Returns
         -------
@@ -284,7 +314,9 @@ class Index:
         queries = read_queries(what, self.codes, self._lookup, has_encoder=has_encoder)
         allowed = allowed_films(self._lookup, where)
         forbidden = forbidden_films(self._lookup, queries, exclude, patients)
-        ranker = self._ranker(config.ranking, options)
+        name = self.default_ranking if config.ranking is None else config.ranking
+        options = self._options(name, options)
+        ranker = self._ranker(name, options)
         codes = queries.codes
         if queries.films and self.encoder is not None:
             codes = encode_queries(queries, self.encoder)
@@ -292,14 +324,19 @@ class Index:
             self._archive, codes, config.k, allowed=allowed, forbidden=forbidden, n_threads=config.n_threads
         )
         ranked = ranker.rank(batch, config.k, fill=config.fill, n_threads=config.n_threads)
-        edges = (options or {}).get("edges")
-        return Hits.of(config.ranking, queries.names, self._archive, batch, ranked, self.films.ids, edges)
+        return Hits.of(name, queries.names, self._archive, batch, ranked, self.films.ids, options.get("edges"))
 
-    def _ranker(self, name: str, options: Mapping[str, Any] | None) -> Ranker:
-        """Rankings are kept: some prepare themselves for the archive at their first use."""
-        if options is not None and not hasattr(options, "items"):
+    def _options(self, name: str, options: Mapping[str, Any] | None) -> dict[str, Any]:
+        """Options of a query: those given, or those that the index was tuned to."""
+        if options is None:
+            return dict(self._tuning["options"]) if self._tuning is not None and self._tuning["ranking"] == name else {}
+        if not hasattr(options, "items"):
             raise InvalidParameterError("options", options, 'a mapping, as {"alpha": 2.0}')
-        key = (name, repr(sorted((options or {}).items())))
+        return dict(options)
+
+    def _ranker(self, name: str, options: Mapping[str, Any]) -> Ranker:
+        """Rankings are kept: some prepare themselves for the archive at their first use."""
+        key = (name, repr(sorted(options.items())))
         if key not in self._rankers:
-            self._rankers[key] = create_ranking(name, self._archive, **(options or {}))
+            self._rankers[key] = create_ranking(name, self._archive, **options)
         return self._rankers[key]

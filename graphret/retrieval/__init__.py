@@ -1,5 +1,6 @@
 """Rankings of an archive for a query: region growing and what it is compared with. Arrays only, never torch."""
 
+from graphret.retrieval.contextual import Contextual
 from graphret.retrieval.diffusion import Diffusion
 from graphret.retrieval.expansion import AlphaQueryExpansion
 from graphret.retrieval.explain import Reason, explain
@@ -13,6 +14,7 @@ __all__ = [
     "SOURCES",
     "AlphaQueryExpansion",
     "Archive",
+    "Contextual",
     "Diffusion",
     "Nearest",
     "QueryBatch",

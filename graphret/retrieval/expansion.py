@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from graphret._types import Codes
     from graphret.retrieval.protocol import Archive, QueryBatch
 
-__all__ = ["AlphaQueryExpansion"]
+__all__ = ["AlphaQueryExpansion", "expanded_queries"]
 
 
 class AlphaQueryExpansion:
@@ -75,7 +75,11 @@ class AlphaQueryExpansion:
         queries = queries.at_least(self.archive, self.n, n_threads)
         ranked = RankedLists.empty(len(queries), k)
         found = self.archive.search.search(
-            self.expanded(queries), k, allowed=queries.allowed, forbidden=queries.forbidden, n_threads=n_threads
+            expanded_queries(self.archive, queries, self.n, self.alpha),
+            k,
+            allowed=queries.allowed,
+            forbidden=queries.forbidden,
+            n_threads=n_threads,
         )
         ranked.positions[:, : found.k] = found.neighbors
         ranked.scores[:, : found.k] = found.similarities
@@ -83,16 +87,17 @@ class AlphaQueryExpansion:
         ranked.sources[ranked.positions >= 0] = source_code("search")
         return ranked
 
-    def expanded(self, queries: QueryBatch) -> Codes:
-        """Return the expanded queries, float32 (q, d); O(q n d)."""
-        lengths = self.archive.search.lengths
-        out = np.empty(queries.codes.shape, dtype=np.float64)
-        np.divide(queries.codes, row_lengths(queries.codes)[:, None], out=out)
-        # One query at a time, summed row by row: a product over the batch would round by the size of the batch.
-        for row in range(len(queries)):
-            nearest = queries.neighbors[row, : self.n]
-            nearest = nearest[nearest >= 0]
-            cosines = queries.similarities[row, : nearest.size].astype(np.float64)
-            weights = np.where(cosines > 0, np.maximum(cosines, 0) ** self.alpha, 0) / lengths[nearest]
-            out[row] += (self.archive.codes[nearest] * weights[:, None]).sum(axis=0)
-        return out.astype(np.float32)
+
+def expanded_queries(archive: Archive, queries: QueryBatch, n: int, alpha: float) -> Codes:
+    """Move every query towards its n nearest films, weighted by cosine^alpha; float32 (q, d), O(q n d)."""
+    lengths = archive.search.lengths
+    out = np.empty(queries.codes.shape, dtype=np.float64)
+    np.divide(queries.codes, row_lengths(queries.codes)[:, None], out=out)
+    # One query at a time, summed row by row: a product over the batch would round by the size of the batch.
+    for row in range(len(queries)):
+        nearest = queries.neighbors[row, :n]
+        nearest = nearest[nearest >= 0]
+        cosines = queries.similarities[row, : nearest.size].astype(np.float64)
+        weights = np.where(cosines > 0, np.maximum(cosines, 0) ** alpha, 0) / lengths[nearest]
+        out[row] += (archive.codes[nearest] * weights[:, None]).sum(axis=0)
+    return out.astype(np.float32)

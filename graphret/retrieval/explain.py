@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +12,8 @@ from graphret.retrieval.edges import query_edges
 from graphret.retrieval.protocol import SOURCES
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from graphret._types import Float64Array, Int32Array
     from graphret.retrieval.protocol import Archive, QueryBatch, RankedLists
 
@@ -40,6 +42,8 @@ class Reason:
         int32 (e,), films before it in the list that it is linked to, in the order of the list.
     earlier_weights
         float64 (e,), weights of those edges.
+    terms
+        What the score is the sum of, by name; empty for a ranking that does not take it apart.
     """
 
     step: int
@@ -50,6 +54,7 @@ class Reason:
     query_edge: float
     earlier: Int32Array
     earlier_weights: Float64Array
+    terms: Mapping[str, float] = field(default_factory=dict)
 
 
 def explain(
@@ -102,6 +107,7 @@ def explain(
                 query_edge=to_query.get(film, 0.0),
                 earlier=earlier,
                 earlier_weights=weights,
+                terms={name: float(values[row, place]) for name, values in ranked.terms.items()},
             )
         )
     return reasons

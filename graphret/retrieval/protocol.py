@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from graphret._errors import CodesError, InvalidParameterError
 from graphret._types import check_codes, check_integer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from graphret.graph import Graph, NearestSearch
 
 __all__ = ["SOURCES", "Archive", "QueryBatch", "RankedLists", "Ranker", "source_code"]
+
+T = TypeVar("T")
 
 SOURCES = ("", "expansion", "fill", "search")
 """Where a hit came from: padding; region growing's own addition; the nearest remaining film; any other ranking."""
@@ -80,6 +82,17 @@ class Archive:
     def n_films(self) -> int:
         """Number of films."""
         return self.graph.n_nodes
+
+    @cached_property
+    def _prepared(self) -> dict[Any, Any]:
+        return {}
+
+    def prepared(self, key: tuple[Any, ...], make: Callable[[], T]) -> T:
+        """Return what rankings prepare once for all films: made at the first call, shared by all rankers."""
+        if key not in self._prepared:
+            self._prepared[key] = make()
+        value: T = self._prepared[key]
+        return value
 
     @cached_property
     def is_binary(self) -> bool:
@@ -216,6 +229,8 @@ class RankedLists:
         uint8 (q, k), index into ``SOURCES``.
     gains
         float64 (q, k), gain of the step that added the film; NaN where there was none.
+    terms
+        float64 (q, k) by name, what each score is the sum of; empty where a ranking does not take it apart.
     """
 
     positions: Int32Array
@@ -223,6 +238,7 @@ class RankedLists:
     scores: Float32Array
     sources: NDArray[np.uint8]
     gains: Float64Array
+    terms: Mapping[str, Float64Array] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return int(self.positions.shape[0])
@@ -233,7 +249,7 @@ class RankedLists:
         return int(self.positions.shape[1])
 
     @classmethod
-    def empty(cls, n_queries: int, k: int) -> RankedLists:
+    def empty(cls, n_queries: int, k: int, terms: Sequence[str] = ()) -> RankedLists:
         """Make lists that are all padding, to be written to.
 
         Examples
@@ -248,6 +264,7 @@ class RankedLists:
             np.zeros(shape, np.float32),
             np.zeros(shape, np.uint8),
             np.full(shape, np.nan),
+            {name: np.zeros(shape) for name in terms},
         )
 
 

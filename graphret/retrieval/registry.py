@@ -6,6 +6,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from graphret._errors import InvalidParameterError, UnknownNameError
+from graphret.retrieval.contextual import Contextual
 from graphret.retrieval.diffusion import Diffusion
 from graphret.retrieval.expansion import AlphaQueryExpansion
 from graphret.retrieval.nearest import Nearest
@@ -22,7 +23,7 @@ DEFAULT_RANKING = "nearest"
 """The ranking of a query that names none."""
 
 _RANKINGS: dict[str, Callable[..., Ranker]] = {
-    ranking.name: ranking for ranking in (AlphaQueryExpansion, Diffusion, Nearest, RegionGrowing)
+    ranking.name: ranking for ranking in (AlphaQueryExpansion, Contextual, Diffusion, Nearest, RegionGrowing)
 }
 
 
@@ -32,7 +33,7 @@ def list_rankings() -> list[str]:
     Examples
     --------
     >>> list_rankings()
-    ['alpha_qe', 'diffusion', 'nearest', 'region_growing']
+    ['alpha_qe', 'contextual', 'diffusion', 'nearest', 'region_growing']
     """
     return sorted(_RANKINGS)
 

@@ -1,0 +1,257 @@
+"""Which ranking is best on a code graph: parameters chosen on validation queries, test queries asked once.
+
+    PYTHONPATH=.:benchmarks python benchmarks/ranking/ranking_study.py [SET ...] [--minutes 2.5]
+
+Every method of METHODS is tried with every option of its grid on the validation queries of a set, "tuned" is
+what `choose_ranking` makes of it (successive halving over `default_candidates`, as `graphret tune`). Then each method, with
+its best options, ranks the test queries. Every figure is a row of ranking.jsonl, so that the study goes on where it was
+stopped; rows of another version of the study are not mixed in. `--report` makes the tables from the rows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from environment import environment
+from ranking_baselines import K, Task, dba, k_reciprocal, lw_whitening, pca_whitening
+from ranking_sets import FOLDER, NAMES, Side, side_of
+from ranking_tables import markdown
+from record import parser_of, say, write_results
+
+from graphret.communities import louvain
+from graphret.evaluation import evaluate_ranking, paired_difference, patient_bootstrap
+from graphret.evaluation.criteria import SharedFindings
+from graphret.evaluation.tuning import choose_ranking, default_candidates
+from graphret.graph import NearestSearch, NeighborTable, nearest_neighbors, similarity_graph
+from graphret.retrieval import Archive, QueryBatch, create_ranking
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+VERSION = 1
+MEASURES = ("P@10", "nDCG@100", "mAP@100")
+K_GRAPH, POOL = 50, 400
+
+
+def _grid(**options: tuple[Any, ...]) -> list[dict[str, Any]]:
+    return [dict(zip(options, values, strict=True)) for values in itertools.product(*options.values())]
+
+
+METHODS: dict[str, list[dict[str, Any]]] = {
+    "nearest": [{}],
+    "alpha_qe": _grid(n=(3, 10, 30, 100), alpha=(0.0, 1.0, 3.0)),
+    "diffusion": _grid(alpha=(0.8, 0.95), gamma=(1.0, 3.0), edges=(10, 50)),
+    "k_reciprocal": [
+        {"k1": k1, "k2": k2, "share": share}
+        for k1, k2, share in ((10, 3, 0.5), (20, 6, 0.3), (20, 6, 0.7), (40, 6, 0.5))
+    ],
+    "dba": _grid(n=(3, 10, 30), alpha=(1.0,), queries_too=(False, True)),
+    "pca_whitening": [{"power": 0.0, "ridge": 1.0}, *_grid(power=(0.5, 1.0), ridge=(0.1, 1.0))],
+    "lw_whitening": _grid(dimensions=(32, 128, 512), ridge=(0.1, 1.0, 10.0)),
+    "region_growing": _grid(edges=(10, 30, 50)),
+}
+OUTSIDE: dict[str, Callable[..., np.ndarray]] = {
+    "k_reciprocal": k_reciprocal,
+    "dba": dba,
+    "pca_whitening": pca_whitening,
+    "lw_whitening": lw_whitening,
+}
+WITHOUT = {
+    "without density": {"density": 0.0, "among": "archive"},
+    "without context": {"context": 0.0, "rounds": 1},
+    "without expansion": {"n": 0},
+    "without whitening": {"whitening": None},
+}
+"""Parts of the tuned contextual ranking that are switched off one at a time, on the test queries."""
+
+
+@dataclass(frozen=True, eq=False)
+class Bench:
+    """One side of a set with its archive, ready to be ranked."""
+
+    name: str
+    part: str
+    side: Side
+
+    @cached_property
+    def table(self) -> NeighborTable:
+        file = FOLDER / f"neighbors-{self.name}-{self.part}.npz"
+        digest = hashlib.sha256(np.ascontiguousarray(self.side.codes).data).hexdigest()
+        if file.exists():
+            with np.load(file, allow_pickle=False) as kept:
+                if str(kept["digest"]) == digest:
+                    return NeighborTable(kept["neighbors"], kept["similarities"])
+        table = nearest_neighbors(self.side.codes, K_GRAPH)
+        np.savez(file, neighbors=table.neighbors, similarities=table.similarities, digest=digest)
+        return table
+
+    @cached_property
+    def archive(self) -> Archive:
+        graph = similarity_graph(self.table)
+        return Archive(self.side.codes, graph, louvain(graph).labels, NearestSearch(self.side.codes), k=K_GRAPH)
+
+    @cached_property
+    def order(self) -> np.ndarray:
+        """Random order of the queries, for the rungs of the tuning."""
+        return np.random.default_rng(0).permutation(len(self.side.query_codes))
+
+    @cached_property
+    def batch(self) -> QueryBatch:
+        forbidden = [self.side.forbidden[row] for row in self.order]
+        return QueryBatch.of(self.archive, self.side.query_codes[self.order], POOL, forbidden=forbidden)
+
+    @cached_property
+    def task(self) -> Task:
+        return Task(self.side, self.table.neighbors, self.table.similarities)
+
+    def lists(self, method: str, options: dict[str, Any]) -> np.ndarray:
+        """Lists of all queries in the order of the side."""
+        if method in OUTSIDE:
+            return OUTSIDE[method](self.task, **options)
+        lists = np.empty((len(self.order), K), np.int32)
+        lists[self.order] = create_ranking(method, self.archive, **options).rank(self.batch, K).positions
+        return lists
+
+    def scores(self, lists: np.ndarray) -> dict[str, np.ndarray]:
+        return evaluate_ranking(lists, self.side.query_labels, self.side.labels, MEASURES, excluded=self.side.forbidden)
+
+
+class Rows:
+    """Rows of JSON in a file; a figure that is there is not made again."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+        self.rows = [row for row in map(json.loads, lines) if row["version"] == VERSION]
+
+    def find(self, **key: Any) -> dict[str, Any] | None:
+        return next((row for row in self.rows if all(row.get(name) == value for name, value in key.items())), None)
+
+    def all(self, **key: Any) -> list[dict[str, Any]]:
+        return [row for row in self.rows if all(row.get(name) == value for name, value in key.items())]
+
+    def add(self, row: dict[str, Any]) -> None:
+        self.rows.append({"version": VERSION, **row})
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        with self.file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(self.rows[-1], allow_nan=False) + "\n")
+
+
+class OutOfTimeError(Exception):
+    """The minutes are over; the same command goes on."""
+
+
+def validate(bench: Bench, rows: Rows, stop: float) -> None:
+    """Try every option of every method on the validation queries."""
+    for method, grid in METHODS.items():
+        for options in grid:
+            if rows.find(set=bench.name, part="validation", method=method, options=options) is None:
+                _check_time(stop)
+                started = time.monotonic()
+                scores = bench.scores(bench.lists(method, options))
+                means = {name: float(np.nanmean(values)) for name, values in scores.items()}
+                row = {"set": bench.name, "part": "validation", "method": method, "options": options, "scores": means}
+                rows.add(row | {"value": float(np.mean(list(means.values()))), "seconds": time.monotonic() - started})
+    if rows.find(set=bench.name, part="validation", method="tuned") is None:
+        _check_time(stop - 60)
+        started = time.monotonic()
+        side = bench.side
+        forbidden = [side.forbidden[row] for row in bench.order]
+        labels, patients = side.query_labels[bench.order], side.query_patients[bench.order]
+        criterion = SharedFindings(labels, side.labels, patients, forbidden, MEASURES)
+        tuning = choose_ranking(bench.archive, bench.batch, criterion, default_candidates())
+        last = [trial for trial in tuning.trials if trial.n_queries == tuning.n_queries]
+        chosen = next(trial for trial in last if (trial.ranking, trial.options) == (tuning.ranking, tuning.options))
+        row = {"set": bench.name, "part": "validation", "method": "tuned", "ranking": tuning.ranking}
+        row |= {"options": dict(chosen.options), "scores": dict(chosen.scores), "value": chosen.value}
+        row |= {"variety": chosen.variety, "difference": tuning.to_dict()["difference"]}
+        rows.add(row | {"seconds": time.monotonic() - started, "n_trials": len(tuning.trials)})
+
+
+def test(bench: Bench, rows: Rows, stop: float) -> None:
+    """Rank the test queries once with what the validation chose, and compare query by query."""
+    if rows.find(set=bench.name, part="test") is not None:
+        return
+    _check_time(stop)
+    chosen = {}
+    for method in METHODS:
+        tried = rows.all(set=bench.name, part="validation", method=method)
+        chosen[method] = (method, max(tried, key=lambda row: row["value"])["options"])
+    tuned = rows.find(set=bench.name, part="validation", method="tuned")
+    assert tuned is not None
+    chosen["tuned"] = (tuned["ranking"], tuned["options"])
+    for name, changes in WITHOUT.items() if tuned["ranking"] == "contextual" else ():
+        if tuned["options"] | changes != tuned["options"]:
+            chosen[f"tuned, {name}"] = ("contextual", tuned["options"] | changes)
+    found, variety = {}, {}
+    for method, (ranking, options) in chosen.items():
+        lists = bench.lists(ranking, options)
+        found[method] = bench.scores(lists)
+        first = lists[:, :10]
+        variety[method] = float(np.unique(first).size / min(first.size, len(bench.side.codes)))
+    patients = bench.side.query_patients
+    means = {method: {name: float(np.nanmean(found[method][name])) for name in MEASURES} for method in found}
+    best = {name: max(METHODS, key=lambda method, name=name: means[method][name]) for name in MEASURES}
+    results = {}
+    for method in found:
+        results[method] = {
+            "ranking": chosen[method][0],
+            "options": chosen[method][1],
+            "variety": variety[method],
+            "scores": {name: patient_bootstrap(found[method][name], patients).to_dict() for name in MEASURES},
+            "from_nearest": _differences(found, method, dict.fromkeys(MEASURES, "nearest"), patients),
+        }
+    results["tuned"]["from_best_baseline"] = _differences(found, "tuned", best, patients)
+    side = bench.side
+    counts = {"films": len(side.codes), "queries": len(side.query_codes), "patients": len(set(patients.tolist()))}
+    rows.add({"set": bench.name, "part": "test", "counts": counts, "best_baseline": best, "results": results})
+
+
+def _differences(
+    found: dict[str, dict[str, np.ndarray]], method: str, others: dict[str, str], patients: np.ndarray
+) -> dict[str, Any]:
+    return {
+        name: paired_difference(found[method][name], found[other][name], patients).to_dict()
+        for name, other in others.items()
+    }
+
+
+def _check_time(stop: float) -> None:
+    if time.monotonic() > stop:
+        raise OutOfTimeError
+
+
+def main() -> None:
+    parser = parser_of(__doc__)
+    parser.add_argument(
+        "sets", nargs="*", metavar="SET", help=f"of {', '.join(NAMES)}; all but sim107k if none is named"
+    )
+    parser.add_argument("--data-root", type=Path, default=Path("../shared/data"), help="folder of the real films")
+    parser.add_argument("--minutes", type=float, default=1e6, help="stop after so many; the same command goes on")
+    parser.add_argument("--report", action="store_true", help="only make the tables from the rows")
+    options = parser.parse_args()
+    found = environment()
+    rows = Rows(options.results / "ranking.jsonl")
+    stop = time.monotonic() + 60 * options.minutes
+    try:
+        for name in () if options.report else options.sets or [name for name in NAMES if name != "sim107k"]:
+            for part, step in (("validation", validate), ("test", test)):
+                say(f"{name}: {part}")
+                step(Bench(name, part, side_of(name, part, options.data_root)), rows, stop)
+    except OutOfTimeError:
+        say("out of time: run the same command again")
+    record = {"environment": found, "methods": METHODS, "rows": rows.rows}
+    if rows.all(part="test"):
+        write_results(options.results, "ranking", record, markdown(record))
+
+
+if __name__ == "__main__":
+    main()

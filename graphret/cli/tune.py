@@ -1,0 +1,106 @@
+"""`graphret tune`: the ranking that suits an archive, chosen on the archive itself."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from graphret.cli.info import IndexFolder
+from graphret.cli.options import parse_word
+from graphret.cli.reporting import AsJson, Quiet, report_to_user
+
+if TYPE_CHECKING:
+    from graphret.evaluation import Tuning
+
+__all__ = ["tune"]
+
+_SHOWN = 12
+
+
+def tune(
+    index: IndexFolder,
+    *,
+    by: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|labels|agreement",
+            help="By shared findings, or by whether similar films get the same hits; auto: labels where there are any.",
+        ),
+    ] = "auto",
+    measures: Annotated[
+        str, typer.Option(metavar="NAME@K,...", help="With labels: the mean of these is compared.")
+    ] = "P@10,nDCG@100,mAP@100",
+    split: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Only these films ask (valid: the encoder was not trained on them). All if not given."
+        ),
+    ] = None,
+    queries: Annotated[int, typer.Option(help="Films that ask, at most.")] = 1000,
+    budget: Annotated[str, typer.Option(metavar="SECONDS|none", help="Time for the trials.")] = "300",
+    variety: Annotated[
+        float, typer.Option(help="Share of nearest's different films among all first ten hits that must be kept.")
+    ] = 0.5,
+    seed: Annotated[int, typer.Option(help="Draws the films that ask.")] = 0,
+    n_threads: Annotated[int | None, typer.Option(help="Threads; all processors if not given.")] = None,
+    reset: Annotated[bool, typer.Option("--reset", help="Only remove the tuning that the index has.")] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Choose the ranking of an index on its own films, and keep it: `graphret query` then uses it.
+
+    Films of the archive ask, each without those of its own patient. No film outside the archive is read.
+    """
+    with report_to_user(as_json=as_json, quiet=quiet) as reporter:
+        import graphret
+        from graphret.index.tuned import forget_tuning
+
+        if reset:
+            removed = forget_tuning(index)
+            reporter.result({"index": str(index), "removed": removed}, _say_removed(removed))
+            return
+        opened = graphret.open(index)
+        seconds: Any = parse_word(budget, number=float, nothing=True)
+        found = graphret.tune(
+            opened,
+            by=by,
+            measures=[name.strip() for name in measures.split(",") if name.strip()],
+            split=split,
+            n_queries=queries,
+            budget=seconds,
+            variety=variety,
+            seed=seed,
+            n_threads=n_threads,
+            progress=reporter.progress,
+        )
+        opened.record_tuning(found.to_dict())
+        reporter.result({"index": str(index), **found.to_dict()}, _table(found), _sentence(found))
+
+
+def _say_removed(removed: bool) -> str:
+    return "the tuning was removed: queries use nearest again" if removed else "there was no tuning"
+
+
+def _options(options: Any) -> str:
+    return ", ".join(f"{name}={value}" for name, value in options.items()) or "-"
+
+
+def _table(found: "Tuning") -> Table:
+    scores = list(found.trials[0].scores)
+    table = Table("ranking", "options", *scores, "variety", title=f"best of {len(found.trials)} trials")
+    last = [trial for trial in found.trials if trial.n_queries == found.trials[0].n_queries]
+    shown = last[:_SHOWN]
+    shown += [trial for trial in last[_SHOWN:] if trial.ranking == "nearest"]
+    for trial in shown:
+        values = [f"{trial.scores[name]:.4f}" for name in scores]
+        table.add_row(trial.ranking, _options(trial.options), *values, f"{trial.variety:.2f}")
+    return table
+
+
+def _sentence(found: "Tuning") -> str:
+    difference = found.difference
+    text = (
+        f"chosen: {found.ranking} ({_options(found.options)}), by {found.criterion}; {found.n_queries} queries, best "
+        f"candidate {difference.mean:+.4f} ({difference.low:+.4f} to {difference.high:+.4f}) from nearest"
+    )
+    return text if found.complete else f"{text}; the time was over before all rounds were done"

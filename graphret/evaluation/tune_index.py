@@ -1,0 +1,137 @@
+"""Tune an index on itself: its films ask, each without the films of its own patient."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from graphret._errors import InvalidParameterError, UnknownNameError
+from graphret._types import check_integer
+from graphret.evaluation.criteria import ListAgreement, SharedFindings
+from graphret.evaluation.queries import rows_with_same
+from graphret.evaluation.tuning import Tuning, choose_ranking
+from graphret.retrieval import QueryBatch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from graphret._types import Int32Array, Int64Array, Progress
+    from graphret.evaluation.criteria import Criterion
+    from graphret.evaluation.tuning import Candidate
+    from graphret.index import Index
+    from graphret.retrieval import Archive
+
+__all__ = ["tune"]
+
+BY = ("auto", "labels", "agreement")
+NEIGHBORS = 400
+"""Nearest films found once for all candidates: the default pool of "contextual"."""
+
+
+def tune(
+    index: Index,
+    *,
+    by: str = "auto",
+    measures: Sequence[str] = ("P@10", "nDCG@100", "mAP@100"),
+    candidates: Sequence[Candidate] | None = None,
+    split: str | None = None,
+    n_queries: int = 1000,
+    budget: float | None = 300.0,
+    variety: float = 0.5,
+    seed: int = 0,
+    n_threads: int | None = None,
+    progress: Progress | None = None,
+) -> Tuning:
+    """Choose the ranking of an index by leave-one-patient-out queries inside its archive.
+
+    Films of the archive ask for the other films, never for those of their own patient. With labels, what counts is how
+    many findings the hits share with them; without, whether films that are nearest to each other get the same
+    hits and strangers others (`ListAgreement`). `choose_ranking` says how candidates are tried and chosen. Nothing
+    outside the archive is read, and nothing is written: `Index.record_tuning` keeps the result.
+
+    Parameters
+    ----------
+    index
+        The archive.
+    by
+        "labels", "agreement", or "auto": labels where any film has a positive one.
+    measures
+        With labels: their mean is compared.
+    candidates
+        ``None``: `default_candidates`.
+    split
+        Only films of this split ask ("valid"): an encoder knows the films that it was trained on better than new ones,
+        so queries that it was not trained on choose better. ``None``: all films may ask.
+    n_queries
+        Films that ask, at most; drawn by ``seed``.
+    budget
+        Seconds for the trials; ``None`` for no limit.
+    variety, seed, n_threads, progress
+        See `choose_ranking`.
+
+    Returns
+    -------
+    Tuning
+        The choice and the table of all trials. Equal for equal index and seed where the budget sufficed.
+
+    Raises
+    ------
+    InvalidParameterError
+        A value out of its range, labels asked for where there are none, or nobody to ask.
+
+    Notes
+    -----
+    The queries took part in the graph: its edges to other films of their patients, and those of others to them, are
+    known to it. That favours rankings that use the graph a little, all of them alike.
+    """
+    if by not in BY:
+        raise UnknownNameError("by", by, BY)
+    check_integer("n_queries", n_queries, 2, "1000 tell good candidates apart")
+    relevance = index.films.relevance()
+    rows = np.arange(len(index.films)) if split is None else np.flatnonzero(index.films.splits == split)
+    if not rows.size:
+        present = ", ".join(sorted(set(index.films.splits.tolist())))
+        raise InvalidParameterError("split", split, f"a split of the archive: {present}")
+    with_finding = rows[relevance[rows].any(axis=1)]
+    if by == "labels" and not with_finding.size:
+        raise InvalidParameterError("by", by, '"agreement"', "no film that may ask has a positive label")
+    labelled = by != "agreement" and with_finding.size > 0
+    asking = np.random.default_rng(seed).permutation(with_finding if labelled else rows)[:n_queries]
+    archive = index.archive
+    patients = index.films.patients
+    if not labelled:
+        asking = _pairs(archive, asking[: max(1, n_queries // 2)], patients, n_threads)
+    forbidden = _own_films(asking, patients)
+    codes = np.ascontiguousarray(archive.codes[asking], dtype=np.float32)
+    queries = QueryBatch.of(archive, codes, NEIGHBORS, forbidden=forbidden, n_threads=n_threads)
+    criterion: Criterion = ListAgreement()
+    if labelled:
+        criterion = SharedFindings(relevance[asking], relevance, patients[asking], forbidden, measures)
+    return choose_ranking(
+        archive,
+        queries,
+        criterion,
+        candidates,
+        budget=budget,
+        variety=variety,
+        seed=seed,
+        n_threads=n_threads,
+        progress=progress,
+    )
+
+
+def _own_films(films: Int64Array, patients: Any) -> list[Int32Array]:
+    """For each film those of its patient, itself among them."""
+    return [rows.astype(np.int32) for rows in rows_with_same(patients[films], patients)]
+
+
+def _pairs(archive: Archive, films: Int64Array, patients: Any, n_threads: int | None) -> Int64Array:
+    """Every film and its nearest film of another patient, in turn; films without one are left out."""
+    forbidden = _own_films(films, patients)
+    codes = np.ascontiguousarray(archive.codes[films], dtype=np.float32)
+    nearest = archive.search.search(codes, 1, forbidden=forbidden, n_threads=n_threads).neighbors[:, 0]
+    found = nearest >= 0
+    if not found.any():
+        raise InvalidParameterError("index", "films of one patient", "films of at least two patients")
+    return np.stack([films[found], nearest[found].astype(np.int64)], axis=1).ravel()

@@ -1,0 +1,115 @@
+"""The ranking that an index was tuned to: one small checked file beside CURRENT, written in one step, never needed."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from graphret._errors import DamagedIndexError, StoreError
+from graphret.index.files import replace_file, storage_errors, sync_folder
+from graphret.index.lock import writer_lock
+from graphret.index.manifest import serialise
+from graphret.index.store import current_name
+from graphret.retrieval import list_rankings, ranking_options
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from graphret.index.manifest import Manifest
+
+__all__ = ["TUNED", "forget_tuning", "read_tuning", "record_tuning"]
+
+TUNED = "ranking.json"
+FORMAT = "graphret tuning"
+SCHEMA_VERSION = 1
+_AGAIN = "tune the index again, or remove the tuning with `graphret tune --reset`"
+
+
+def record_tuning(root: Path, manifest: Manifest, tuning: Mapping[str, Any]) -> None:
+    """Write what a tuning found: ``ranking``, ``options`` and what it tried; the generations are left as they are.
+
+    Parameters
+    ----------
+    root
+        Folder of the index.
+    manifest
+        Of the generation that was tuned. The tuning holds for later ones too, as long as their codes come from the same
+        encoder and have the same length.
+    tuning
+        JSON values with at least ``ranking`` and ``options``.
+
+    Raises
+    ------
+    IndexLockedError
+        Another process writes the index.
+    StoreError
+        The folder cannot be written to.
+    """
+    content = {
+        "format": FORMAT,
+        "schema_version": SCHEMA_VERSION,
+        "tuned_on": {"generation": manifest["generation"], **_codes_of(manifest)},
+        **tuning,
+    }
+    with writer_lock(root), storage_errors(root / TUNED):
+        replace_file(root / TUNED, serialise(content))
+
+
+def forget_tuning(root: Path) -> bool:
+    """Remove the tuning of an index; returns whether there was one.
+
+    Raises
+    ------
+    IndexLockedError, StoreError
+        As `record_tuning`.
+    NotAnIndexError
+        The folder holds no index.
+    """
+    current_name(root)  # a folder that holds no index is refused before a lock is put into it
+    with writer_lock(root), storage_errors(root / TUNED, "remove"):
+        there = (root / TUNED).exists()
+        (root / TUNED).unlink(missing_ok=True)
+        sync_folder(root)
+    return there
+
+
+def read_tuning(root: Path, manifest: Manifest) -> dict[str, Any] | None:
+    """Read the tuning of an index; None where there is none, or where it was made for codes of another encoder.
+
+    Raises
+    ------
+    DamagedIndexError
+        The file is not what was written.
+    StoreError
+        It was written by a graphret with a newer format, or cannot be read.
+    """
+    path = root / TUNED
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StoreError(f"cannot read {path}: {error.strerror}; {_AGAIN}") from error
+    try:
+        content = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise DamagedIndexError(path, f"it is not JSON ({error}): {_AGAIN}") from error
+    if not isinstance(content, dict) or serialise(content) != raw or content.get("format") != FORMAT:
+        raise DamagedIndexError(path, f"its text does not fit its own checksum: {_AGAIN}")
+    if content["schema_version"] != SCHEMA_VERSION:
+        raise StoreError(f"{path} has the schema version {content['schema_version']}: upgrade graphret, or {_AGAIN}")
+    known = content["ranking"] in list_rankings()
+    if not known or not set(content["options"]) <= set(ranking_options(content["ranking"])):
+        raise StoreError(f"{path} names a ranking or options that this graphret does not have: {_AGAIN}")
+    tuned_on = dict(content["tuned_on"])
+    tuned_on.pop("generation")
+    return content if tuned_on == _codes_of(manifest) else None
+
+
+def _codes_of(manifest: Manifest) -> dict[str, Any]:
+    encoder = manifest["encoder"]
+    return {
+        "dimensions": manifest["counts"]["dimensions"],
+        "encoder": None if encoder is None else encoder["fingerprint"],
+    }

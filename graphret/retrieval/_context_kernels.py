@@ -1,0 +1,103 @@
+"""Kernels of the contextual ranking: cosines smoothed over the graph within a pool, and the order of the sums."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numba
+import numpy as np
+
+from graphret._numba import jit
+from graphret.retrieval._diffusion_kernels import _best_first
+from graphret.retrieval._kernels import _insert, _place_of
+
+if TYPE_CHECKING:
+    from graphret._types import Float64Array, Int32Array, Int64Array
+
+__all__ = ["_rank_in_context"]
+
+GRID = 1e9
+"""Scores are rounded to this part of 1, so that films that differ by rounding only are tied."""
+
+
+@jit()
+def _smoothed(indptr: Any, indices: Any, weights: Any, pool: Any, cosines: Any, n_rounds: int, places: Any) -> Any:
+    """Average over a film's neighbours, round after round; neighbours outside the pool count as its lowest cosine."""
+    n_pool = pool.shape[0]
+    touched = np.empty(n_pool, np.int32)
+    capacity = 0
+    for place in range(n_pool):
+        _insert(pool[place], places, touched, place)
+        capacity += indptr[pool[place] + 1] - indptr[pool[place]]
+    starts = np.zeros(n_pool + 1, np.int64)
+    others = np.empty(capacity, np.int32)
+    shares = np.empty(capacity, np.float64)
+    inside = np.zeros(n_pool)
+    filled = 0
+    for place in range(n_pool):
+        total = 0.0
+        first = filled
+        for position in range(indptr[pool[place]], indptr[pool[place] + 1]):
+            total += weights[position]
+            other = _place_of(indices[position], places, touched, n_pool)
+            if other >= 0:
+                others[filled] = other
+                shares[filled] = weights[position]
+                filled += 1
+        for entry in range(first, filled):
+            shares[entry] /= total
+            inside[place] += shares[entry]
+        starts[place + 1] = filled
+    lowest = cosines.min()
+    values = cosines.copy()
+    before = np.empty(n_pool)
+    for _ in range(n_rounds):
+        before[:] = values
+        for place in range(n_pool):
+            value = (1.0 - inside[place]) * lowest
+            for entry in range(starts[place], starts[place + 1]):
+                value += shares[entry] * before[others[entry]]
+            values[place] = value
+    return values
+
+
+@jit(parallel=True)
+def _rank_in_context(
+    indptr: Int64Array,
+    indices: Int32Array,
+    weights: Any,
+    density: Float64Array,
+    pool: Int32Array,
+    cosines: Float64Array,
+    context: float,
+    n_rounds: int,
+    strength: float,
+    n_workers: int,
+    out_positions: Int32Array,
+    out_terms: Float64Array,
+) -> None:
+    """Write the best films of every pool (q, m), padded with -1, and the three terms (3, q, k) of their scores."""
+    for worker in numba.prange(n_workers):
+        places = np.empty(indptr.shape[0] - 1, np.int32)
+        for query in range(worker, pool.shape[0], n_workers):
+            n_pool = 0
+            while n_pool < pool.shape[1] and pool[query, n_pool] >= 0:
+                n_pool += 1
+            if n_pool == 0:
+                continue
+            films = pool[query, :n_pool]
+            own = cosines[query, :n_pool]
+            around = own
+            if context > 0.0:
+                around = _smoothed(indptr, indices, weights, films, own, n_rounds, places)
+            mixed = (1.0 - context) * own + context * around
+            mean = mixed.sum() / n_pool
+            spread = np.sqrt(((mixed - mean) ** 2).sum() / n_pool)
+            scores = np.floor((mixed + strength * spread * density[films]) * GRID + 0.5)
+            order = _best_first(films, scores)
+            for rank in range(min(n_pool, out_positions.shape[1])):
+                place = order[rank]
+                out_positions[query, rank] = films[place]
+                out_terms[0, query, rank] = (1.0 - context) * own[place]
+                out_terms[1, query, rank] = context * around[place]
+                out_terms[2, query, rank] = strength * spread * density[films[place]]

@@ -1,0 +1,181 @@
+"""The contextual ranking: a film's own similarity, that of its neighbourhood, and how densely films lie around it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from graphret._errors import UnknownNameError
+from graphret._numba import borrow_threads
+from graphret._types import check_integer
+from graphret.retrieval._context_kernels import _rank_in_context
+from graphret.retrieval._options import check_real
+from graphret.retrieval.density import density_ranks, local_density
+from graphret.retrieval.expansion import expanded_queries
+from graphret.retrieval.fill import fill_nearest
+from graphret.retrieval.protocol import RankedLists, source_code
+from graphret.retrieval.whitening import Whitening
+
+if TYPE_CHECKING:
+    from graphret._types import Float64Array
+    from graphret.retrieval.protocol import Archive, QueryBatch
+
+__all__ = ["Contextual"]
+
+AMONG = ("archive", "community")
+
+
+class Contextual:
+    """Ranking "contextual": the query's nearest films, ordered anew by similarity, context and density.
+
+    The pool P holds the ``pool`` nearest allowed films. The query moves towards the first n of them as in alpha query
+    expansion, q'. For x in P, with t_0(x) the cosine of q' and x (of whitened codes, if asked for) and N(x) the films
+    linked to x in the stored graph,
+
+        ``t_i(x) = sum_{y in N(x)} w_xy t_{i-1}(y) / sum_{y in N(x)} w_xy``,   y outside P counting as ``min_P t_0``,
+        ``f(x) = (1 - context) t_0(x) + context t_rounds(x)``,
+        ``score(x) = f(x) + density sd_P(f) p(x)``,
+
+    p(x) being the rank of x by local density (`local_density`, `density_ranks`), among all films or those of its
+    community, with mean 0 and variance about 1. ``docs/ranking.md`` says why. Ties go to the smaller position.
+    Films that are not allowed are in no pool; as neighbours they count like any film outside it.
+
+    ``n = 0, context = 0, density = 0`` is "nearest"; ``context = 0, density = 0`` is "alpha_qe" within the pool.
+
+    Parameters
+    ----------
+    archive
+        The films.
+    pool
+        Films that are ordered anew, >= 1. The nearest others follow them where a list is longer, with the last score.
+    n, alpha
+        Films that the query moves towards, >= 0, and the exponent of their weights, >= 0.
+    context
+        Share of the neighbourhood in the similarity, 0 to 1.
+    rounds
+        How far the neighbourhood reaches, >= 1.
+    density
+        Weight of the density; above 0 favours films among many similar ones, below 0 films that stand apart.
+    among
+        Whether density is ranked in the whole "archive" or within the film's "community".
+    whitening
+        ``None``: cosines of codes as they are; 0 to 1: of centred codes, whitened by that power (`Whitening`).
+
+    Raises
+    ------
+    InvalidParameterError, UnknownNameError
+        An option outside its range.
+
+    Notes
+    -----
+    O(E) once for the density, O(n_films d) once with whitening; per query O(pool (d + rounds e)) for e edges a film.
+    ``terms`` of the result holds the three summands of every score: "similarity", "context", "density".
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from graphret.graph import NearestSearch, nearest_neighbors, similarity_graph
+    >>> from graphret.retrieval import Archive, QueryBatch
+    >>> codes = np.array([[1, 0], [1, 0.1], [0, 1], [0.1, 1]], dtype=np.float32)
+    >>> graph = similarity_graph(nearest_neighbors(codes, 1))
+    >>> archive = Archive(codes, graph, np.array([0, 0, 1, 1], np.int32), NearestSearch(codes), k=1)
+    >>> ranked = Contextual(archive, n=0, context=0.5).rank(QueryBatch.of(archive, codes[:1], 3), 3)
+    >>> ranked.positions.tolist(), [round(float(values[0, 0]), 3) for values in ranked.terms.values()]
+    ([[0, 1, 2]], [0.5, 0.498, 0.0])
+    """
+
+    name: ClassVar[str] = "contextual"
+
+    def __init__(
+        self,
+        archive: Archive,
+        *,
+        pool: int = 400,
+        n: int = 10,
+        alpha: float = 1.0,
+        context: float = 0.5,
+        rounds: int = 1,
+        density: float = 0.0,
+        among: str = "archive",
+        whitening: float | None = None,
+    ) -> None:
+        self.archive = archive
+        self.pool = check_integer("pool", pool, 1, "films that are ordered anew")
+        self.n = check_integer("n", n, 0, "films that the query moves towards")
+        self.alpha = check_real("alpha", alpha, "a finite number >= 0", at_least=0.0)
+        self.context = check_real("context", context, "a number from 0 to 1", at_least=0.0, at_most=1.0)
+        self.rounds = check_integer("rounds", rounds, 1, "1 looks at the neighbours of a film")
+        self.density = check_real("density", density, "a finite number")
+        if among not in AMONG:
+            raise UnknownNameError("among", among, AMONG)
+        self.among = among
+        share = "None, or a number from 0 to 1"
+        self.whitening = (
+            None if whitening is None else check_real("whitening", whitening, share, at_least=0.0, at_most=1.0)
+        )
+
+    @property
+    def density_ranks(self) -> Float64Array:
+        """The ranks p of all films, float64 (n_films,), computed at the first use."""
+        archive = self.archive
+
+        def make() -> Float64Array:
+            density = archive.prepared(("local_density",), lambda: local_density(archive.graph))
+            return density_ranks(density, archive.labels if self.among == "community" else None)
+
+        return archive.prepared(("density_ranks", self.among), make)
+
+    @property
+    def metric(self) -> Whitening | None:
+        """The metric of whitened codes, estimated at the first use."""
+        strength = self.whitening
+        if strength is None:
+            return None
+        return self.archive.prepared(("whitening", strength), lambda: Whitening.fit(self.archive.search, strength))
+
+    def rank(self, queries: QueryBatch, k: int, *, fill: bool = True, n_threads: int | None = None) -> RankedLists:
+        """Rank the films of every pool; the nearest films outside it follow where k is more. See `Ranker.rank`."""
+        k = check_integer("k", k, 1, "ask for at least one film")
+        queries = queries.at_least(self.archive, max(self.pool, self.n, k), n_threads)
+        ranked = RankedLists.empty(len(queries), k, terms=("similarity", "context", "density"))
+        pool = np.ascontiguousarray(queries.neighbors[:, : self.pool])
+        cosines = self._cosines(queries, pool, n_threads)
+        density = self.density_ranks if self.density else np.zeros(self.archive.n_films)
+        terms = np.zeros((3, *ranked.positions.shape))
+        graph = self.archive.graph
+        with borrow_threads(n_threads, at_most=len(queries)) as n_workers:
+            _rank_in_context(
+                graph.indptr,
+                graph.indices,
+                graph.weights,
+                density,
+                pool,
+                cosines,
+                self.context,
+                self.rounds,
+                self.density,
+                max(1, min(n_workers, len(queries))),
+                ranked.positions,
+                terms,
+            )
+        for out, term in zip(ranked.terms.values(), terms, strict=True):
+            out[:] = term
+        ranked.scores[:] = terms.sum(axis=0)
+        ranked.sources[ranked.positions >= 0] = source_code("search")
+        if fill and self.pool < k:
+            fill_nearest(queries, ranked)
+            ranked.scores[:] = np.where(
+                ranked.sources == source_code("fill"), ranked.scores[:, [self.pool - 1]], ranked.scores
+            )
+        ranked.similarities[:] = self.archive.search.similarities(queries.codes, ranked.positions, n_threads=n_threads)
+        return ranked
+
+    def _cosines(self, queries: QueryBatch, pool: np.ndarray, n_threads: int | None) -> Float64Array:
+        """t_0 of every pool, float64 (q, m)."""
+        codes = expanded_queries(self.archive, queries, self.n, self.alpha) if self.n else queries.codes
+        if self.metric is not None:
+            return self.metric.cosines(self.archive.search, codes, pool, n_threads)
+        if not self.n:
+            return queries.similarities[:, : pool.shape[1]].astype(np.float64)
+        return self.archive.search.similarities(codes, pool, n_threads=n_threads).astype(np.float64)

@@ -1,0 +1,124 @@
+"""The ranking study on a tiny set: chosen on validation, asked once, resumed; its baselines beside naive versions."""
+
+import importlib
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from graphret.evaluation import Candidate
+
+FOLDER = Path(__file__).resolve().parents[2] / "benchmarks" / "ranking"
+N_FILMS, N_QUERIES = 260, 40
+
+
+@pytest.fixture(scope="module")
+def study(script):
+    sys.path.insert(0, str(FOLDER))
+    yield importlib.import_module("ranking_study")
+    sys.path.remove(str(FOLDER))
+    for name, module in list(sys.modules.items()):
+        if Path(getattr(module, "__file__", None) or "/").parent == FOLDER:
+            del sys.modules[name]
+
+
+@pytest.fixture(scope="module")
+def side(study):
+    rng = np.random.default_rng(0)
+
+    def films(n):
+        labels = rng.random((n, 3)) < 0.4
+        labels[~labels.any(axis=1), 0] = True
+        codes = labels @ rng.normal(size=(3, 16)) * 0.5 + rng.normal(size=(n, 16)) * 0.6
+        return np.maximum(codes + 1, 0.01).astype(np.float32), labels
+
+    codes, labels = films(N_FILMS)
+    query_codes, query_labels = films(N_QUERIES)
+    patients = np.array([f"p{row % 200}" for row in range(N_FILMS)])
+    return study.Side(
+        codes, labels, patients, query_codes, query_labels, np.array([f"p{row}" for row in range(N_QUERIES)])
+    )
+
+
+@pytest.fixture
+def task(study, side):
+    bench = study.Bench("tiny", "validation", side)
+    table = study.nearest_neighbors(side.codes, 50)
+    return study.Task(bench.side, table.neighbors, table.similarities)
+
+
+def unit(codes):
+    return codes / np.linalg.norm(codes, axis=1, keepdims=True)
+
+
+def best(scores, side, k=100):
+    for row, own in enumerate(side.forbidden):
+        scores[row, own] = -np.inf
+    return np.argsort(-scores, axis=1, kind="stable")[:, :k]
+
+
+def test_no_method_returns_films_of_the_querys_patient(study, task, side):
+    assert [len(own) for own in side.forbidden] == [2] * N_QUERIES, "rows 0 to 59 and 200 to 259 share patients"
+    for method, run in study.OUTSIDE.items():
+        for options in study.METHODS[method][:2]:
+            lists = run(task, **options)
+            assert lists.shape == (N_QUERIES, 100)
+            for hits, own in zip(lists.tolist(), side.forbidden, strict=True):
+                assert len(set(hits)) == 100
+                assert not set(hits) & set(own.tolist())
+
+
+def test_augmentation_is_the_naive_sum(study, task, side):
+    codes = unit(side.codes.astype(np.float64))
+    augmented = codes.copy()
+    for film in range(N_FILMS):
+        for other in task.neighbors[film, :3]:
+            augmented[film] += (codes[film] @ codes[other]) * codes[other]
+    expected = best(unit(side.query_codes.astype(np.float64)) @ unit(augmented).T, side)
+    found = study.OUTSIDE["dba"](task, n=3, alpha=1.0, queries_too=False)
+    assert (found == expected).mean() > 0.98, "but for ties that float32 rounds apart"
+
+
+def test_whitening_of_power_0_only_centres(study, task, side):
+    codes, queries = unit(side.codes.astype(np.float64)), unit(side.query_codes.astype(np.float64))
+    mean = codes.mean(axis=0)
+    found = study.OUTSIDE["pca_whitening"](task, power=0.0, ridge=1.0)
+    assert (found == best(unit(queries - mean) @ unit(codes - mean).T, side)).mean() > 0.98
+
+
+def test_reciprocal_re_ranking_with_all_weight_on_cosine_is_nearest(study, task, side):
+    plain = best(unit(side.query_codes) @ unit(side.codes).T, side)
+    assert (study.OUTSIDE["k_reciprocal"](task, k1=10, k2=3, share=1.0) == plain).mean() > 0.98
+    assert (study.OUTSIDE["k_reciprocal"](task, k1=10, k2=3, share=0.3) == plain).mean() < 0.9
+
+
+def test_the_study_chooses_on_validation_asks_once_and_goes_on(study, side, tmp_path, monkeypatch):
+    monkeypatch.setattr(study, "FOLDER", tmp_path)
+    short = {
+        "nearest": [{}],
+        "alpha_qe": [{"n": 3, "alpha": 1.0}, {"n": 20, "alpha": 1.0}],
+        "dba": study.METHODS["dba"][:1],
+    }
+    monkeypatch.setattr(study, "METHODS", short)
+    few = [Candidate("contextual", {"n": n, "context": 0.5}) for n in (3, 20)]
+    monkeypatch.setattr(study, "default_candidates", lambda: few)
+    rows = study.Rows(tmp_path / "ranking.jsonl")
+    bench = study.Bench("nih", "validation", side)
+    with pytest.raises(study.OutOfTimeError):
+        study.validate(bench, rows, stop=0.0)
+    study.validate(bench, rows, stop=np.inf)
+    study.test(study.Bench("nih", "test", side), rows, stop=np.inf)
+    tried = rows.all(part="validation", method="alpha_qe")
+    chosen = max(tried, key=lambda row: row["value"])["options"]
+    results = rows.all(part="test")[0]["results"]
+    assert results["alpha_qe"]["options"] == chosen
+    assert set(results) >= {"nearest", "alpha_qe", "dba", "tuned"}
+    kept = (tmp_path / "ranking.jsonl").read_bytes()
+    again = study.Rows(tmp_path / "ranking.jsonl")
+    study.validate(bench, again, stop=0.0)
+    study.test(study.Bench("nih", "test", side), again, stop=0.0)
+    assert (tmp_path / "ranking.jsonl").read_bytes() == kept, "no figure is made twice"
+    text = study.markdown({"rows": again.rows, "environment": study.environment()})
+    assert f"{results['tuned']['scores']['P@10']['mean']:.3f}" in text
+    assert "Against the best tuned baseline, of 3 figures" in text

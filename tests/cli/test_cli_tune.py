@@ -1,0 +1,42 @@
+"""`graphret tune`: the choice is kept with the index, used by query, shown by info, and removed by --reset."""
+
+import shutil
+
+import pytest
+
+import graphret
+
+
+@pytest.fixture
+def index(workshop, tmp_path):
+    return shutil.copytree(workshop.index, tmp_path / "index")
+
+
+def test_a_tuned_index_is_asked_with_what_was_chosen(run_json, index):
+    call = ["tune", index, "--queries", "40", "--budget", "20", "--seed", "2", "--measures", "P@5", "--variety", "0.2"]
+    document = run_json(*call)
+    assert document["criterion"] == "mean of P@5"
+    assert document["n_queries"] <= 40
+    assert document["trials"][0]["scores"].keys() == {"P@5"}
+    opened = graphret.open(index)
+    assert (opened.tuning["ranking"], opened.tuning["options"]) == (document["ranking"], document["options"])
+    film = str(opened.films.ids[0])
+    assert run_json("query", index, film, "--id")["ranking"] == document["ranking"]
+    assert run_json("info", index)["ranking"] == {"name": document["ranking"], "options": document["options"]}
+    assert run_json("tune", index, "--reset")["removed"]
+    assert graphret.open(index).tuning is None
+    assert not run_json("tune", index, "--reset")["removed"]
+
+
+def test_the_table_and_the_choice_are_shown(run, index):
+    done = run("tune", index, "--queries", "10", "--by", "agreement", "--budget", "none", "--n-threads", "1")
+    assert done.status == 0
+    assert "best of 543 trials" in done.out
+    assert "chosen: " in done.out
+    assert "by agreement of the first 10 hits" in done.out
+
+
+def test_wrong_calls_end_with_status_2(run, index, tmp_path):
+    assert run("tune", index, "--by", "luck").status == 2
+    assert run("tune", tmp_path / "nothing").status == 2
+    assert run("tune", tmp_path / "nothing", "--reset").status == 2
