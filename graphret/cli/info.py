@@ -52,6 +52,7 @@ def show_info(about: dict[str, Any]) -> Table:
         f"with their best edge only, neighbours {method}, sha256 {graph['sha256'][:16]}",
         "communities": f"{counts['communities']:,}, quality {communities['quality']:.4f}, "
         f"sha256 {communities['sha256'][:16]}",
+        "search": _search(about["search"]),
         "parameters": ", ".join(f"{name}={value}" for name, value in parameters.items()),
         "size": f"{about['n_bytes']:,} bytes",
     }
@@ -59,6 +60,12 @@ def show_info(about: dict[str, Any]) -> Table:
     for name, value in rows.items():
         table.add_row(name, value)
     return table
+
+
+def _search(about: dict[str, Any]) -> str:
+    if about["method"] == "exact":
+        return "every query is compared with every code"
+    return f"walk with a beam of {about['beam']}: {about['recall']:.4f} of the {about['k']} nearest, as measured"
 
 
 def _number(value: float | None) -> str:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from graphret._types import BoolArray, Codes, Float32Array, Float64Array, Int32Array, Int64Array
-    from graphret.graph import Graph, NearestSearch
+    from graphret.graph import Graph, Search, SearchCounts
 
 __all__ = ["SOURCES", "Archive", "QueryBatch", "RankedLists", "Ranker", "source_code"]
 
@@ -32,7 +32,7 @@ def source_code(name: str) -> int:
 
 @dataclass(frozen=True, eq=False)
 class Archive:
-    """What a ranking knows of the films: their codes, the graph of them, its communities, and exact search.
+    """What a ranking knows of the films: their codes, the graph of them, its communities, and search.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class Archive:
     labels
         int32 (n,), community of every film.
     search
-        Exact search over ``codes``.
+        Search over ``codes``.
     k
         Neighbours per film that the graph was made of: the number of edges that a query gets.
 
@@ -65,7 +65,7 @@ class Archive:
     codes: Codes
     graph: Graph
     labels: Int32Array
-    search: NearestSearch
+    search: Search
     k: int = field(default=50)
 
     def __post_init__(self) -> None:
@@ -103,6 +103,8 @@ class QueryBatch:
         bool (n,), the films that may come; ``None`` for all.
     forbidden
         For each query an int32 array of films that may not come; ``None`` for no such films.
+    counts
+        What the search for the neighbours looked at, where it was counted.
     """
 
     codes: Codes
@@ -110,6 +112,7 @@ class QueryBatch:
     similarities: Float32Array
     allowed: BoolArray | None = None
     forbidden: Sequence[Int32Array] | None = None
+    counts: SearchCounts | None = None
 
     def __len__(self) -> int:
         return int(self.codes.shape[0])
@@ -151,7 +154,7 @@ class QueryBatch:
 
         Notes
         -----
-        O(q n d).
+        Time as `Archive.search` takes.
 
         Examples
         --------
@@ -171,7 +174,7 @@ class QueryBatch:
         mask = None if allowed is None else np.ascontiguousarray(allowed, dtype=np.bool_)
         lists = None if forbidden is None else _check_forbidden(forbidden, array.shape[0], archive.n_films)
         table = archive.search.search(array, max(k, archive.k), allowed=mask, forbidden=lists, n_threads=n_threads)
-        return cls(array, table.neighbors, table.similarities, mask, lists)
+        return cls(array, table.neighbors, table.similarities, mask, lists, table.counts)
 
     def at_least(self, archive: Archive, n_neighbors: int, n_threads: int | None = None) -> QueryBatch:
         """Return a batch with the ``n_neighbors`` nearest allowed films, searching again where it holds fewer."""
@@ -216,6 +219,8 @@ class RankedLists:
         uint8 (q, k), index into ``SOURCES``.
     gains
         float64 (q, k), gain of the step that added the film; NaN where there was none.
+    counts
+        What the ranking looked at when it searched again.
     """
 
     positions: Int32Array
@@ -223,6 +228,7 @@ class RankedLists:
     scores: Float32Array
     sources: NDArray[np.uint8]
     gains: Float64Array
+    counts: SearchCounts | None = None
 
     def __len__(self) -> int:
         return int(self.positions.shape[0])
