@@ -115,9 +115,9 @@ def _walk(query: Any, short: Any, entry_points: Any, links: Any, absent: Any, po
         starts = pool[: max(n_starts, n_candidates)]
         for number in range(entries.shape[0]):
             key = _key(entry_products[number], entries[number])
-            if (n_candidates < starts.shape[0] or key > starts[n_candidates - 1]) and entries[number] != absent:
-                if _insert(starts, n_candidates, key) >= 0:
-                    n_candidates = min(n_candidates + 1, starts.shape[0])
+            promising = n_candidates < starts.shape[0] or key > starts[n_candidates - 1]
+            if promising and entries[number] != absent and _insert(starts, n_candidates, key) >= 0:
+                n_candidates = min(n_candidates + 1, starts.shape[0])
         place = 0
         while place < n_candidates and pool[place] & 1:
             place += 1

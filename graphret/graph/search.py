@@ -33,6 +33,8 @@ ROUNDING = 5e-6
 """Similarities closer than this may be swapped by float32 products and the rounding to 1e-6."""
 SCAN_QUERIES = 4
 """Up to so many queries one thread reads the codes at the speed of the memory; more threads would only wait."""
+FEW_ALLOWED = 0.5
+"""Share of allowed films below which a scan gathers their codes instead of reading all."""
 QUERY_BLOCK = 64
 TILE = 16_384
 
@@ -139,7 +141,7 @@ class NearestSearch:
 
         Notes
         -----
-        O(q n d) time; O(q k) memory beside one tile.
+        O(q n d) time for n films that are allowed; O(q k) memory beside one tile.
         """
         k = min(check_integer("k", k, 1), self.codes.shape[0])
         queries = check_codes(queries, name="query codes", n_dimensions=self.codes.shape[1])
@@ -192,20 +194,24 @@ class NearestSearch:
         n_films = self.codes.shape[0]
         lengths = row_lengths(queries)
         unit = (queries / lengths[:, None]).astype(np.float32)
+        # where few films are allowed, only their codes are read
+        listed = np.flatnonzero(mask).astype(np.int32) if mask.size and mask.mean() < FEW_ALLOWED else None
+        n_scanned = n_films if listed is None else listed.size
         pending = np.arange(queries.shape[0])
         size = min(k + MARGIN, n_films)
         while pending.size:
             starts, ids = ragged_lists([forbidden[1][forbidden[0][q] : forbidden[0][q + 1]] for q in pending])
             heap_scores = np.full((pending.size, size), -np.inf, dtype=np.float32)
             heap_ids = np.full((pending.size, size), -1, dtype=np.int32)
-            for first in range(0, n_films, TILE):
-                tile = self.codes[first : first + TILE]
+            for first in range(0, n_scanned, TILE):
+                stop = min(first + TILE, n_scanned)
+                films = np.arange(first, stop, dtype=np.int32) if listed is None else listed[first:stop]
                 if pending.size <= SCAN_QUERIES:
-                    scores = np.empty((pending.size, tile.shape[0]), dtype=np.float32)
-                    _scan(unit[pending], tile, scores)
+                    scores = np.empty((pending.size, films.size), dtype=np.float32)
+                    _scan(unit[pending], self.codes, films, scores)
                 else:
-                    scores = unit[pending] @ tile.T
-                _update_heaps(scores, self._scales, first, mask, starts, ids, heap_scores, heap_ids)
+                    scores = unit[pending] @ self.codes[slice(first, stop) if listed is None else films].T
+                _update_heaps(scores, self._scales, films, mask, starts, ids, heap_scores, heap_ids)
             similarities = np.empty(heap_ids.shape, dtype=np.float32)
             _cosines(queries[pending], lengths[pending], self.codes, self.lengths, heap_ids, similarities)
             found = (np.empty((pending.size, k), np.int32), np.empty((pending.size, k), np.float32))

@@ -77,9 +77,11 @@ class WalkStructure:
 class WalkSearch:
     """Search by cosine that follows links from film to film; the contract is that of `NearestSearch`.
 
-    A query is compared with the entries by short codes; then the links of the best candidate whose links were not yet followed are followed, until those of all ``beam`` best were.
-    The candidates are scored by the canonical routine from the stored codes, so that a similarity does not depend on
-    how its film was found. What a walk cannot answer with enough films (few are allowed, or many are asked for) is answered by the exact scan.
+    A query is compared with the entries by short codes. Then the best candidate whose links were not yet followed is
+    taken, and the films that it is linked to are compared, until the links of all ``beam`` best were followed. These
+    are scored by the canonical routine from the stored codes, so that a similarity does not depend on how its film was
+    found. What a walk cannot answer with enough films (few are allowed, or many are asked for) is answered by the
+    exact scan.
 
     Parameters
     ----------

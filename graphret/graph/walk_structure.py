@@ -95,11 +95,14 @@ def walk_structure(
         return None
     generator = np.random.default_rng([seed, n_films])
     rotation = Rotation.of(exact.codes, generator)
-    rows = np.sort(generator.choice(n_films, size=min(n_films - 1, CHECKED), replace=False))
-    queries = np.ascontiguousarray(exact.codes[rows])
-    truth = exact.search(queries, k, forbidden=list(rows[:, None]), n_threads=n_threads).neighbors
     indptr, indices = mutual_links(neighbors)
     entries = choose_entries(indptr, indices, generator)
+    # without the only entry of a component, nobody could find the rest of it
+    others = np.setdiff1d(np.arange(n_films), entries)
+    pool = others if others.size else entries.astype(np.int64)
+    rows = np.sort(generator.choice(pool, size=min(pool.size, CHECKED), replace=False))
+    queries = np.ascontiguousarray(exact.codes[rows])
+    truth = exact.search(queries, k, forbidden=list(rows[:, None]), n_threads=n_threads).neighbors
     short, directions = _short_codes(exact, rotation, recall, queries, rows, truth)
     made = WalkStructure(short, directions, entries, indptr, indices, beam=k, k=k, recall=0.0)
     search = WalkSearch(exact, made, always=True)
@@ -114,7 +117,7 @@ def walk_structure(
     while found_with(beam)[1] < recall:
         short_of, beam = beam, 2 * beam
         if short_of >= widest:
-            return None
+            return replace(made, beam=widest, recall=found_with(widest)[0]) if always else None
         beam = min(beam, n_films)
     while beam - short_of > max(1, beam // PRECISION):
         middle = (short_of + beam) // 2

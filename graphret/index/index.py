@@ -288,7 +288,7 @@ class Index:
 
         Notes
         -----
-        O(n d) for each query that is compared with every code; a walk grows about as log n. Then what the ranking takes.
+        O(n d) for a query that is compared with every code; a walk grows about as log n. Then what the ranking takes.
         """
         config = QueryConfig(k=k, ranking=ranking, fill=fill, search=search, n_threads=n_threads)
         has_encoder = self.manifest["encoder"] is not None
