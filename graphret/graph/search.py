@@ -225,6 +225,8 @@ class NearestSearch:
 
 def ragged_lists(lists: Sequence[Sequence[int] | Int32Array]) -> tuple[Int64Array, Int32Array]:
     """Return lists of positions as (starts int64 (q + 1,), sorted positions int32), for kernels."""
+    if not any(len(entry) for entry in lists):
+        return np.zeros(len(lists) + 1, np.int64), np.empty(0, np.int32)
     arrays = [np.unique(np.asarray(entry, dtype=np.int32)) for entry in lists]
     starts = np.concatenate([[0], np.cumsum([array.size for array in arrays])]).astype(np.int64)
     return starts, np.concatenate([*arrays, np.empty(0, np.int32)]).astype(np.int32)

@@ -95,7 +95,7 @@ class WalkSearch:
     Notes
     -----
     Approximate: ``structure.recall`` says what was measured. Equal hits alone, in a batch, and with any number of
-    threads. Scratch memory is 64 KB a thread, and 16 bytes a candidate.
+    threads. Scratch memory is 70 KB a thread, 4 bytes an entry, and 24 bytes a candidate.
     """
 
     def __init__(self, exact: NearestSearch, structure: WalkStructure, *, always: bool = False) -> None:

@@ -14,23 +14,25 @@ from graphret._errors import InvalidParameterError
 from graphret._types import check_integer
 from graphret.graph.rotation import Rotation
 from graphret.graph.walk import HIGHEST_CODE, PLACE_COST, WalkSearch, WalkStructure
+from graphret.graph.walk_beam import Beam, HeldOut, narrowest_beam
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from graphret._types import Codes, Float32Array, Int32Array, Int64Array
+    from graphret._types import Float32Array, Int32Array, Int64Array
     from graphret.graph.search import NearestSearch
 
-__all__ = ["check_recall", "choose_entries", "mutual_links", "shares_found", "walk_structure"]
+__all__ = ["check_recall", "choose_entries", "mutual_links", "walk_structure"]
 
-WIDTHS = (32, 64, 96, 128, 192, 256)
+WIDTHS = (64, 128, 192)
+"""Of short codes, in bytes: memory gives 64 at once."""
 CHECKED = 1_000
-"""Films that are asked for, as if the archive did not have them, to choose width and beam."""
+"""Films that are asked for to choose the beam."""
+COMPARED = 250
+"""Of those, films that are asked for to choose the width."""
 CHUNK = 8_192
 ENTRIES_PER_ROOT = 4
 """Entries in square roots of the number of films."""
-PRECISION = 32
-"""A beam is at most this part of itself wider than it has to be."""
 CONFIDENCE = 1.96
 
 
@@ -47,9 +49,8 @@ def walk_structure(
     """Make the structure of a walk, and choose its width and its beam by measurement.
 
     Films of a seeded sample are asked for by their codes; the walk meets each as little as if the archive did not
-    have it, and what it finds is compared with an exhaustive search. Chosen are the narrowest short codes whose
-    4 k best hold enough of the k nearest, then the narrowest beam whose recall is at least ``recall``, at the lower end
-    of its 95 % interval.
+    have it, and what it finds is compared with an exhaustive search. Chosen is the width of the short codes that makes
+    a query cheapest, then the narrowest beam whose recall is at least ``recall``, at the lower end of its 95 % interval.
 
     Parameters
     ----------
@@ -101,28 +102,36 @@ def walk_structure(
     others = np.setdiff1d(np.arange(n_films), entries)
     pool = others if others.size else entries.astype(np.int64)
     rows = np.sort(generator.choice(pool, size=min(pool.size, CHECKED), replace=False))
-    queries = np.ascontiguousarray(exact.codes[rows])
-    truth = exact.search(queries, k, forbidden=list(rows[:, None]), n_threads=n_threads).neighbors
-    short, directions = _short_codes(exact, rotation, recall, queries, rows, truth)
-    made = WalkStructure(short, directions, entries, indptr, indices, beam=k, k=k, recall=0.0)
-    search = WalkSearch(exact, made, always=True)
-
-    def found_with(beam: int) -> tuple[float, float]:
-        """Recall with a beam, and the lower end of its interval."""
-        found = search.walk(queries, k, forbidden=[()] * len(rows), absent=rows, beam=beam, n_threads=n_threads)
-        shares = shares_found(found.neighbors, truth)
-        return float(shares.mean()), float(shares.mean() - CONFIDENCE * shares.std() / np.sqrt(len(shares)))
-
-    short_of, beam = k - 1, k
-    while found_with(beam)[1] < recall:
-        short_of, beam = beam, 2 * beam
-        if short_of >= widest:
-            return replace(made, beam=widest, recall=found_with(widest)[0]) if always else None
-        beam = min(beam, n_films)
-    while beam - short_of > max(1, beam // PRECISION):
-        middle = (short_of + beam) // 2
-        short_of, beam = (short_of, middle) if found_with(middle)[1] >= recall else (middle, beam)
-    return replace(made, beam=beam, recall=found_with(beam)[0]) if beam <= widest else None
+    films = HeldOut.of(exact, rows, k, n_threads)
+    some = films.every(max(1, len(rows) // COMPARED))
+    widths = [width for width in WIDTHS if width < n_dimensions]
+    widths += [n_dimensions] if n_dimensions <= WIDTHS[-1] else []
+    short, directions = _quantised(exact, rotation, widths[-1])
+    search: WalkSearch | None = None
+    beam: Beam | None = None
+    for width in widths:
+        part = (np.ascontiguousarray(array[:, :width]) for array in (short, directions))
+        made = WalkStructure(*part, entries, indptr, indices, beam=k, k=k, recall=0.0)
+        tried = WalkSearch(exact, made, always=True)
+        found = narrowest_beam(tried, some, recall, most=widest, n_threads=n_threads)
+        if beam is not None and (found is None or found.cost >= beam.cost):
+            break
+        if found is not None or search is None:
+            search, beam = tried, found
+    if search is None or (beam is None and not always):
+        return None
+    beam = narrowest_beam(
+        search,
+        films,
+        recall,
+        most=widest,
+        first=None if beam is None else beam.width,
+        confidence=CONFIDENCE,
+        n_threads=n_threads,
+    )
+    if beam is None:
+        return replace(search.structure, beam=widest, recall=recall) if always else None
+    return replace(search.structure, beam=beam.width, recall=beam.recall)
 
 
 def check_recall(name: str, recall: Any) -> float:
@@ -130,14 +139,6 @@ def check_recall(name: str, recall: Any) -> float:
     if isinstance(recall, bool) or not isinstance(recall, Real) or not 0.0 < float(recall) < 1.0:
         raise InvalidParameterError(name, recall, "a number between 0 and 1, both excluded", 'search="exact" finds all')
     return float(recall)
-
-
-def shares_found(found: Int32Array, truth: Int32Array) -> NDArray[np.float64]:
-    """Share of the true neighbours of every row that were found, float64 (q,)."""
-    true = truth >= 0
-    hits = (truth[:, :, None] == found[:, None, :]).any(axis=2) & true
-    shares: NDArray[np.float64] = hits.sum(axis=1) / np.maximum(true.sum(axis=1), 1)
-    return shares
 
 
 def mutual_links(neighbors: Int32Array) -> tuple[Int64Array, Int32Array]:
@@ -170,42 +171,6 @@ def choose_entries(indptr: Int64Array, indices: Int32Array, generator: np.random
     has_entry[component[drawn]] = True
     firsts = np.unique(component, return_index=True)[1]
     return np.union1d(drawn, firsts[~has_entry]).astype(np.int32)
-
-
-def _short_codes(
-    exact: NearestSearch,
-    rotation: Rotation,
-    recall: float,
-    queries: Codes,
-    rows: NDArray[np.int64],
-    truth: Int32Array,
-) -> tuple[NDArray[np.int8], Float32Array]:
-    """The narrowest short codes whose 4 k best hold enough of the k nearest, and their directions in steps."""
-    n_films, n_dimensions = exact.codes.shape
-    widths = [width for width in WIDTHS if width < n_dimensions]
-    widths += [n_dimensions] if n_dimensions <= WIDTHS[-1] else []
-    short, directions = _quantised(exact, rotation, widths[-1])
-    k = truth.shape[1]
-    taken = min(4 * k, n_films - 1)
-    enough = 1.0 - (1.0 - recall) / 2.0
-    lengths = np.linalg.norm(queries, axis=1)
-    for width in widths:
-        weights = (queries / lengths[:, None]) @ directions[:, :width]
-        found = np.empty((len(rows), taken), dtype=np.int32)
-        for first in range(0, len(rows), 16):
-            part = slice(first, first + 16)
-            products = np.concatenate(
-                [
-                    weights[part] @ short[start : start + CHUNK, :width].astype(np.float32).T
-                    for start in range(0, n_films, CHUNK)
-                ],
-                axis=1,
-            )
-            products[np.arange(len(products)), rows[part]] = -np.inf
-            found[part] = np.argpartition(-products, taken - 1, axis=1)[:, :taken]
-        if shares_found(found, truth).mean() >= enough:
-            break
-    return np.ascontiguousarray(short[:, :width]), np.ascontiguousarray(directions[:, :width])
 
 
 def _quantised(exact: NearestSearch, rotation: Rotation, width: int) -> tuple[NDArray[np.int8], Float32Array]:

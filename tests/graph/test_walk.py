@@ -13,7 +13,8 @@ from graphret._errors import CodesError, InvalidParameterError
 from graphret._numba import jit, prefetch
 from graphret.graph import NearestSearch, WalkSearch, nearest_neighbors, walk_structure
 from graphret.graph import walk as walk_module
-from graphret.graph.walk_structure import choose_entries, mutual_links, shares_found
+from graphret.graph.walk_beam import shares_found
+from graphret.graph.walk_structure import choose_entries, mutual_links
 
 N, D, K = 3000, 24, 20
 

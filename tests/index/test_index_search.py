@@ -11,7 +11,7 @@ import pytest
 import graphret
 from graphret._errors import DamagedIndexError, InvalidParameterError
 from graphret.graph import NearestSearch
-from graphret.graph.walk_structure import shares_found
+from graphret.graph.walk_beam import shares_found
 from graphret.index.manifest import serialise
 
 WALK_FILES = ["walk-codes.npy", "walk-directions.npy", "walk-entries.npy", "walk-indices.npy", "walk-indptr.npy"]
