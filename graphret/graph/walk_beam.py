@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from graphret.graph.search import NearestSearch
     from graphret.graph.walk import WalkSearch
 
-__all__ = ["Beam", "HeldOut", "narrowest_beam", "shares_found"]
+__all__ = ["Beam", "HeldOut", "measure_beam", "narrowest_beam", "shares_found"]
 
 PRECISION = 32
 """A beam is at most this part of itself wider than it has to be."""
@@ -48,10 +48,11 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class Beam:
-    """A width of the walk, the recall that was measured with it, and what a query then costs."""
+    """A width of the walk, the recall that was measured with it and its standard error, and what a query then costs."""
 
     width: int
     recall: float
+    error: float
     cost: float
 
 
@@ -91,28 +92,29 @@ def narrowest_beam(
     """
     k = films.truth.shape[1]
 
-    def measured(width: int) -> tuple[Beam, bool]:
-        nothing = [()] * len(films.rows)
-        found = search.walk(films.queries, k, forbidden=nothing, absent=films.rows, beam=width, n_threads=n_threads)
-        shares = shares_found(found.neighbors, films.truth)
-        error = confidence * shares.std() / np.sqrt(len(shares))
-        beam = Beam(width, float(shares.mean()), _cost(search, found.counts or SearchCounts.scanned(1, 0)))
-        return beam, bool(shares.mean() - error >= recall)
-
     too_narrow = k - 1
-    best, is_enough = measured(min(most, first or k))
-    while not is_enough:
+    best = measure_beam(search, films, min(most, first or k), n_threads)
+    while best.recall - confidence * best.error < recall:
         too_narrow = best.width
         if too_narrow >= most:
             return None
-        best, is_enough = measured(min(most, 2 * best.width))
+        best = measure_beam(search, films, min(most, 2 * best.width), n_threads)
     while best.width - too_narrow > max(1, best.width // PRECISION):
-        middle, is_enough = measured((too_narrow + best.width) // 2)
-        if is_enough:
+        middle = measure_beam(search, films, (too_narrow + best.width) // 2, n_threads)
+        if middle.recall - confidence * middle.error >= recall:
             best = middle
         else:
             too_narrow = middle.width
     return best
+
+
+def measure_beam(search: WalkSearch, films: HeldOut, width: int, n_threads: int | None = None) -> Beam:
+    """Ask for the films with a beam of this width, each as if the archive did not have it."""
+    k, nothing = films.truth.shape[1], [()] * len(films.rows)
+    found = search.walk(films.queries, k, forbidden=nothing, absent=films.rows, beam=width, n_threads=n_threads)
+    shares = shares_found(found.neighbors, films.truth)
+    cost = _cost(search, found.counts or SearchCounts.scanned(len(films.rows), search.codes.shape[0]))
+    return Beam(width, float(shares.mean()), float(shares.std() / np.sqrt(len(shares))), cost)
 
 
 def _cost(search: WalkSearch, counts: SearchCounts) -> float:

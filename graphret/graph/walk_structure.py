@@ -12,9 +12,10 @@ from scipy.sparse.csgraph import connected_components
 
 from graphret._errors import InvalidParameterError
 from graphret._types import check_integer
+from graphret.graph.join import one_blas_thread
 from graphret.graph.rotation import Rotation
 from graphret.graph.walk import HIGHEST_CODE, PLACE_COST, WalkSearch, WalkStructure
-from graphret.graph.walk_beam import Beam, HeldOut, narrowest_beam
+from graphret.graph.walk_beam import Beam, HeldOut, measure_beam, narrowest_beam
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,7 +51,7 @@ def walk_structure(
 
     Films of a seeded sample are asked for by their codes; the walk meets each as little as if the archive did not
     have it, and what it finds is compared with an exhaustive search. Chosen is the width of the short codes that makes
-    a query cheapest, then the narrowest beam whose recall is at least ``recall``, at the lower end of its 95 % interval.
+    a query cheapest, then the narrowest beam whose recall is at least ``recall`` at the lower end of its 95 % interval.
 
     Parameters
     ----------
@@ -95,7 +96,6 @@ def walk_structure(
     if k > widest:
         return None
     generator = np.random.default_rng([seed, n_films])
-    rotation = Rotation.of(exact.codes, generator)
     indptr, indices = mutual_links(neighbors)
     entries = choose_entries(indptr, indices, generator)
     # without the only entry of a component, nobody could find the rest of it
@@ -106,7 +106,7 @@ def walk_structure(
     some = films.every(max(1, len(rows) // COMPARED))
     widths = [width for width in WIDTHS if width < n_dimensions]
     widths += [n_dimensions] if n_dimensions <= WIDTHS[-1] else []
-    short, directions = _quantised(exact, rotation, widths[-1])
+    short, directions = _quantised(exact, generator, widths[-1])
     search: WalkSearch | None = None
     beam: Beam | None = None
     for width in widths:
@@ -130,7 +130,9 @@ def walk_structure(
         n_threads=n_threads,
     )
     if beam is None:
-        return replace(search.structure, beam=widest, recall=recall) if always else None
+        if not always:
+            return None
+        beam = measure_beam(search, films, widest, n_threads)
     return replace(search.structure, beam=beam.width, recall=beam.recall)
 
 
@@ -173,9 +175,13 @@ def choose_entries(indptr: Int64Array, indices: Int32Array, generator: np.random
     return np.union1d(drawn, firsts[~has_entry]).astype(np.int32)
 
 
-def _quantised(exact: NearestSearch, rotation: Rotation, width: int) -> tuple[NDArray[np.int8], Float32Array]:
+def _quantised(
+    exact: NearestSearch, generator: np.random.Generator, width: int
+) -> tuple[NDArray[np.int8], Float32Array]:
     """Unit codes in the leading directions, rounded to int8 in steps of each direction, and directions times steps."""
-    leading = rotation.leading(exact.codes, exact.lengths, width)
+    with one_blas_thread():  # how a BLAS sums depends on its threads, and the files shall not
+        rotation = Rotation.of(exact.codes, generator)
+        leading = rotation.leading(exact.codes, exact.lengths, width)
     low, high = leading.min(axis=0), leading.max(axis=0)
     steps = np.maximum((high - low) / (2 * HIGHEST_CODE), np.finfo(np.float32).tiny)
     short = np.empty(leading.shape, dtype=np.int8)
