@@ -13,7 +13,7 @@ from graphret._errors import CodesError, InvalidParameterError
 from graphret._numba import jit, prefetch
 from graphret.graph import NearestSearch, WalkSearch, nearest_neighbors, walk_structure
 from graphret.graph import walk as walk_module
-from graphret.graph.walk_beam import shares_found
+from graphret.graph.walk_beam import HeldOut, measure_beam, narrowest_beam, shares_found
 from graphret.graph.walk_structure import choose_entries, mutual_links
 
 N, D, K = 3000, 24, 20
@@ -107,6 +107,29 @@ def test_few_films_are_scanned(codes):
     counts = WalkSearch(exact, made).search(codes[N : N + 2], K).counts
     assert counts.compared.tolist() == [N, N]
     assert counts.visited.tolist() == [0, 0]
+
+
+def test_the_narrowest_beam(search):
+    films = HeldOut.of(search.exact, np.arange(7, N, 15), K, None)
+    beam = narrowest_beam(search, films, 0.97, most=N)
+    assert beam == measure_beam(search, films, beam.width)
+    assert beam.recall >= 0.97
+    assert K < beam.width < N
+    narrower = measure_beam(search, films, beam.width - beam.width // 16 - 1)
+    assert narrower.recall < 0.97
+    assert narrower.cost < beam.cost
+    assert abs(narrowest_beam(search, films, 0.97, most=N, first=3 * K).width - beam.width) <= beam.width // 16 + 1
+    assert narrowest_beam(search, films, 0.97, most=N, confidence=3.0).width > beam.width
+    assert narrowest_beam(search, films, 0.97, most=K) is None
+
+
+def test_held_out_films_do_not_help_themselves(search):
+    rows = np.arange(0, N, 100)
+    films = HeldOut.of(search.exact, rows, K, None)
+    assert not (films.truth == rows[:, None]).any()
+    assert films.every(2).rows.tolist() == rows[::2].tolist()
+    assert films.every(2).truth.tolist() == films.truth[::2].tolist()
+    assert measure_beam(search, films, N).recall == 1.0
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])
