@@ -30,14 +30,14 @@ RECENT = 1 << 14
 
 
 @jit()
-def _project(query: Any, directions: Any, highest: Any, out: Any) -> bool:
+def _project(query: Any, length: float, directions: Any, highest: Any, out: Any) -> bool:
     """Round a query in the leading directions to int16, its largest value to ``highest``; False: it has no part there.
 
     Every direction is summed in the order of the dimensions, so that the result is that of the query alone.
     """
     products = np.zeros(directions.shape[1], np.float32)
     for dimension in range(query.shape[0]):
-        value = query[dimension]
+        value = np.float32(query[dimension] / length)
         if value != 0.0:
             for column in range(products.shape[0]):
                 products[column] += value * directions[dimension, column]
@@ -232,7 +232,7 @@ def _walk_queries(
         )
         short_query = np.empty(directions.shape[1], np.int16)
         for row in range(worker, queries.shape[0], n_workers):
-            if not _project(queries[row], directions, highest, short_query):
+            if not _project(queries[row], query_lengths[row], directions, highest, short_query):
                 continue
             banned = forbidden[forbidden_starts[row] : forbidden_starts[row + 1]]
             capacity = min(capacities[0] + banned.shape[0], capacities[1])

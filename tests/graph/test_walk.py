@@ -258,9 +258,9 @@ def test_a_query_that_the_short_codes_do_not_see(search, queries):
     assert found.counts.compared.tolist() == [N] * 3
 
 
-def test_scale_does_not_matter(search, queries):
-    found = search.search(queries, K)
-    same(search.search(queries * np.float32(1024), K), found)
+@pytest.mark.parametrize("scale", [1024.0, 2.0**100, 2.0**-100])
+def test_scale_does_not_matter(search, queries, scale):
+    same(search.search(queries * np.float32(scale), K), search.search(queries, K))
 
 
 def test_read_only_and_memory_mapped(search, codes, queries, tmp_path):
