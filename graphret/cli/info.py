@@ -53,6 +53,7 @@ def show_info(about: dict[str, Any]) -> Table:
         "communities": f"{counts['communities']:,}, quality {communities['quality']:.4f}, "
         f"sha256 {communities['sha256'][:16]}",
         "ranking": " ".join([about["ranking"]["name"], *_assignments(about["ranking"]["options"])]),
+        "search": _search(about["search"]),
         "parameters": ", ".join(f"{name}={value}" for name, value in parameters.items()),
         "size": f"{about['n_bytes']:,} bytes",
     }
@@ -64,6 +65,12 @@ def show_info(about: dict[str, Any]) -> Table:
 
 def _assignments(options: dict[str, Any]) -> list[str]:
     return [f"{name}={value}" for name, value in options.items()]
+
+
+def _search(about: dict[str, Any]) -> str:
+    if about["method"] == "exact":
+        return "every query is compared with every code"
+    return f"walk with a beam of {about['beam']}: {about['recall']:.4f} of the {about['k']} nearest, as measured"
 
 
 def _number(value: float | None) -> str:

@@ -63,6 +63,7 @@ def query(
             config.k,
             ranking=config.ranking,
             fill=config.fill,
+            search=config.search,
             n_threads=config.n_threads,
             where=_filters(opened, where),
             exclude="patient" if exclude_same_patient else None,

@@ -34,14 +34,15 @@ def _dot(x, y):
 
 
 @jit(reassociate=True)
-def _scan(queries: Float32Array, codes: Float32Array, out: Float32Array) -> None:
-    """Inner products (q, n) of few queries with all codes, each code read once; a matrix product needs more queries."""
-    for row in range(codes.shape[0]):
+def _scan(queries: Float32Array, codes: Float32Array, films: Int32Array, out: Float32Array) -> None:
+    """Inner products of few queries with given codes, each code read once; a matrix product needs more queries."""
+    for column in range(films.shape[0]):
+        row = films[column]
         for query in range(queries.shape[0]):
             total = np.float32(0.0)
             for t in range(codes.shape[1]):
                 total += queries[query, t] * codes[row, t]
-            out[query, row] = total
+            out[query, column] = total
 
 
 @jit()
@@ -106,8 +107,8 @@ def _rank_candidates(
 
 
 @jit(parallel=True)
-def _update_heaps(scores, lengths, first, allowed, forbidden_starts, forbidden, heap_scores, heap_ids):
-    """Push one tile of inner products (q, tile) over ``lengths`` into a min-heap of fixed size per query.
+def _update_heaps(scores, lengths, films, allowed, forbidden_starts, forbidden, heap_scores, heap_ids):
+    """Push inner products (q, tile) with ``films`` over ``lengths`` into a min-heap of fixed size per query.
 
     ``allowed`` has length 0 when every film may come; ``forbidden[starts[q]:starts[q + 1]]`` is sorted.
     """
@@ -115,7 +116,7 @@ def _update_heaps(scores, lengths, first, allowed, forbidden_starts, forbidden, 
     for query in numba.prange(scores.shape[0]):
         root = heap_scores[query, 0]
         for column in range(scores.shape[1]):
-            node = first + column
+            node = films[column]
             score = scores[query, column] * lengths[node]
             if score <= root:
                 continue

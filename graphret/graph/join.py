@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from graphret._types import Codes, Float32Array, Float64Array, Int32Array, Int64Array, Progress
 
-__all__ = ["Candidates", "join_tiles"]
+__all__ = ["Candidates", "join_tiles", "one_blas_thread"]
 
 TILE = 512
 """Rows of a tile."""
@@ -134,7 +134,7 @@ def join_tiles(
                 parts = parts_of(left.tiles), parts_of(right.tiles)
                 heaps = left.best.arrays, right.best.arrays
                 shape = left.starts, right.starts, (left.first, right.first), left is right
-                with _one_blas_thread():
+                with one_blas_thread():
                     for pairs in rounds_of_pairs(tiles, left.tiles, right.tiles):
                         _join_tiles(
                             *parts, *heaps, pairs - (left.tiles.start, right.tiles.start), *shape, spread, scratch
@@ -206,7 +206,7 @@ def _guess(
     nobody.roots[:] = np.inf
     everywhere = np.arange(side.starts.shape[0] - 1)
     shape = side.starts, starts, (0, 0), False
-    with _one_blas_thread():
+    with one_blas_thread():
         for tile in range(starts.shape[0] - 1):
             pairs = np.stack([everywhere, np.full_like(everywhere, tile)], axis=1)
             _join_tiles(parts, sampled, found.arrays, nobody.arrays, pairs, *shape, np.float32(spread), scratch)
@@ -245,7 +245,7 @@ def _groups(tiles: Tiles, n_dimensions: int, max_memory: int | None) -> list[ran
 
 
 @contextmanager
-def _one_blas_thread() -> Iterator[None]:
+def one_blas_thread() -> Iterator[None]:
     """Let every thread of the join multiply its own matrices: numba calls the BLAS of scipy."""
     import scipy.linalg.cython_blas  # noqa: F401 - a library that is not loaded can not be limited
     from threadpoolctl import threadpool_limits

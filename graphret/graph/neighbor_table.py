@@ -5,10 +5,48 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from graphret._types import Float32Array, Int32Array
+import numpy as np
 
-__all__ = ["NeighborTable"]
+if TYPE_CHECKING:
+    from graphret._types import Float32Array, Int32Array, Int64Array
+
+__all__ = ["NeighborTable", "SearchCounts"]
+
+
+@dataclass(frozen=True, eq=False)
+class SearchCounts:
+    """What a search looked at for each query.
+
+    Parameters
+    ----------
+    compared
+        int64 (q,), codes that the query was compared with, short ones too; a code that came twice counts twice.
+    visited
+        int64 (q,), films whose links were followed; 0 where the archive was scanned.
+    rescored
+        int64 (q,), candidates of a walk that were scored again from their stored codes.
+    """
+
+    compared: Int64Array
+    visited: Int64Array
+    rescored: Int64Array
+
+    def __add__(self, other: SearchCounts) -> SearchCounts:
+        return SearchCounts(
+            self.compared + other.compared, self.visited + other.visited, self.rescored + other.rescored
+        )
+
+    @classmethod
+    def scanned(cls, n_queries: int, n_films: int) -> SearchCounts:
+        """Return the counts of queries that were compared with all films.
+
+        Examples
+        --------
+        >>> SearchCounts.scanned(2, 9).compared.tolist()
+        [9, 9]
+        """
+        nothing = np.zeros(n_queries, dtype=np.int64)
+        return cls(nothing + n_films, nothing, nothing)
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +67,8 @@ class NeighborTable:
         Rows whose neighbours were proven by bounds; 0 for "approximate".
     n_scanned
         Rows that were compared with every code, because bounds left a doubt.
+    counts
+        Of a search for queries: what it looked at.
     """
 
     neighbors: Int32Array
@@ -37,6 +77,7 @@ class NeighborTable:
     recall: float = field(default=1.0)
     n_proven: int = field(default=0)
     n_scanned: int = field(default=0)
+    counts: SearchCounts | None = field(default=None)
 
     @property
     def k(self) -> int:

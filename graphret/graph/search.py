@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -19,12 +20,12 @@ from graphret._types import (
     check_integer,
 )
 from graphret.graph._kernels import _cosines, _rank_candidates, _scan, _update_heaps
-from graphret.graph.neighbor_table import NeighborTable
+from graphret.graph.neighbor_table import NeighborTable, SearchCounts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["NearestSearch", "row_lengths"]
+__all__ = ["NearestSearch", "Search", "ragged_lists", "row_lengths"]
 
 MARGIN = 16
 """Candidates taken beyond k, so that rounding in float32 products can not cost a true neighbour."""
@@ -32,6 +33,8 @@ ROUNDING = 5e-6
 """Similarities closer than this may be swapped by float32 products and the rounding to 1e-6."""
 SCAN_QUERIES = 4
 """Up to so many queries one thread reads the codes at the speed of the memory; more threads would only wait."""
+FEW_ALLOWED = 0.5
+"""Share of allowed films below which a scan gathers their codes instead of reading all."""
 QUERY_BLOCK = 64
 TILE = 16_384
 
@@ -43,6 +46,34 @@ def row_lengths(codes: Codes) -> Float64Array:
         block = np.asarray(codes[first : first + TILE])
         out[first : first + TILE] = np.sqrt(np.einsum("ij,ij->i", block, block, dtype=np.float64))
     return out
+
+
+class Search(Protocol):
+    """Finds the nearest films of an archive: `NearestSearch` all of them, `WalkSearch` nearly all, and faster."""
+
+    @property
+    def codes(self) -> Codes:
+        """Codes of the films, float32 (n, d), as stored."""
+
+    @property
+    def lengths(self) -> Float64Array:
+        """Lengths of the codes, float64 (n,)."""
+
+    def search(
+        self,
+        queries: Codes,
+        k: int,
+        *,
+        allowed: BoolArray | None = None,
+        forbidden: Sequence[Int32Array] | None = None,
+        n_threads: int | None = None,
+    ) -> NeighborTable:
+        """Find the k nearest films of every query; see `NearestSearch.search`."""
+        ...
+
+    def similarities(self, queries: Codes, positions: Int32Array, *, n_threads: int | None = None) -> Float32Array:
+        """Score given films for every query; see `NearestSearch.similarities`."""
+        ...
 
 
 class NearestSearch:
@@ -69,7 +100,10 @@ class NearestSearch:
     def __init__(self, codes: Codes, lengths: Float64Array | None = None) -> None:
         self.codes = codes
         self.lengths = row_lengths(codes) if lengths is None else lengths
-        self._scales = (1.0 / self.lengths).astype(np.float32)
+
+    @cached_property
+    def _scales(self) -> Float32Array:
+        return (1.0 / self.lengths).astype(np.float32)
 
     def search(
         self,
@@ -107,7 +141,7 @@ class NearestSearch:
 
         Notes
         -----
-        O(q n d) time; O(q k) memory beside one tile.
+        O(q n d) time for n films that are allowed; O(q k) memory beside one tile.
         """
         k = min(check_integer("k", k, 1), self.codes.shape[0])
         queries = check_codes(queries, name="query codes", n_dimensions=self.codes.shape[1])
@@ -121,8 +155,9 @@ class NearestSearch:
             for first in range(0, queries.shape[0], QUERY_BLOCK):
                 rows = slice(first, min(first + QUERY_BLOCK, queries.shape[0]))
                 lists = [()] * (rows.stop - first) if forbidden is None else forbidden[rows]
-                self._search_block(queries[rows], k, mask, _ragged(lists), neighbors[rows], similarities[rows])
-        return NeighborTable(neighbors, similarities)
+                self._search_block(queries[rows], k, mask, ragged_lists(lists), neighbors[rows], similarities[rows])
+        n_allowed = self.codes.shape[0] if allowed is None else int(np.count_nonzero(mask))
+        return NeighborTable(neighbors, similarities, counts=SearchCounts.scanned(len(queries), n_allowed))
 
     def similarities(self, queries: Codes, positions: Int32Array, *, n_threads: int | None = None) -> Float32Array:
         """Score given films for every query by the canonical routine.
@@ -159,20 +194,24 @@ class NearestSearch:
         n_films = self.codes.shape[0]
         lengths = row_lengths(queries)
         unit = (queries / lengths[:, None]).astype(np.float32)
+        # where few films are allowed, only their codes are read
+        listed = np.flatnonzero(mask).astype(np.int32) if mask.size and mask.mean() < FEW_ALLOWED else None
+        n_scanned = n_films if listed is None else listed.size
         pending = np.arange(queries.shape[0])
         size = min(k + MARGIN, n_films)
         while pending.size:
-            starts, ids = _ragged([forbidden[1][forbidden[0][q] : forbidden[0][q + 1]] for q in pending])
+            starts, ids = ragged_lists([forbidden[1][forbidden[0][q] : forbidden[0][q + 1]] for q in pending])
             heap_scores = np.full((pending.size, size), -np.inf, dtype=np.float32)
             heap_ids = np.full((pending.size, size), -1, dtype=np.int32)
-            for first in range(0, n_films, TILE):
-                tile = self.codes[first : first + TILE]
+            for first in range(0, n_scanned, TILE):
+                stop = min(first + TILE, n_scanned)
+                films = np.arange(first, stop, dtype=np.int32) if listed is None else listed[first:stop]
                 if pending.size <= SCAN_QUERIES:
-                    scores = np.empty((pending.size, tile.shape[0]), dtype=np.float32)
-                    _scan(unit[pending], tile, scores)
+                    scores = np.empty((pending.size, films.size), dtype=np.float32)
+                    _scan(unit[pending], self.codes, films, scores)
                 else:
-                    scores = unit[pending] @ tile.T
-                _update_heaps(scores, self._scales, first, mask, starts, ids, heap_scores, heap_ids)
+                    scores = unit[pending] @ self.codes[slice(first, stop) if listed is None else films].T
+                _update_heaps(scores, self._scales, films, mask, starts, ids, heap_scores, heap_ids)
             similarities = np.empty(heap_ids.shape, dtype=np.float32)
             _cosines(queries[pending], lengths[pending], self.codes, self.lengths, heap_ids, similarities)
             found = (np.empty((pending.size, k), np.int32), np.empty((pending.size, k), np.float32))
@@ -184,8 +223,10 @@ class NearestSearch:
             pending, size = pending[~sure], min(2 * size, n_films)
 
 
-def _ragged(lists: Sequence[Sequence[int] | Int32Array]) -> tuple[Int64Array, Int32Array]:
-    """Lists of positions as (starts int64 (q + 1,), sorted positions int32)."""
+def ragged_lists(lists: Sequence[Sequence[int] | Int32Array]) -> tuple[Int64Array, Int32Array]:
+    """Return lists of positions as (starts int64 (q + 1,), sorted positions int32), for kernels."""
+    if not any(len(entry) for entry in lists):
+        return np.zeros(len(lists) + 1, np.int64), np.empty(0, np.int32)
     arrays = [np.unique(np.asarray(entry, dtype=np.int32)) for entry in lists]
     starts = np.concatenate([[0], np.cumsum([array.size for array in arrays])]).astype(np.int64)
     return starts, np.concatenate([*arrays, np.empty(0, np.int32)]).astype(np.int32)

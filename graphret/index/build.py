@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,15 @@ import numpy as np
 from graphret._errors import InvalidParameterError
 from graphret.communities import Partition, partition
 from graphret.data import ImageTable
-from graphret.graph import Graph, NeighborTable, nearest_neighbors, similarity_graph
+from graphret.graph import (
+    Graph,
+    NearestSearch,
+    NeighborTable,
+    WalkStructure,
+    nearest_neighbors,
+    similarity_graph,
+    walk_structure,
+)
 from graphret.index.config import BuildConfig
 from graphret.index.contents import Coded, Linked, write_contents
 from graphret.index.encode import encode_films
@@ -78,8 +86,8 @@ def build(
     resume
         False forgets what an unfinished build has left.
     progress
-        Called as ``progress(stage, done, total)`` with the stages "encode", "neighbors", "graph", "communities",
-        "write".
+        Called as ``progress(stage, done, total)`` with the stages "encode", "neighbors", "graph", "search",
+        "communities", "write".
     **overrides
         Single parameters of `BuildConfig`: ``k=50``, ``threshold="auto"``, ...
 
@@ -133,9 +141,10 @@ def build(
     with _claimed(root, resume=resume) as stages:
         coded = _encode(table, encoder, stages, config, progress) if given is None else given
         linked = _link(coded, stages, config, progress)
+        walk = _prepare_search(coded, stages, config, progress)
         division = _divide(linked.graph, stages, config, progress)
         _report(progress, "write", 0)
-        publish(root, lambda folder: write_contents(folder, coded, linked, division, encoder, config))
+        publish(root, lambda folder: write_contents(folder, coded, linked, division, walk, encoder, config))
         with storage_errors(root):
             shutil.rmtree(stages.folder)
         _report(progress, "write", 1)
@@ -192,7 +201,7 @@ def _encode(
 
 def _link(coded: Coded, stages: StageFolder, config: BuildConfig, progress: Progress | None) -> Linked:
     """Find the neighbours and make the graph of them."""
-    key = stage_key("neighbors", coded.sha256, config.k, config.method, config.backend, config.seed)
+    key = _neighbors_key(coded, config)
     found = stages.load("neighbors", key)
     if found is None:
         table = nearest_neighbors(
@@ -215,6 +224,38 @@ def _link(coded: Coded, stages: StageFolder, config: BuildConfig, progress: Prog
     graph = similarity_graph(table, threshold=config.threshold, weights=config.weights)
     _report(progress, "graph", 1)
     return Linked(graph, search)
+
+
+def _neighbors_key(coded: Coded, config: BuildConfig) -> str:
+    return stage_key("neighbors", coded.sha256, config.k, config.method, config.backend, config.seed)
+
+
+def _prepare_search(
+    coded: Coded, stages: StageFolder, config: BuildConfig, progress: Progress | None
+) -> WalkStructure | None:
+    """Make what a walk needs, or None where queries shall scan the codes."""
+    if config.search == "exact":
+        return None
+    _report(progress, "search", 0)
+    neighbors = _neighbors_key(coded, config)
+    key = stage_key("search", neighbors, config.search, config.search_recall)
+    found = stages.load("search", key)
+    if found is None:
+        walk = walk_structure(
+            NearestSearch(coded.codes),
+            stages.read("neighbors", neighbors, "neighbors"),
+            config.k,
+            recall=config.search_recall,
+            always=config.search == "walk",
+            seed=config.seed,
+            n_threads=config.n_threads,
+        )
+        found = {} if walk is None else {entry.name: np.asarray(getattr(walk, entry.name)) for entry in fields(walk)}
+        stages.save("search", key, found)
+    _report(progress, "search", 1)
+    # numbers were kept as arrays without dimensions
+    values: dict[str, Any] = {name: array if array.ndim else array.item() for name, array in found.items()}
+    return WalkStructure(**values) if values else None
 
 
 def _divide(graph: Graph, stages: StageFolder, config: BuildConfig, progress: Progress | None) -> Partition:

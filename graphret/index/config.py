@@ -12,14 +12,16 @@ from graphret.communities.modularity import OBJECTIVES, check_objective
 from graphret.communities.partition import METHODS as COMMUNITY_METHODS
 from graphret.graph.knn import BACKENDS, METHODS
 from graphret.graph.similarity_graph import WEIGHTS
+from graphret.graph.walk_structure import check_recall
 from graphret.retrieval import list_rankings
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-__all__ = ["PRECISIONS", "BuildConfig", "QueryConfig"]
+__all__ = ["PRECISIONS", "SEARCHES", "BuildConfig", "QueryConfig"]
 
 PRECISIONS = ("bfloat16", "float32")
+SEARCHES = ("auto", "exact", "walk")
 
 Config = TypeVar("Config", "BuildConfig", "QueryConfig")
 
@@ -47,8 +49,13 @@ class BuildConfig:
         Method of division, see `partition`.
     objective, resolution
         What the division optimises.
+    search
+        How queries find their nearest films: "exact" compares them with every code, "walk" follows links from film to
+        film, "auto" walks where that is faster.
+    search_recall
+        Share of a film's k nearest that a walk shall find, in (0, 1); measured when the index is built.
     seed
-        Of the division and of approximate search.
+        Of the division, of approximate neighbours, and of the walk.
     batch_size
         Films that go through the encoder at once.
     precision
@@ -83,7 +90,9 @@ class BuildConfig:
     communities: str = _parameter("louvain", "Method of the division into communities.", COMMUNITY_METHODS)
     objective: str = _parameter("modularity", "What the division maximises.", OBJECTIVES)
     resolution: float = _parameter(1.0, "Of the division: larger gives more and smaller communities.")
-    seed: int = _parameter(0, "Of the division and of approximate search.")
+    search: str = _parameter("auto", "How queries find their nearest films; auto walks where it is faster.", SEARCHES)
+    search_recall: float = _parameter(0.99, "Share of the k nearest films that a walk shall find, between 0 and 1.")
+    seed: int = _parameter(0, "Of the division, of approximate neighbours, and of the walk.")
     batch_size: int = _parameter(32, "Films that go through the encoder at once.")
     precision: str = _parameter("float32", "Of the encoder.", PRECISIONS)
     n_workers: int | None = _parameter(None, "Threads that decode films; none for all processors.")
@@ -108,10 +117,12 @@ class BuildConfig:
             ("backend", BACKENDS),
             ("communities", COMMUNITY_METHODS),
             ("precision", PRECISIONS),
+            ("search", SEARCHES),
         ):
             if getattr(self, name) not in known:
                 raise UnknownNameError(name, getattr(self, name), known)
         check_objective(self.objective, self.resolution)
+        object.__setattr__(self, "search_recall", check_recall("search_recall", self.search_recall))
         object.__setattr__(self, "resolution", float(self.resolution))
         if self.communities != "louvain" and self.objective != "modularity":
             raise InvalidParameterError(
@@ -151,6 +162,9 @@ class QueryConfig:
         A name of `list_rankings`; ``None``: the default of the index.
     fill
         Complete a list that the ranking leaves short with the nearest remaining films.
+    search
+        "exact" compares the queries with every code, "walk" follows links where the index has them, "auto" walks where
+        that is faster.
     n_threads
         Threads; ``None`` for all processors. No result depends on it.
 
@@ -165,12 +179,15 @@ class QueryConfig:
         None, "How hits are found and ordered; if not given, as the index was tuned, or nearest.", list_rankings()
     )
     fill: bool = _parameter(True, "Complete a list that the ranking leaves short with the nearest remaining films.")
+    search: str = _parameter("auto", "How the nearest films are found; auto walks where it is faster.", SEARCHES)
     n_threads: int | None = _parameter(None, "Threads; none for all processors.")
 
     def __post_init__(self) -> None:
         _settle(self, "k", 1, "ask for at least one film")
         if self.ranking is not None and self.ranking not in list_rankings():
             raise UnknownNameError("ranking", self.ranking, list_rankings())
+        if self.search not in SEARCHES:
+            raise UnknownNameError("search", self.search, SEARCHES)
         if not isinstance(self.fill, bool):
             raise InvalidParameterError("fill", self.fill, "True or False")
         if self.n_threads is not None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from graphret.graph.search import row_lengths
 from graphret.index.files import link_or_copy, write_array, write_file
-from graphret.index.generation import ARRAYS, ENCODER, FILMS, PROBLEMS
+from graphret.index.generation import ALL_ARRAYS, ARRAYS, ENCODER, FILMS, PROBLEMS, WALK_ATTRIBUTES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from graphret.communities import Partition
     from graphret.data import ImageTable
     from graphret.encoders import Encoder
-    from graphret.graph import Graph
+    from graphret.graph import Graph, WalkStructure
     from graphret.index.config import BuildConfig
     from graphret.index.manifest import Manifest
 
@@ -60,7 +60,13 @@ class Linked:
 
 
 def write_contents(
-    folder: Path, coded: Coded, linked: Linked, division: Partition, encoder: Encoder | None, config: BuildConfig
+    folder: Path,
+    coded: Coded,
+    linked: Linked,
+    division: Partition,
+    walk: WalkStructure | None,
+    encoder: Encoder | None,
+    config: BuildConfig,
 ) -> Manifest:
     """Write the files of a generation into an empty folder; return what its manifest says of them.
 
@@ -74,12 +80,14 @@ def write_contents(
         "weights": graph.weights,
         "communities": division.labels,
     }
+    if walk is not None:
+        arrays |= {role: getattr(walk, attribute) for role, attribute in WALK_ATTRIBUTES.items()}
     if coded.file is None:
         write_array(folder / ARRAYS["codes"], coded.codes)
     else:
         link_or_copy(coded.file, folder / ARRAYS["codes"])
     for role, array in arrays.items():
-        write_array(folder / ARRAYS[role], array)
+        write_array(folder / ALL_ARRAYS[role], array)
     write_file(folder / FILMS, [_parquet(coded.films)])
     problems = [asdict(problem) for problem in coded.films.problems]
     write_file(folder / PROBLEMS, [json.dumps(problems, indent=1, ensure_ascii=False).encode()])
@@ -105,9 +113,10 @@ def write_contents(
             **linked.search,
         },
         "communities": {"sha256": partition_hash(division.labels), "quality": division.quality},
+        "search": {"method": "exact"} if walk is None else _describe_walk(walk, config.search_recall),
         "encoder": None if encoder is None else _describe_encoder(encoder),
         "arrays": {
-            ARRAYS[role]: {"dtype": array.dtype.newbyteorder("<").str, "shape": list(array.shape)}
+            ALL_ARRAYS[role]: {"dtype": array.dtype.newbyteorder("<").str, "shape": list(array.shape)}
             for role, array in {"codes": coded.codes, **arrays}.items()
         },
     }
@@ -132,6 +141,19 @@ def _parquet(films: ImageTable) -> memoryview:
 def _counted(values: NDArray[np.str_]) -> dict[str, int]:
     names, counts = np.unique(values, return_counts=True)
     return dict(zip(names.tolist(), counts.tolist(), strict=True))
+
+
+def _describe_walk(walk: WalkStructure, target: float) -> dict[str, Any]:
+    return {
+        "method": "walk",
+        "beam": walk.beam,
+        "k": walk.k,
+        "recall": walk.recall,
+        "recall_target": target,
+        "width": int(walk.short.shape[1]),
+        "entries": len(walk.entries),
+        "links": len(walk.indices),
+    }
 
 
 def _describe_encoder(encoder: Encoder) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from graphret._errors import DamagedIndexError, DataError, StoreError
 from graphret.data import ImageTable
-from graphret.graph import Graph
+from graphret.graph import Graph, WalkStructure
 from graphret.index.files import array_header, map_array, sha256_of
 from graphret.index.manifest import MANIFEST, Manifest, read_manifest
 from graphret.index.store import CURRENT, current_name, generation_names
@@ -22,7 +22,18 @@ if TYPE_CHECKING:
     from graphret._types import Codes, Float64Array, Int32Array, Progress
     from graphret.encoders import Encoder
 
-__all__ = ["ARRAYS", "ENCODER", "FILMS", "PROBLEMS", "SMALL_FILE", "Generation", "open_generation", "verify_generation"]
+__all__ = [
+    "ALL_ARRAYS",
+    "ARRAYS",
+    "ENCODER",
+    "FILMS",
+    "PROBLEMS",
+    "SMALL_FILE",
+    "WALK_ATTRIBUTES",
+    "Generation",
+    "open_generation",
+    "verify_generation",
+]
 
 ARRAYS = {
     "codes": "codes.npy",
@@ -32,6 +43,23 @@ ARRAYS = {
     "weights": "graph-weights.npy",
     "communities": "communities.npy",
 }
+WALK_ARRAYS = {
+    "walk codes": "walk-codes.npy",
+    "walk directions": "walk-directions.npy",
+    "walk entries": "walk-entries.npy",
+    "walk indptr": "walk-indptr.npy",
+    "walk indices": "walk-indices.npy",
+}
+"""There when the manifest's ``search`` says "walk"."""
+WALK_ATTRIBUTES = {
+    "walk codes": "short",
+    "walk directions": "directions",
+    "walk entries": "entries",
+    "walk indptr": "indptr",
+    "walk indices": "indices",
+}
+"""The arrays of a `WalkStructure` by their roles here."""
+ALL_ARRAYS = ARRAYS | WALK_ARRAYS
 FILMS = "films.parquet"
 PROBLEMS = "problems.json"
 ENCODER = "encoder"
@@ -69,6 +97,23 @@ class Generation:
         indptr, indices, weights = (map_array(self.folder / ARRAYS[role]) for role in ("indptr", "indices", "weights"))
         about = self.manifest["graph"]
         return Graph(indptr, indices, weights, threshold=about["threshold"], n_rescued=about["n_rescued"])
+
+    def read_walk(self) -> WalkStructure | None:
+        """Open what a walk needs, after its files were hashed; None where queries are compared with every code.
+
+        Raises
+        ------
+        DamagedIndexError
+            A file is not the one that was written.
+        """
+        about = _search_of(self.manifest)
+        if about["method"] != "walk":
+            return None
+        for file in WALK_ARRAYS.values():
+            self._check_hash(file)
+        arrays = {WALK_ATTRIBUTES[role]: map_array(self.folder / file) for role, file in WALK_ARRAYS.items()}
+        plain = {name: array.view(np.ndarray) for name, array in arrays.items()}  # as kernels are compiled for
+        return WalkStructure(**plain, beam=about["beam"], k=about["k"], recall=about["recall"])
 
     def read_encoder(self) -> Encoder | None:
         """Load the encoder after its files were hashed; None for an index of codes made elsewhere.
@@ -157,13 +202,18 @@ def _open(root: Path, name: str) -> Generation:
     if manifest["generation"] != name:
         raise DamagedIndexError(folder / MANIFEST, f"it is the manifest of {manifest['generation']}")
     _check_files(folder, manifest)
-    arrays = {role: _map_checked(folder, manifest, file) for role, file in ARRAYS.items()}
+    walks = _search_of(manifest)["method"] == "walk"
+    arrays = {role: _map_checked(folder, manifest, file) for role, file in (ALL_ARRAYS if walks else ARRAYS).items()}
     _check_arrays(folder, arrays)
+    if walks:
+        _check_walk(folder, arrays)
     return Generation(folder, manifest, arrays["codes"], arrays["lengths"], arrays["communities"])
 
 
 def _check_files(folder: Path, manifest: Manifest) -> None:
     expected = {*ARRAYS.values(), FILMS, PROBLEMS}
+    if _search_of(manifest)["method"] == "walk":
+        expected |= set(WALK_ARRAYS.values())
     if manifest["encoder"] is not None:
         expected |= {f"{ENCODER}/encoder.json", f"{ENCODER}/encoder.safetensors"}
     unlisted = sorted(expected - set(manifest["files"]))
@@ -226,6 +276,34 @@ def _check_arrays(folder: Path, arrays: dict[str, NDArray[Any]]) -> None:
         raise DamagedIndexError(folder / ARRAYS["indptr"], "its rows do not rise from 0 to the number of indices")
 
 
+def _check_walk(folder: Path, arrays: dict[str, NDArray[Any]]) -> None:
+    """Compare the arrays of the walk with the codes and with each other."""
+    n_films, n_dimensions = arrays["codes"].shape
+    width, links = arrays["walk codes"].shape[-1], arrays["walk indices"].shape
+    for role, shape, dtype in (
+        ("walk codes", (n_films, width), "|i1"),
+        ("walk directions", (n_dimensions, width), "<f4"),
+        ("walk entries", arrays["walk entries"].shape[:1], "<i4"),
+        ("walk indptr", (n_films + 1,), "<i8"),
+        ("walk indices", links[:1], "<i4"),
+    ):
+        if arrays[role].shape != shape or arrays[role].dtype.str != dtype:
+            raise DamagedIndexError(
+                folder / ALL_ARRAYS[role], f"it has shape {arrays[role].shape}, not {dtype} {shape}"
+            )
+    indptr = arrays["walk indptr"]
+    if indptr[0] != 0 or indptr[-1] != links[0] or np.any(np.diff(indptr) < 0):
+        raise DamagedIndexError(
+            folder / WALK_ARRAYS["walk indptr"], "its rows do not rise from 0 to the number of links"
+        )
+
+
+def _search_of(manifest: Manifest) -> dict[str, Any]:
+    """What the manifest says of the search; one written before there was a choice says nothing."""
+    about: dict[str, Any] = manifest.get("search", {"method": "exact"})
+    return about
+
+
 def verify_generation(root: Path, name: str, progress: Progress | None = None) -> dict[str, Any]:
     """Open a generation afresh, hash every file of it, and read what can be read.
 
@@ -253,6 +331,7 @@ def verify_generation(root: Path, name: str, progress: Progress | None = None) -
     if graph.fingerprint != generation.manifest["graph"]["sha256"]:
         raise DamagedIndexError(generation.folder / MANIFEST, "its graph hash is not that of the graph")
     generation.read_films()
+    generation.read_walk()
     used = {generation.name, generation.manifest["parent"]}
     return {
         "generation": generation.name,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
+from graphret.graph import SearchCounts
 from graphret.retrieval import SOURCES, explain
 
 if TYPE_CHECKING:
@@ -183,6 +184,8 @@ class Hits:
         int32 (q, k); -1 pads.
     gains
         float64 (q, k), step gains; NaN where there was no step.
+    counts
+        What was looked at for each query: codes compared, films whose links were followed, candidates scored again.
     """
 
     ranking: str
@@ -194,6 +197,7 @@ class Hits:
     sources: NDArray[np.str_]
     communities: Int32Array
     gains: Float64Array
+    counts: SearchCounts
     _found: tuple[Archive, QueryBatch, RankedLists, NDArray[np.str_], int | None] = field(repr=False)
 
     @classmethod
@@ -220,6 +224,7 @@ class Hits:
             sources=np.array(SOURCES)[ranked.sources],
             communities=np.where(there, archive.labels[films], np.int32(-1)),
             gains=ranked.gains,
+            counts=_counted(batch, ranked),
             _found=(archive, batch, ranked, film_ids, edges),
         )
 
@@ -261,6 +266,12 @@ class Hits:
             {"query": hits.query, "ranking": self.ranking, "hits": [hit.to_dict(why=why) for hit in hits]}
             for hits in self
         ]
+
+
+def _counted(batch: QueryBatch, ranked: RankedLists) -> SearchCounts:
+    """Sum what the search for the neighbours looked at, and what the ranking did when it searched again."""
+    searches = [counts for counts in (batch.counts, ranked.counts) if counts is not None]
+    return sum(searches, SearchCounts.scanned(len(batch), 0))
 
 
 def _short(value: Any) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graphret._errors import EncoderError, InvalidParameterError, StoreError
-from graphret.graph import Graph, NearestSearch, write_graphml
+from graphret.graph import Graph, NearestSearch, WalkSearch, write_graphml
 from graphret.index.config import QueryConfig
 from graphret.index.filters import allowed_films, forbidden_films
 from graphret.index.generation import Generation, open_generation, verify_generation
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from graphret._types import Codes, Int32Array, Progress
     from graphret.data import ImageTable
     from graphret.encoders import Encoder
+    from graphret.graph import Search
     from graphret.retrieval import Ranker
 
 __all__ = ["Index", "open"]
@@ -84,7 +86,8 @@ class Index:
     def __init__(self, path: str | os.PathLike[str], *, encoder: Encoder | None = None) -> None:
         self.path = Path(path)
         self._opened: Generation | None = open_generation(self.path)
-        self._rankers: dict[tuple[str, str], Ranker] = {}
+        self._archives: dict[str, Archive] = {}
+        self._rankers: dict[tuple[str, str, str], Ranker] = {}
         self._tuning = read_tuning(self.path, self._opened.manifest)
         stated = self._opened.manifest["encoder"]
         if encoder is not None:
@@ -118,6 +121,7 @@ class Index:
         """Let go of the files; a later query raises `StoreError`."""
         self._opened = None
         self._rankers.clear()
+        self._archives.clear()
         for name in ("films", "graph", "encoder", "_archive", "_lookup"):
             self.__dict__.pop(name, None)
 
@@ -201,8 +205,10 @@ class Index:
     @cached_property
     def _archive(self) -> Archive:
         codes = self.codes.view(np.ndarray)  # kernels are compiled for plain arrays
-        search = NearestSearch(codes, self._generation.lengths.view(np.ndarray))
+        exact = NearestSearch(codes, self._generation.lengths.view(np.ndarray))
         communities = self.communities.view(np.ndarray)
+        walk = self._generation.read_walk()
+        search: Search = exact if walk is None else WalkSearch(exact, walk)
         return Archive(codes, self.graph, communities, search, k=self.manifest["parameters"]["k"])
 
     def info(self) -> dict[str, Any]:
@@ -214,6 +220,7 @@ class Index:
             "path": str(self.path),
             **{name: manifest[name] for name in (*kept, *parts)},
             "ranking": {"name": self.default_ranking, "options": self._options(self.default_ranking, None)},
+            "search": manifest.get("search", {"method": "exact"}),
             "n_bytes": sum(entry["bytes"] for entry in manifest["files"].values()),
         }
 
@@ -257,6 +264,7 @@ class Index:
         exclude: str | Mapping[str, Any] | None = None,
         patients: Any = None,
         fill: bool = True,
+        search: str = "auto",
         n_threads: int | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> Hits:
@@ -282,6 +290,9 @@ class Index:
             For ``exclude="patient"``: the patient of each query that is no film of the archive (None for one that is).
         fill
             Complete a list that the ranking leaves short with the nearest remaining films.
+        search
+            "exact": compare the queries with every code. "walk": follow links from film to film, if the index has them.
+            "auto": walk where that is faster; ``manifest["search"]`` says with what recall.
         n_threads
             Threads; ``None`` for all processors. Hits do not depend on it.
         options
@@ -307,24 +318,25 @@ class Index:
 
         Notes
         -----
-        O(n d) for each query, plus what the ranking takes.
+        O(n d) for a query that is compared with every code; a walk grows about as log n. Then what the ranking takes.
         """
-        config = QueryConfig(k=k, ranking=ranking, fill=fill, n_threads=n_threads)
+        config = QueryConfig(k=k, ranking=ranking, fill=fill, search=search, n_threads=n_threads)
         has_encoder = self.manifest["encoder"] is not None
         queries = read_queries(what, self.codes, self._lookup, has_encoder=has_encoder)
         allowed = allowed_films(self._lookup, where)
         forbidden = forbidden_films(self._lookup, queries, exclude, patients)
         name = self.default_ranking if config.ranking is None else config.ranking
         options = self._options(name, options)
-        ranker = self._ranker(name, options)
+        archive = self._archive_for(config.search)
+        ranker = self._ranker(config.search, name, options)
         codes = queries.codes
         if queries.films and self.encoder is not None:
             codes = encode_queries(queries, self.encoder)
         batch = QueryBatch.of(
-            self._archive, codes, config.k, allowed=allowed, forbidden=forbidden, n_threads=config.n_threads
+            archive, codes, config.k, allowed=allowed, forbidden=forbidden, n_threads=config.n_threads
         )
         ranked = ranker.rank(batch, config.k, fill=config.fill, n_threads=config.n_threads)
-        return Hits.of(name, queries.names, self._archive, batch, ranked, self.films.ids, options.get("edges"))
+        return Hits.of(name, queries.names, archive, batch, ranked, self.films.ids, options.get("edges"))
 
     def _options(self, name: str, options: Mapping[str, Any] | None) -> dict[str, Any]:
         """Options of a query: those given, or those that the index was tuned to."""
@@ -334,9 +346,26 @@ class Index:
             raise InvalidParameterError("options", options, 'a mapping, as {"alpha": 2.0}')
         return dict(options)
 
-    def _ranker(self, name: str, options: Mapping[str, Any]) -> Ranker:
+    def _archive_for(self, search: str) -> Archive:
+        """The archive with the search that a query asks for."""
+        found = self._archives.get(search)
+        if found is None:
+            walking = self._archive.search
+            if search == "exact" and isinstance(walking, WalkSearch):
+                found = replace(self._archive, search=walking.exact)
+            elif search == "walk":
+                if not isinstance(walking, WalkSearch):
+                    hint = 'the index has no links to follow: build it with search="walk"'
+                    raise InvalidParameterError("search", search, "'auto' or 'exact'", hint)
+                found = replace(self._archive, search=WalkSearch(walking.exact, walking.structure, always=True))
+            else:
+                found = self._archive
+            self._archives[search] = found
+        return found
+
+    def _ranker(self, search: str, name: str, options: Mapping[str, Any]) -> Ranker:
         """Rankings are kept: some prepare themselves for the archive at their first use."""
-        key = (name, repr(sorted(options.items())))
+        key = (search, name, repr(sorted(options.items())))
         if key not in self._rankers:
-            self._rankers[key] = create_ranking(name, self._archive, **options)
+            self._rankers[key] = create_ranking(name, self._archive_for(search), **options)
         return self._rankers[key]

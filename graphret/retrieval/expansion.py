@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -22,7 +23,7 @@ class AlphaQueryExpansion:
     """Ranking "alpha_qe": nearest films of the expanded query (Radenovic, Tolias, Chum, TPAMI 2019, section 3.4).
 
     ``q' = q + sum_i s_i^alpha x_i`` over the n nearest allowed films of the query, with unit codes q and x_i and
-    ``s_i = max(cos(q, x_i), 0)``; then exact search with q'. The score is the cosine to q'; the similarity stays the
+    ``s_i = max(cos(q, x_i), 0)``; then a search with q'. The score is the cosine to q'; the similarity stays the
     cosine to the query itself. Ties of the score go to the smaller position.
 
     Parameters
@@ -41,7 +42,7 @@ class AlphaQueryExpansion:
 
     Notes
     -----
-    O(q n_films d), a second exact search.
+    A second search.
 
     Examples
     --------
@@ -85,7 +86,7 @@ class AlphaQueryExpansion:
         ranked.scores[:, : found.k] = found.similarities
         ranked.similarities[:] = self.archive.search.similarities(queries.codes, ranked.positions, n_threads=n_threads)
         ranked.sources[ranked.positions >= 0] = source_code("search")
-        return ranked
+        return replace(ranked, counts=found.counts)
 
 
 def expanded_queries(archive: Archive, queries: QueryBatch, n: int, alpha: float) -> Codes:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from graphret._types import BoolArray, Codes, Float32Array, Float64Array, Int32Array, Int64Array
-    from graphret.graph import Graph, NearestSearch
+    from graphret.graph import Graph, Search, SearchCounts
 
 __all__ = ["SOURCES", "Archive", "QueryBatch", "RankedLists", "Ranker", "source_code"]
 
@@ -34,7 +34,7 @@ def source_code(name: str) -> int:
 
 @dataclass(frozen=True, eq=False)
 class Archive:
-    """What a ranking knows of the films: their codes, the graph of them, its communities, and exact search.
+    """What a ranking knows of the films: their codes, the graph of them, its communities, and search.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class Archive:
     labels
         int32 (n,), community of every film.
     search
-        Exact search over ``codes``.
+        Search over ``codes``.
     k
         Neighbours per film that the graph was made of: the number of edges that a query gets.
 
@@ -67,7 +67,7 @@ class Archive:
     codes: Codes
     graph: Graph
     labels: Int32Array
-    search: NearestSearch
+    search: Search
     k: int = field(default=50)
 
     def __post_init__(self) -> None:
@@ -116,6 +116,8 @@ class QueryBatch:
         bool (n,), the films that may come; ``None`` for all.
     forbidden
         For each query an int32 array of films that may not come; ``None`` for no such films.
+    counts
+        What the search for the neighbours looked at, where it was counted.
     """
 
     codes: Codes
@@ -123,6 +125,7 @@ class QueryBatch:
     similarities: Float32Array
     allowed: BoolArray | None = None
     forbidden: Sequence[Int32Array] | None = None
+    counts: SearchCounts | None = None
 
     def __len__(self) -> int:
         return int(self.codes.shape[0])
@@ -164,7 +167,7 @@ class QueryBatch:
 
         Notes
         -----
-        O(q n d).
+        Time as `Archive.search` takes.
 
         Examples
         --------
@@ -184,7 +187,7 @@ class QueryBatch:
         mask = None if allowed is None else np.ascontiguousarray(allowed, dtype=np.bool_)
         lists = None if forbidden is None else _check_forbidden(forbidden, array.shape[0], archive.n_films)
         table = archive.search.search(array, max(k, archive.k), allowed=mask, forbidden=lists, n_threads=n_threads)
-        return cls(array, table.neighbors, table.similarities, mask, lists)
+        return cls(array, table.neighbors, table.similarities, mask, lists, table.counts)
 
     def at_least(self, archive: Archive, n_neighbors: int, n_threads: int | None = None) -> QueryBatch:
         """Return a batch with the ``n_neighbors`` nearest allowed films, searching again where it holds fewer."""
@@ -231,6 +234,8 @@ class RankedLists:
         float64 (q, k), gain of the step that added the film; NaN where there was none.
     terms
         float64 (q, k) by name, what each score is the sum of; empty where a ranking does not take it apart.
+    counts
+        What the ranking looked at when it searched again.
     """
 
     positions: Int32Array
@@ -239,6 +244,7 @@ class RankedLists:
     sources: NDArray[np.uint8]
     gains: Float64Array
     terms: Mapping[str, Float64Array] = field(default_factory=dict)
+    counts: SearchCounts | None = None
 
     def __len__(self) -> int:
         return int(self.positions.shape[0])

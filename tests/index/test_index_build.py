@@ -313,7 +313,8 @@ def test_progress_names_the_stages(film_table, tmp_path, make_encoder):
     graphret.build(
         film_table, make_encoder(), out=tmp_path / "index", k=3, progress=lambda *step: seen.append(step), batch_size=7
     )
-    assert list(dict.fromkeys(name for name, _, _ in seen)) == ["encode", "neighbors", "graph", "communities", "write"]
+    stages = ["encode", "neighbors", "graph", "search", "communities", "write"]
+    assert list(dict.fromkeys(name for name, _, _ in seen)) == stages
     for stage in {name for name, _, _ in seen}:
         done = [step for name, step, _ in seen if name == stage]
         assert done == sorted(done)

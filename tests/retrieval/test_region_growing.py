@@ -21,8 +21,9 @@ def same(first, second):
 
 
 def row_of(ranked, row):
-    names = (name for name in ranked.__dataclass_fields__ if name != "terms")
-    return type(ranked)(**{name: getattr(ranked, name)[row : row + 1] for name in names})
+    arrays = {name: values for name in ranked.__dataclass_fields__ if (values := getattr(ranked, name)) is not None}
+    del arrays["terms"]
+    return type(ranked)(**{name: values[row : row + 1] for name, values in arrays.items()})
 
 
 def test_equal_communities_go_to_the_most_similar_neighbour_then_to_the_smaller_label():

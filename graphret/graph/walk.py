@@ -1,0 +1,224 @@
+"""Nearest films of a query by a walk along the links of the archive, on short codes, then scored as they are stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from graphret._errors import CodesError
+from graphret._numba import borrow_threads
+from graphret._types import (
+    BoolArray,
+    Codes,
+    Float32Array,
+    Float64Array,
+    Int32Array,
+    Int64Array,
+    check_codes,
+    check_integer,
+)
+from graphret.graph._walk_kernels import _walk_queries
+from graphret.graph.neighbor_table import NeighborTable, SearchCounts
+from graphret.graph.search import NearestSearch, ragged_lists, row_lengths
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = ["WalkSearch", "WalkStructure"]
+
+PLACE_COST = 6_000
+"""A place of the pool costs a walk about as much as so many values of stored codes cost a scan."""
+HIGHEST_SUM = 2**31 - 1
+HIGHEST_CODE = 127
+
+
+@dataclass(frozen=True, eq=False)
+class WalkStructure:
+    """What a walk needs beside the codes and the graph; `walk_structure` makes it.
+
+    Parameters
+    ----------
+    short
+        int8 (n, w), the unit codes in w leading directions, each in steps of its own.
+    directions
+        float32 (d, w), those directions times their steps: products with it weigh the values of ``short``.
+    entries
+        int32 (e,), ascending: films that every query is compared with; each component of the links has one.
+    indptr, indices
+        int64 (n + 1,) and int32 (m,): links of every film to its nearest films, both ways, as a sorted CSR. They are
+        the edges of a graph without a threshold: those that T leaves out would be missed.
+    beam
+        Candidates of a walk for ``k`` neighbours.
+    k
+        Neighbours that the beam was chosen for.
+    recall
+        Share of the k nearest films that it found, measured on films of the archive.
+    """
+
+    short: NDArray[np.int8]
+    directions: Float32Array
+    entries: Int32Array
+    indptr: Int64Array
+    indices: Int32Array
+    beam: int
+    k: int
+    recall: float
+
+    def places(self, k: int) -> int:
+        """Candidates of a walk for k neighbours: in proportion, and never fewer than the beam."""
+        return max(self.beam, -(-self.beam * k // self.k))
+
+
+class WalkSearch:
+    """Search by cosine that follows links from film to film; the contract is that of `NearestSearch`.
+
+    A query is compared with the entries by short codes. Then the best candidate whose links were not yet followed is
+    taken, and the films that it is linked to are compared, until the links of all ``beam`` best were followed. These
+    are scored by the canonical routine from the stored codes, so that a similarity does not depend on how its film was
+    found. What a walk cannot answer with enough films (few are allowed, or many are asked for) is answered by the
+    exact scan.
+
+    Parameters
+    ----------
+    exact
+        Exact search over the same codes.
+    structure
+        From `walk_structure`, or its files.
+    always
+        Walk also where an exact scan is expected to be faster.
+
+    Notes
+    -----
+    Approximate: ``structure.recall`` says what was measured on films of the archive, and holds for queries like them.
+    Equal hits alone, in a batch, and with any number of
+    threads. Scratch memory is 70 KB a thread, 4 bytes an entry, and 24 bytes a candidate.
+    """
+
+    def __init__(self, exact: NearestSearch, structure: WalkStructure, *, always: bool = False) -> None:
+        if structure.short.shape[0] != exact.codes.shape[0]:
+            raise CodesError(
+                f"{exact.codes.shape[0]} codes, but {structure.short.shape[0]} short codes: make them anew"
+            )
+        self.exact = exact
+        self.structure = structure
+        self.always = always
+
+    @property
+    def codes(self) -> Codes:
+        """Codes of the films, as stored."""
+        return self.exact.codes
+
+    @property
+    def lengths(self) -> Float64Array:
+        """Lengths of the codes."""
+        return self.exact.lengths
+
+    @cached_property
+    def _kernel_structure(self) -> tuple[Any, ...]:
+        made = self.structure
+        highest = min(np.iinfo(np.int16).max, HIGHEST_SUM // (HIGHEST_CODE * made.short.shape[1]))
+        return made.directions, highest, made.short, made.entries, np.ascontiguousarray(made.short[made.entries])
+
+    def search(
+        self,
+        queries: Codes,
+        k: int,
+        *,
+        allowed: BoolArray | None = None,
+        forbidden: Sequence[Int32Array] | None = None,
+        n_threads: int | None = None,
+    ) -> NeighborTable:
+        """Find the k nearest films of every query; see `NearestSearch.search`.
+
+        ``recall`` of the result is that of the structure unless every query was scanned; ``counts`` say how much was
+        looked at for each.
+        """
+        k = min(check_integer("k", k, 1), self.codes.shape[0])
+        queries = check_codes(queries, name="query codes", n_dimensions=self.codes.shape[1])
+        lists = [()] * len(queries) if forbidden is None else forbidden
+        return self.walk(queries, k, allowed=allowed, forbidden=lists, n_threads=n_threads)
+
+    def similarities(self, queries: Codes, positions: Int32Array, *, n_threads: int | None = None) -> Float32Array:
+        """Score given films; see `NearestSearch.similarities`."""
+        return self.exact.similarities(queries, positions, n_threads=n_threads)
+
+    def walk(
+        self,
+        queries: Codes,
+        k: int,
+        *,
+        allowed: BoolArray | None = None,
+        forbidden: Sequence[Any] = (),
+        absent: Int64Array | None = None,
+        beam: int | None = None,
+        n_threads: int | None = None,
+    ) -> NeighborTable:
+        """Search as `search` does, with a beam of any width.
+
+        Parameters
+        ----------
+        queries, k, allowed, forbidden, n_threads
+            As for `search`.
+        absent
+            int64 (q,): a film that the walk of the query shall not meet at all, as if the archive did not have it;
+            -1 for none.
+        beam
+            Candidates; ``None`` for those of the structure.
+        """
+        n_films, n_dimensions = self.codes.shape
+        mask = np.empty(0, np.bool_) if allowed is None else np.ascontiguousarray(allowed, dtype=np.bool_)
+        if allowed is not None and mask.shape != (n_films,):
+            raise CodesError(f"allowed has shape {mask.shape}: give bool ({n_films},), one per film")
+        n_allowed = n_films if allowed is None else int(np.count_nonzero(mask))
+        n_queries = len(queries)
+        wanted = max(k, self.structure.places(k) if beam is None else beam)
+        most = n_films if self.always else min(n_films, n_allowed * n_dimensions // PLACE_COST)
+        first = wanted * n_films // max(1, n_allowed)
+        if first > most:
+            return self.exact.search(queries, k, allowed=allowed, forbidden=forbidden, n_threads=n_threads)
+        neighbors = np.full((n_queries, k), -1, dtype=np.int32)
+        similarities = np.zeros((n_queries, k), dtype=np.float32)
+        counts = np.zeros((n_queries, 3), dtype=np.int64)
+        counts[:, 2] = -1
+        structure = self.structure
+        with borrow_threads(n_threads, at_most=n_queries) as n_workers:
+            _walk_queries(
+                queries,
+                row_lengths(queries),
+                self._kernel_structure,
+                (structure.indptr, structure.indices),
+                self.codes,
+                self.lengths,
+                (mask, *ragged_lists(forbidden)),
+                np.full(n_queries, -1, np.int64) if absent is None else absent,
+                (first, most),
+                wanted,
+                min(n_workers, n_queries),
+                neighbors,
+                similarities,
+                counts,
+            )
+        left = np.flatnonzero(counts[:, 2] < 0)
+        if left.size:
+            scanned = self.exact.search(
+                queries[left],
+                k,
+                allowed=allowed,
+                forbidden=[forbidden[row] for row in left.tolist()],
+                n_threads=n_threads,
+            )
+            neighbors[left], similarities[left] = scanned.neighbors, scanned.similarities
+            counts[left, 0] += n_allowed
+            counts[left, 2] = 0
+        return NeighborTable(
+            neighbors,
+            similarities,
+            method="approximate",
+            recall=structure.recall,
+            counts=SearchCounts(*counts.T),
+        )

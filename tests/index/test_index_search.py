@@ -1,0 +1,198 @@
+"""An index with links to walk along: its files, its queries, and indexes without them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+import graphret
+from graphret._errors import DamagedIndexError, InvalidParameterError
+from graphret.graph import NearestSearch
+from graphret.graph.walk_beam import shares_found
+from graphret.index.manifest import serialise
+
+WALK_FILES = ["walk-codes.npy", "walk-directions.npy", "walk-entries.npy", "walk-indices.npy", "walk-indptr.npy"]
+N, D, K = 1500, 16, 10
+
+
+@pytest.fixture(scope="module")
+def many_codes():
+    rng = np.random.default_rng(5)
+    centres = rng.random((25, D)) * 3
+    return np.abs(centres[rng.integers(25, size=N + 40)] + rng.normal(size=(N + 40, D)) * 0.6).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def walking(many_codes, tmp_path_factory):
+    """An index that no test changes."""
+    return graphret.build(many_codes[:N], out=tmp_path_factory.mktemp("walk") / "index", k=K, search="walk")
+
+
+@pytest.fixture
+def copied(walking, tmp_path):
+    shutil.copytree(walking.path, tmp_path / "index")
+    return tmp_path / "index"
+
+
+def test_files_and_manifest(walking):
+    about = walking.manifest["search"]
+    assert about["method"] == "walk"
+    assert about["recall"] >= about["recall_target"] == 0.99
+    assert about["k"] == K
+    assert sorted(name for name in walking.manifest["files"] if name.startswith("walk")) == WALK_FILES
+    assert set(WALK_FILES) <= set(walking.manifest["arrays"])
+    assert walking.info()["search"] == about
+    assert walking.verify()["n_files"] == len(walking.manifest["files"]) + 1
+
+
+def test_a_small_index_is_scanned(shared_index):
+    assert shared_index.manifest["search"] == {"method": "exact"}
+    assert not [name for name in shared_index.manifest["files"] if name.startswith("walk")]
+    hits = shared_index.query("film003", k=3)
+    assert hits.counts.compared.tolist() == [len(shared_index)]
+    with pytest.raises(InvalidParameterError, match='build it with search="walk"'):
+        shared_index.query("film003", search="walk")
+
+
+@pytest.mark.parametrize("ranking", graphret.list_rankings())
+def test_walks_find_what_scans_find(walking, many_codes, ranking):
+    queries = many_codes[N:]
+    walked = walking.query(queries, K, ranking=ranking, search="walk")
+    scanned = walking.query(queries, K, ranking=ranking, search="exact")
+    assert shares_found(walked.positions, scanned.positions).mean() >= 0.95
+    assert (walked.counts.visited > 0).all()
+    assert (scanned.counts.visited == 0).all()
+    assert (walked.counts.compared < scanned.counts.compared).all()
+    alone = walking.query(queries[7], K, ranking=ranking, search="walk", n_threads=1)
+    assert alone.positions[0].tolist() == walked.positions[7].tolist()
+    assert alone.scores[0].tobytes() == walked.scores[7].tobytes()
+
+
+def test_alpha_qe_counts_both_searches(walking, many_codes):
+    once = walking.query(many_codes[N:], 3, search="exact").counts.compared
+    twice = walking.query(many_codes[N:], 3, search="exact", ranking="alpha_qe").counts.compared
+    assert (twice == 2 * once).all()
+
+
+def test_auto_scans_where_that_is_faster(walking, many_codes):
+    exact = NearestSearch(many_codes[:N]).search(many_codes[N:], K)
+    hits = walking.query(many_codes[N:], K)
+    assert hits.positions.tolist() == exact.neighbors.tolist()
+    assert (hits.counts.visited == 0).all()
+
+
+def test_filters_and_own_patient(walking):
+    hits = walking.query(["3", "700"], K, search="walk", exclude={"id": {"4", "5"}})
+    assert not {"3", "4", "5"} & set(hits.ids[0].tolist())
+    assert "700" not in hits.ids[1].tolist()
+    assert (hits.positions >= 0).all()
+
+
+@pytest.mark.parametrize("name", WALK_FILES)
+def test_a_changed_or_missing_file_is_named(copied, name):
+    path = copied / "gen-000001" / name
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DamagedIndexError, match=name):
+        graphret.open(copied).verify()
+    path.unlink()
+    with pytest.raises(DamagedIndexError, match=name):
+        graphret.open(copied)
+
+
+def rewritten(root, change):
+    path = root / "gen-000001/manifest.json"
+    manifest = json.loads(path.read_text())
+    change(manifest)
+    path.write_bytes(serialise(manifest))
+
+
+def test_an_index_from_before_there_was_a_walk(copied, many_codes):
+    def forget(manifest):
+        del manifest["search"], manifest["parameters"]["search"], manifest["parameters"]["search_recall"]
+        for name in WALK_FILES:
+            del manifest["files"][name], manifest["arrays"][name]
+            (copied / "gen-000001" / name).unlink()
+
+    rewritten(copied, forget)
+    index = graphret.open(copied)
+    assert index.info()["search"] == {"method": "exact"}
+    assert index.query(many_codes[N], 2).counts.compared.tolist() == [N]
+    assert index.verify()["unused"] == []
+
+
+def test_a_manifest_that_does_not_list_the_files(copied):
+    rewritten(copied, lambda manifest: manifest["files"].pop("walk-entries.npy"))
+    with pytest.raises(DamagedIndexError, match=r"does not list walk-entries\.npy"):
+        graphret.open(copied)
+
+
+@pytest.mark.parametrize(
+    ("name", "array"),
+    [
+        ("walk-codes.npy", np.zeros((N - 1, 8), np.int8)),
+        ("walk-directions.npy", np.zeros((D, 3), np.float32)),
+        ("walk-entries.npy", np.zeros(4, np.int64)),
+        ("walk-indptr.npy", np.zeros(N + 1, np.int64)),
+    ],
+)
+def test_arrays_that_do_not_fit_each_other(copied, name, array):
+    np.save(copied / "gen-000001" / name, array)
+    content = (copied / "gen-000001" / name).read_bytes()
+
+    def change(manifest):
+        import hashlib
+
+        manifest["files"][name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        manifest["arrays"][name] = {"dtype": array.dtype.str, "shape": list(array.shape)}
+
+    rewritten(copied, change)
+    with pytest.raises(DamagedIndexError, match=name):
+        graphret.open(copied)
+
+
+def test_the_stage_is_kept(many_codes, tmp_path, build_module, monkeypatch):
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    out = tmp_path / "index"
+    with monkeypatch.context() as patch:
+        patch.setattr(build_module, "partition", lambda graph, **options: killed() if graph.n_nodes > 3 else None)
+        with pytest.raises(KeyboardInterrupt):
+            graphret.build(many_codes[:N], out=out, k=K, search="walk")
+    stages = []
+    monkeypatch.setattr(build_module, "walk_structure", killed)
+    index = graphret.build(many_codes[:N], out=out, k=K, search="walk", progress=lambda stage, *_: stages.append(stage))
+    assert index.manifest["search"]["method"] == "walk"
+    assert list(dict.fromkeys(stages)) == ["graph", "search", "communities", "write"]
+
+
+def test_same_files_with_any_number_of_threads(walking, many_codes, tmp_path):
+    again = graphret.build(many_codes[:N], out=tmp_path / "index", k=K, search="walk", n_threads=1)
+    for name in WALK_FILES:
+        assert again.manifest["files"][name] == walking.manifest["files"][name]
+    assert again.manifest["search"] == walking.manifest["search"]
+
+
+@pytest.mark.parametrize(("search", "recall"), [("exact", 0.99), ("auto", 0.5)])
+def test_parameters_of_the_build(many_codes, tmp_path, search, recall):
+    index = graphret.build(many_codes[:N], out=tmp_path / "index", k=K, search=search, search_recall=recall)
+    assert index.manifest["search"] == {"method": "exact"}
+    assert index.manifest["parameters"]["search_recall"] == recall
+
+
+def test_a_lower_recall_takes_a_narrower_beam(walking, many_codes, tmp_path):
+    index = graphret.build(many_codes[:N], out=tmp_path / "index", k=K, search="walk", search_recall=0.8)
+    assert index.manifest["search"]["beam"] < walking.manifest["search"]["beam"]
+
+
+@pytest.mark.parametrize("values", [{"search": "quick"}, {"search_recall": 1.0}])
+def test_values_that_are_not_allowed(many_codes, tmp_path, values):
+    with pytest.raises(InvalidParameterError, match=f"{next(iter(values))}="):
+        graphret.build(many_codes[:N], out=tmp_path / "index", **values)
+    with pytest.raises(InvalidParameterError, match="search='quick' is not allowed"):
+        graphret.index.QueryConfig(search="quick")
