@@ -199,7 +199,7 @@ def _rank(
 
 @jit()
 def _walk_share(
-    worker: int,
+    worker: Any,
     n_workers: int,
     queries: Any,
     query_lengths: Any,
