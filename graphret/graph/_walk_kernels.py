@@ -15,7 +15,7 @@ import numpy as np
 from graphret._numba import jit, prefetch
 from graphret.graph._kernels import _dot, _round_similarity
 
-__all__ = ["_walk_queries"]
+__all__ = ["_walk_queries", "_walk_share"]
 
 LAST_FILM = np.int64(0x7FFFFFFF)
 SCALE = np.int64(1 << 32)
@@ -197,8 +197,10 @@ def _rank(
         out_similarities[rank] = np.float32((key >> 32) / GRID)
 
 
-@jit(parallel=True)
-def _walk_queries(
+@jit()
+def _walk_share(
+    worker: Any,
+    n_workers: int,
     queries: Any,
     query_lengths: Any,
     structure: Any,
@@ -209,12 +211,11 @@ def _walk_queries(
     absent: Any,
     capacities: Any,
     n_wanted: int,
-    n_workers: int,
     out_neighbors: Any,
     out_similarities: Any,
     out_counts: Any,
 ) -> None:
-    """Walk for every query; the outputs start as padding.
+    """Walk for every ``n_workers``-th query from ``worker`` on; the outputs start as padding.
 
     ``structure`` is (directions, highest, short, entries, entry codes); ``capacities`` are the first and the last size
     of the pool, which is doubled until it holds ``n_wanted`` films that may come. ``out_counts`` (q, 3): codes
@@ -223,41 +224,78 @@ def _walk_queries(
     """
     directions, highest, short, entries, entry_codes = structure
     allowed, forbidden_starts, forbidden = eligibility
-    for worker in numba.prange(n_workers):
-        memory = (
-            np.empty(RECENT, np.int32),
-            np.empty(GROUP, np.int64),
-            np.empty(GROUP, np.int32),
-            np.empty(entries.shape[0], np.int32),
-        )
-        short_query = np.empty(directions.shape[1], np.int16)
-        for row in range(worker, queries.shape[0], n_workers):
-            if not _project(queries[row], query_lengths[row], directions, highest, short_query):
-                continue
-            banned = forbidden[forbidden_starts[row] : forbidden_starts[row + 1]]
-            capacity = min(capacities[0] + banned.shape[0], capacities[1])
-            while True:
-                pool = np.empty(capacity, np.int64)
-                n_candidates, n_compared, n_visited = _walk(
-                    short_query, short, (entries, entry_codes), links, absent[row], pool, memory
+    memory = (
+        np.empty(RECENT, np.int32),
+        np.empty(GROUP, np.int64),
+        np.empty(GROUP, np.int32),
+        np.empty(entries.shape[0], np.int32),
+    )
+    short_query = np.empty(directions.shape[1], np.int16)
+    for row in range(worker, queries.shape[0], n_workers):
+        if not _project(queries[row], query_lengths[row], directions, highest, short_query):
+            continue
+        banned = forbidden[forbidden_starts[row] : forbidden_starts[row + 1]]
+        capacity = min(capacities[0] + banned.shape[0], capacities[1])
+        while True:
+            pool = np.empty(capacity, np.int64)
+            n_candidates, n_compared, n_visited = _walk(
+                short_query, short, (entries, entry_codes), links, absent[row], pool, memory
+            )
+            out_counts[row, 0] += n_compared
+            out_counts[row, 1] += n_visited
+            films = np.empty(n_candidates, np.int64)
+            n_eligible = _eligible(pool, n_candidates, allowed, banned, films)
+            # a pool with room has met every film: each component of the links has an entry
+            if n_eligible >= n_wanted or n_candidates < capacity:
+                out_counts[row, 2] = n_eligible
+                _rank(
+                    queries[row],
+                    query_lengths[row],
+                    codes,
+                    lengths,
+                    films[:n_eligible],
+                    out_neighbors[row],
+                    out_similarities[row],
                 )
-                out_counts[row, 0] += n_compared
-                out_counts[row, 1] += n_visited
-                films = np.empty(n_candidates, np.int64)
-                n_eligible = _eligible(pool, n_candidates, allowed, banned, films)
-                # a pool with room has met every film: each component of the links has an entry
-                if n_eligible >= n_wanted or n_candidates < capacity:
-                    out_counts[row, 2] = n_eligible
-                    _rank(
-                        queries[row],
-                        query_lengths[row],
-                        codes,
-                        lengths,
-                        films[:n_eligible],
-                        out_neighbors[row],
-                        out_similarities[row],
-                    )
-                    break
-                if capacity == capacities[1]:
-                    break
-                capacity = min(2 * capacity, capacities[1])
+                break
+            if capacity == capacities[1]:
+                break
+            capacity = min(2 * capacity, capacities[1])
+
+
+@jit(parallel=True)
+def _walk_queries(
+    n_workers: int,
+    queries: Any,
+    query_lengths: Any,
+    structure: Any,
+    links: Any,
+    codes: Any,
+    lengths: Any,
+    eligibility: Any,
+    absent: Any,
+    capacities: Any,
+    n_wanted: int,
+    out_neighbors: Any,
+    out_similarities: Any,
+    out_counts: Any,
+) -> None:
+    """Walk for every query, each worker its share; see `_walk_share`."""
+    for worker in numba.prange(n_workers):
+        _walk_share(
+            np.int64(worker),
+            n_workers,
+            queries,
+            query_lengths,
+            structure,
+            links,
+            codes,
+            lengths,
+            eligibility,
+            absent,
+            capacities,
+            n_wanted,
+            out_neighbors,
+            out_similarities,
+            out_counts,
+        )

@@ -20,7 +20,7 @@ from graphret._types import (
     check_codes,
     check_integer,
 )
-from graphret.graph._walk_kernels import _walk_queries
+from graphret.graph._walk_kernels import _walk_queries, _walk_share
 from graphret.graph.neighbor_table import NeighborTable, SearchCounts
 from graphret.graph.search import NearestSearch, ragged_lists, row_lengths
 
@@ -186,23 +186,26 @@ class WalkSearch:
         counts = np.zeros((n_queries, 3), dtype=np.int64)
         counts[:, 2] = -1
         structure = self.structure
-        with borrow_threads(n_threads, at_most=n_queries) as n_workers:
-            _walk_queries(
-                queries,
-                row_lengths(queries),
-                self._kernel_structure,
-                (structure.indptr, structure.indices),
-                self.codes,
-                self.lengths,
-                (mask, *ragged_lists(forbidden)),
-                np.full(n_queries, -1, np.int64) if absent is None else absent,
-                (first, most),
-                wanted,
-                min(n_workers, n_queries),
-                neighbors,
-                similarities,
-                counts,
-            )
+        given = (
+            queries,
+            row_lengths(queries),
+            self._kernel_structure,
+            (structure.indptr, structure.indices),
+            self.codes,
+            self.lengths,
+            (mask, *ragged_lists(forbidden)),
+            np.full(n_queries, -1, np.int64) if absent is None else absent,
+            (first, most),
+            wanted,
+            neighbors,
+            similarities,
+            counts,
+        )
+        if n_threads == 1 or (n_queries == 1 and n_threads is None):
+            _walk_share(0, 1, *given)  # without what it costs to wake threads
+        else:
+            with borrow_threads(n_threads, at_most=n_queries) as n_workers:
+                _walk_queries(n_workers, *given)
         left = np.flatnonzero(counts[:, 2] < 0)
         if left.size:
             scanned = self.exact.search(

@@ -110,8 +110,8 @@ def walk_structure(
     search: WalkSearch | None = None
     beam: Beam | None = None
     for width in widths:
-        part = (np.ascontiguousarray(array[:, :width]) for array in (short, directions))
-        made = WalkStructure(*part, entries, indptr, indices, beam=k, k=k, recall=0.0)
+        narrow = np.ascontiguousarray(short[:, :width]), np.ascontiguousarray(directions[:, :width])
+        made = WalkStructure(narrow[0], narrow[1], entries, indptr, indices, beam=k, k=k, recall=0.0)
         tried = WalkSearch(exact, made, always=True)
         found = narrowest_beam(tried, some, recall, most=widest, n_threads=n_threads)
         if beam is not None and (found is None or found.cost >= beam.cost):

@@ -119,7 +119,7 @@ def test_the_narrowest_beam(search):
     assert narrower.recall < 0.97
     assert narrower.cost < beam.cost
     assert abs(narrowest_beam(search, films, 0.97, most=N, first=3 * K).width - beam.width) <= beam.width // 16 + 1
-    assert narrowest_beam(search, films, 0.97, most=N, confidence=3.0).width > beam.width
+    assert narrowest_beam(search, films, 0.97, most=N, confidence=30.0).width > beam.width
     assert narrowest_beam(search, films, 0.97, most=K) is None
 
 
