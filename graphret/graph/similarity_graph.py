@@ -15,6 +15,8 @@ from graphret._errors import InvalidParameterError, UnknownNameError
 from graphret.graph._kernels import _directed_rows, _merge_symmetric, _transpose
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from graphret._types import Float64Array, Int32Array, Int64Array
@@ -65,12 +67,18 @@ class Graph:
     def degrees(self) -> Float64Array:
         """Weighted degree of every node, float64 (n_nodes,)."""
         out = np.empty(self.n_nodes)
-        cuts = np.arange(17) * self.n_nodes // 16  # what is made for a block of rows is small
-        for first, last in itertools.pairwise(cuts):
-            entries = slice(self.indptr[first], self.indptr[last])
-            rows = np.repeat(np.arange(last - first), np.diff(self.indptr[first : last + 1]))
-            out[first:last] = np.bincount(rows, weights=self.weights[entries], minlength=last - first)
+        for nodes, edges in self.row_blocks():
+            n_edges = np.diff(self.indptr[nodes.start : nodes.stop + 1])
+            rows = np.repeat(np.arange(n_edges.shape[0]), n_edges)
+            out[nodes] = np.bincount(rows, weights=self.weights[edges], minlength=n_edges.shape[0])
         return out
+
+    def row_blocks(self, n_blocks: int = 16) -> Iterator[tuple[slice, slice]]:
+        """Slices of nodes, and of their entries in ``indices`` and ``weights``: what is made for one is small."""
+        cuts = np.arange(n_blocks + 1) * self.n_nodes // n_blocks
+        for first, last in itertools.pairwise(cuts):
+            if first < last:
+                yield slice(first, last), slice(self.indptr[first], self.indptr[last])
 
     @cached_property
     def total_weight(self) -> float:

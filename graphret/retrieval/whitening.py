@@ -11,7 +11,7 @@ from graphret.graph.search import TILE, row_lengths
 
 if TYPE_CHECKING:
     from graphret._types import Codes, Float64Array, Int32Array
-    from graphret.graph import NearestSearch
+    from graphret.graph import Search
 
 __all__ = ["Whitening"]
 
@@ -48,7 +48,7 @@ class Whitening:
     lengths: Float64Array
 
     @classmethod
-    def fit(cls, search: NearestSearch, strength: float) -> Whitening:
+    def fit(cls, search: Search, strength: float) -> Whitening:
         """Estimate the metric on an archive, w = ``strength`` in [0, 1].
 
         O(s d^2 + d^3 + n d r) time for a sample of s codes and r directions, one tile of memory; single-threaded, so
@@ -78,7 +78,7 @@ class Whitening:
         return cls(mean, directions, gains, lengths)
 
     def cosines(
-        self, search: NearestSearch, queries: Codes, positions: Int32Array, n_threads: int | None = None
+        self, search: Search, queries: Codes, positions: Int32Array, n_threads: int | None = None
     ) -> Float64Array:
         """Score given films for every query in the metric, float64 (q, k), 0 where padded; O(q (k + r) d)."""
         moved = np.empty(queries.shape, dtype=np.float32)
