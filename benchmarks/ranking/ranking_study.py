@@ -1,4 +1,4 @@
-"""Which ranking is best on a code graph: parameters chosen on validation queries, test queries asked once.
+"""Which ranking is best on a code graph: parameters chosen on validation queries only.
 
     PYTHONPATH=.:benchmarks python benchmarks/ranking/ranking_study.py [SET ...] [--minutes 2.5]
 
