@@ -129,7 +129,7 @@ def louvain(
     seed
         Order of visits: blocks of neighbouring rows are shuffled, rows inside a block are not.
     n_threads
-        Threads that may be used. Local moving is sequential, so the result does not depend on it.
+        Threads that may be used, >= 1. Local moving is sequential and uses one: neither result nor time depend on it.
     initial
         Integers (n,): communities to start from, in any numbering; -1 for a node that is to start on its own (a film
         that came since). An archive that grew is divided faster, and its communities stay close to what they were.

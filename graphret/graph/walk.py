@@ -95,8 +95,8 @@ class WalkSearch:
     Notes
     -----
     Approximate: ``structure.recall`` says what was measured on films of the archive, and holds for queries like them.
-    Equal hits alone, in a batch, and with any number of
-    threads. Scratch memory is 70 KB a thread, 4 bytes an entry, and 24 bytes a candidate.
+    Equal hits alone, in a batch, and with any number of threads. Scratch memory is 70 KB a thread, 4 bytes an entry,
+    and 24 bytes a candidate.
     """
 
     def __init__(self, exact: NearestSearch, structure: WalkStructure, *, always: bool = False) -> None:
