@@ -12,6 +12,7 @@ from torchvision.models.densenet import DenseNet
 from graphret._errors import InvalidParameterError, UnknownNameError
 from graphret.encoders.densenet_inference import DenseNetInference
 from graphret.encoders.network import EncoderNetwork
+from graphret.encoders.objectives.objective import NetworkOutputs
 from graphret.encoders.pixels import ImageNetPixels, XrayVisionPixels
 
 __all__ = ["DenseNet121"]
@@ -59,10 +60,10 @@ class DenseNet121(EncoderNetwork):
         maps = self.backbone(self.pixels(images))
         return torch.relu(maps).mean(dim=(2, 3))
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits (b, n_labels)."""
-        logits: Tensor = self.classifier(self.features(images))
-        return logits
+    def outputs(self, images: Tensor) -> NetworkOutputs:
+        """Codes, and logits (b, n_labels)."""
+        codes = self.features(images)
+        return NetworkOutputs(codes, self.classifier(codes))
 
     def for_inference(self) -> DenseNetInference:
         """Folded batch norms and one array a dense block; codes agree to float32 rounding."""

@@ -7,8 +7,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from torch import Tensor, nn
 
+from graphret._errors import EncoderError
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from torchvision.models import WeightsEnum
+
+    from graphret.encoders.objectives.objective import NetworkOutputs
 
 __all__ = ["EncoderNetwork", "InferenceNetwork"]
 
@@ -38,11 +44,25 @@ class EncoderNetwork(nn.Module, ABC):
 
     @abstractmethod
     def features(self, images: Tensor) -> Tensor:
-        """Codes, float (b, code_length)."""
+        """Codes, float (b, code_length); the signs of a hash encoder's codes are its bits."""
 
     @abstractmethod
+    def outputs(self, images: Tensor) -> NetworkOutputs:
+        """Codes and all else that a loss may read, in one pass."""
+
     def forward(self, images: Tensor) -> Tensor:
         """Logits, float (b, n_labels)."""
+        logits = self.outputs(images).logits
+        if logits is None:
+            raise EncoderError(f"{type(self).__name__} has no classifier: it gives codes only (use features)")
+        return logits
+
+    def calibrate(self, batches: Iterable[Tensor]) -> None:
+        """Set what is not learnt by gradients but read off the training films, once the weights are final.
+
+        Called in evaluation mode with float (b, 1, s, s) batches of the training films, which may be gone through
+        several times. Nothing to do by default.
+        """
 
     def for_inference(self) -> InferenceNetwork:
         """The same function for a processor, in float32 and without gradients, in a faster form where there is one.

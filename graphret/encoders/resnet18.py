@@ -11,6 +11,7 @@ from torchvision.models import ResNet18_Weights, resnet18
 
 from graphret.encoders.folding import GreyStem, fold_batch_norms
 from graphret.encoders.network import EncoderNetwork
+from graphret.encoders.objectives.objective import NetworkOutputs
 from graphret.encoders.pixels import ImageNetPixels
 
 __all__ = ["ResNet18"]
@@ -40,10 +41,10 @@ class ResNet18(EncoderNetwork):
         codes: Tensor = self.backbone(self.pixels(images))
         return codes
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits (b, n_labels)."""
-        logits: Tensor = self.classifier(self.features(images))
-        return logits
+    def outputs(self, images: Tensor) -> NetworkOutputs:
+        """Codes, and logits (b, n_labels)."""
+        codes = self.features(images)
+        return NetworkOutputs(codes, self.classifier(codes))
 
     def for_inference(self) -> ResNet18:
         """A copy with batch norms folded into the convolutions, and grey values fed to the first one."""

@@ -44,6 +44,12 @@ class EncoderSpec:
         No value of a code is ever below zero.
     pretrained
         Kinds of weights beside a path: ``"imagenet"``, ``"txrv"``.
+    classifies
+        The network has a classifier, so that it predicts labels and has an AUC.
+    objective
+        Name of what its training minimises, see :func:`graphret.encoders.objectives.list_objectives`.
+    recipe
+        Parameters of a training that its paper sets otherwise than P1, by their names in ``TrainConfig``.
 
     Examples
     --------
@@ -62,6 +68,9 @@ class EncoderSpec:
     options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     non_negative: bool = False
     pretrained: tuple[str, ...] = ()
+    classifies: bool = True
+    objective: str = "classification"
+    recipe: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
     def check_bits(self, n_bits: int | None) -> int | None:
         """Return ``n_bits`` if it suits the kind of the encoder, or say why not."""
