@@ -205,6 +205,11 @@ class Index:
         """Codes, graph, communities and search, as rankings take them."""
         return self._archive
 
+    @property
+    def labelled_archive(self) -> Archive:
+        """The archive with the findings of its films, for rankings that read them; without, where there are none."""
+        return self._archive_for("auto", labels=True)
+
     @cached_property
     def _archive(self) -> Archive:
         codes = self.codes.view(np.ndarray)  # kernels are compiled for plain arrays

@@ -88,8 +88,8 @@ def estimate_findings(
     """Estimate the probability of every finding of every query from its nearest films.
 
     ``p_l = (sum_i w_i y_il + prior pi_l) / (sum_i w_i + prior)`` over the neighbours i whose label l is known, with the
-    prevalence pi_l and weights ``w_i`` proportional to ``exp(sharpness z_i)`` with mean 1, z_i being the similarities of
-    the query's neighbours, standardised; then calibrated.
+    prevalence pi_l and weights ``w_i`` proportional to ``exp(sharpness z_i)`` with mean 1, z_i being the similarities
+    of the query's neighbours, standardised; then calibrated.
 
     Parameters
     ----------

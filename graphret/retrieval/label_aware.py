@@ -24,7 +24,7 @@ __all__ = ["LabelAware"]
 
 
 class LabelAware:
-    """Ranking "label_aware": similar films whose findings the query probably has. **It reads the archive's labels.**
+    """Ranking "label_aware": similar films with the findings that the query probably has; reads the archive's labels.
 
     The pool P holds the ``pool`` nearest allowed films. p_l is the probability that the query has finding l, estimated
     from the labels of its nearest films and calibrated (`estimate_findings`, `Calibration`). For x in P with findings
@@ -155,6 +155,15 @@ class LabelAware:
 
     def _calibration(self, n_threads: int | None) -> Calibration:
         """Fitted at the first use, and shared by all rankers of the archive."""
-        key = ("calibration of findings", self.voters, self.sharpness, self.prior)
-        options = {"voters": self.voters, "sharpness": self.sharpness, "prior": self.prior, "n_threads": n_threads}
-        return self.archive.prepared(key, lambda: fit_calibration(self.archive, self.findings, **options))
+
+        def fit() -> Calibration:
+            return fit_calibration(
+                self.archive,
+                self.findings,
+                voters=self.voters,
+                sharpness=self.sharpness,
+                prior=self.prior,
+                n_threads=n_threads,
+            )
+
+        return self.archive.prepared(("calibration of findings", self.voters, self.sharpness, self.prior), fit)
