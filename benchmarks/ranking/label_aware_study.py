@@ -124,6 +124,11 @@ def ask(bench: LabelledBench, chosen: dict[str, Any]) -> dict[str, Any]:
                 m: paired_difference(found[name][m], found["nearest"][m], patients).to_dict() for m in MEASURES
             },
         }
+    if "prevalence only" in results:
+        results["label_aware"]["from_prevalence_only"] = {
+            m: paired_difference(found["label_aware"][m], found["prevalence only"][m], patients).to_dict()
+            for m in MEASURES
+        }
     return results
 
 
@@ -168,6 +173,19 @@ def markdown(record: dict[str, Any]) -> str:
             lines.append(
                 f"| {row['set']} | {name} | {figures} | {differences} | {result['variety']:.2f} | {result['findings_of_a_hit']:.2f} |"
             )
+    lines += [
+        "",
+        "## What estimating the query's findings adds",
+        "",
+        "`label_aware` less `prevalence only`: the part that is not just a preference for films with (common) findings.",
+        "",
+        "| set | " + " | ".join(MEASURES) + " |",
+        "|---|" + "---|" * len(MEASURES),
+    ]
+    for row in record["rows"]:
+        added = row["results"].get("label_aware", {}).get("from_prevalence_only", {})
+        if added:
+            lines.append(f"| {row['set']} | " + " | ".join(_interval(added[m]) for m in MEASURES) + " |")
     lines += ["", "Chosen on the validation queries:", ""]
     for row in record["rows"]:
         options = ", ".join(f"{name} {value}" for name, value in row["chosen"]["options"].items()) or "none"
