@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["query"]
 
+_FINDINGS = 3
+
 
 @config_options(QueryConfig)
 def query(
@@ -125,6 +127,7 @@ def _answer(index: "Index", name: str, hits: "QueryHits") -> dict[str, Any]:
     films = index.films
     return {
         "query": name,
+        **({"findings": hits.findings} if hits.findings else {}),
         "hits": [
             {**hit.to_dict(why=True), "path": str(films.paths[hit.position]), "labels": _labels(films, hit.position)}
             for hit in hits
@@ -144,6 +147,9 @@ def _labels(films: "ImageTable", row: int) -> list[str]:
 
 def _table(answer: dict[str, Any]) -> Table:
     table = Table("rank", "id", "similarity", "community", "source", "labels", title=answer["query"])
+    if "findings" in answer:
+        likeliest = ", ".join(f"{name} {share:.0%}" for name, share in list(answer["findings"].items())[:_FINDINGS])
+        table.caption = f"uses the archive's labels; by those of its neighbours the query shows: {likeliest}"
     for hit in answer["hits"]:
         labels = ", ".join(hit["labels"]) or "-"
         table.add_row(

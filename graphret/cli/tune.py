@@ -43,6 +43,13 @@ def tune(
     ] = 0.5,
     seed: Annotated[int, typer.Option(help="Draws the films that ask.")] = 0,
     n_threads: Annotated[int | None, typer.Option(help="Threads; all processors if not given.")] = None,
+    label_aware: Annotated[
+        bool,
+        typer.Option(
+            "--label-aware",
+            help="Tune label_aware instead, which uses the archive's labels at query time: apart, never the default.",
+        ),
+    ] = False,
     reset: Annotated[bool, typer.Option("--reset", help="Only remove the tuning that the index has.")] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -53,6 +60,7 @@ def tune(
     """
     with report_to_user(as_json=as_json, quiet=quiet) as reporter:
         import graphret
+        from graphret.evaluation import label_aware_candidates
         from graphret.index.tuned import forget_tuning
 
         if reset:
@@ -65,6 +73,7 @@ def tune(
             opened,
             by=by,
             measures=[name.strip() for name in measures.split(",") if name.strip()],
+            candidates=label_aware_candidates() if label_aware else None,
             split=split,
             n_queries=queries,
             budget=seconds,
@@ -73,12 +82,27 @@ def tune(
             n_threads=n_threads,
             progress=reporter.progress,
         )
-        opened.record_tuning(found.to_dict())
-        reporter.result({"index": str(index), **found.to_dict()}, _table(found), _sentence(found))
+        if not label_aware:
+            opened.record_tuning(found.to_dict())
+            reporter.result({"index": str(index), **found.to_dict()}, _table(found), _sentence(found))
+            return
+        if found.ranking == "label_aware":  # otherwise no strength of it was clearly better than nearest
+            opened.record_tuning(found.to_dict())
+        document = {"index": str(index), "uses_labels": True, **found.to_dict()}
+        reporter.result(document, _table(found), f"{_sentence(found)}; {_apart(found)}")
 
 
 def _say_removed(removed: bool) -> str:
     return "the tuning was removed: queries use nearest again" if removed else "there was no tuning"
+
+
+def _apart(found: "Tuning") -> str:
+    if found.ranking != "label_aware":
+        return "label_aware uses the archive's labels at query time; nothing was kept"
+    return (
+        "it uses the archive's labels at query time: kept for `graphret query --ranking label_aware`, the default "
+        "ranking stays as it was"
+    )
 
 
 def _options(options: Any) -> str:

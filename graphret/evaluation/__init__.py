@@ -2,6 +2,7 @@
 
 from graphret.evaluation.bootstrap import Difference, Interval, paired_difference, patient_bootstrap
 from graphret.evaluation.contact_sheet import contact_sheet
+from graphret.evaluation.label_candidates import label_aware_candidates
 from graphret.evaluation.measures import evaluate_ranking, list_measures
 from graphret.evaluation.protocol import evaluate
 from graphret.evaluation.report import RankingScores, Report
@@ -22,6 +23,7 @@ __all__ = [
     "default_candidates",
     "evaluate",
     "evaluate_ranking",
+    "label_aware_candidates",
     "list_measures",
     "paired_difference",
     "patient_bootstrap",

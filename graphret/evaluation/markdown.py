@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["to_markdown"]
+__all__ = ["USES_LABELS", "to_markdown"]
+
+USES_LABELS = "uses the archive's labels at query time"
+
+
+_READING = "Query by query; above 0 is better. p is two-sided and not corrected for the number of comparisons."
 
 
 def to_markdown(report: dict[str, Any]) -> str:
@@ -23,14 +28,18 @@ def to_markdown(report: dict[str, Any]) -> str:
         _summary(report),
         "## Measures",
         "Mean over queries, 95 % bootstrap interval over patients.",
-        _measure_table(report),
     ]
-    if report["differences"]:
-        parts += [
-            f"## Differences from {report['reference']}",
-            "Query by query; above 0 is better. p is two-sided and not corrected for the number of comparisons.",
-            _difference_table(report),
-        ]
+    apart = [row["name"] for row in report["rankings"] if row["uses_labels"]]
+    others = [row["name"] for row in report["rankings"] if not row["uses_labels"]]
+    if others:
+        parts.append(_measure_table(report, others))
+    compared = [name for name in report["differences"] if name not in apart]
+    if compared:
+        parts += [f"## Differences from {report['reference']}", _READING, _difference_table(report, compared)]
+    if apart:
+        parts += ["## Apart: rankings that use the archive's labels", _warning(apart), _measure_table(report, apart)]
+        if report["differences"]:
+            parts += [f"From {report['reference']}, which does not. {_READING}", _difference_table(report, apart)]
     measure = report["rankings"][0]["per_label"]["measure"]
     parts += [
         f"## {measure} by label",
@@ -63,12 +72,23 @@ def _summary(report: dict[str, Any]) -> str:
     return " ".join(sentences)
 
 
-def _measure_table(report: dict[str, Any]) -> str:
+def _warning(names: list[str]) -> str:
+    return (
+        f"**{', '.join(names)}: {USES_LABELS}.** The hits are judged by the labels that the ranking reads, so these "
+        "figures are no match for those of rankings that see codes only."
+    )
+
+
+def _measure_table(report: dict[str, Any], names: list[str]) -> str:
     measures = report["settings"]["measures"]
-    timed = [row["milliseconds_per_query"] for row in report["rankings"]]
     lines = [
-        [row["name"], *(_interval(row["measures"][measure]) for measure in measures), _milliseconds(time)]
-        for row, time in zip(report["rankings"], timed, strict=True)
+        [
+            row["name"],
+            *(_interval(row["measures"][measure]) for measure in measures),
+            _milliseconds(row["milliseconds_per_query"]),
+        ]
+        for row in report["rankings"]
+        if row["name"] in names
     ]
     table = _table(["ranking", *measures, "ms per query"], lines)
     undefined = {
@@ -82,12 +102,9 @@ def _measure_table(report: dict[str, Any]) -> str:
     return f"{table}\n\nQueries without a relevant film in what they searched, where a measure is undefined: {counts}."
 
 
-def _difference_table(report: dict[str, Any]) -> str:
+def _difference_table(report: dict[str, Any], names: list[str]) -> str:
     measures = report["settings"]["measures"]
-    lines = [
-        [name, *(_difference(of_ranking[measure]) for measure in measures)]
-        for name, of_ranking in report["differences"].items()
-    ]
+    lines = [[name, *(_difference(report["differences"][name][measure]) for measure in measures)] for name in names]
     return _table(["ranking", *measures], lines)
 
 
@@ -98,7 +115,8 @@ def _label_table(report: dict[str, Any]) -> str:
     for label, first in rows[0]["per_label"]["labels"].items():
         figures = [_interval(row["per_label"]["labels"][label]) for row in rows]
         lines.append([label, str(first["n_queries"]), str(positives[label]), *figures])
-    return _table(["label", "queries", "films searched", *(row["name"] for row in rows)], lines)
+    heads = [f"{row['name']} (uses labels)" if row["uses_labels"] else row["name"] for row in rows]
+    return _table(["label", "queries", "films searched", *heads], lines)
 
 
 def _details(report: dict[str, Any]) -> str:

@@ -16,6 +16,7 @@ from graphret.evaluation.bootstrap import Difference, paired_difference, patient
 from graphret.evaluation.measures import evaluate_ranking, largest_k
 from graphret.evaluation.queries import QuerySet, resolve_queries, rows_with_same
 from graphret.evaluation.report import RankingScores, Report
+from graphret.retrieval import list_rankings, uses_labels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,7 +68,8 @@ def evaluate(
     baselines
         Rows beside the rankings: ``"random"``, films drawn by ``seed``, is the level of chance.
     reference
-        The ranking that the others are compared with, query by query; ``"nearest"`` if it is among them.
+        The ranking that the others are compared with, query by query; ``"nearest"`` if it is among them. None that uses
+        the archive's labels at query time: the report shows such rankings apart.
     k
         Hits per query, at least the largest K of ``measures`` (the default).
     n_resamples, seed
@@ -175,6 +177,7 @@ class _Judge:
             values=values,
             positions=hits,
             similarities=similarities,
+            uses_labels=_uses_labels(name),
         )
 
     def differences(self, scored: list[RankingScores], against: str | None) -> dict[str, dict[str, Difference]]:
@@ -212,7 +215,14 @@ def _reference(reference: str | None, rankings: list[str]) -> str | None:
         return "nearest" if "nearest" in rankings else None
     if reference not in rankings:
         raise UnknownNameError("reference", reference, rankings, "it must be among the rankings that are measured")
+    if _uses_labels(reference):
+        hint = "it uses the archive's labels at query time, so it is no measure for rankings that do not"
+        raise InvalidParameterError("reference", reference, "a ranking that does not read labels", hint)
     return reference
+
+
+def _uses_labels(name: str) -> bool:
+    return name in list_rankings() and uses_labels(name)
 
 
 def _with_a_finding(given: QuerySet) -> QuerySet:

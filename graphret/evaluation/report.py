@@ -13,7 +13,7 @@ import numpy as np
 from graphret._errors import StoreError, UnknownNameError
 from graphret.evaluation._files import atomic_text
 from graphret.evaluation.contact_sheet import contact_sheet
-from graphret.evaluation.markdown import to_markdown
+from graphret.evaluation.markdown import USES_LABELS, to_markdown
 from graphret.evaluation.trec import write_qrels, write_run
 
 if TYPE_CHECKING:
@@ -44,6 +44,9 @@ class RankingScores:
         float64 (q,) per measure, one value per scored query; NaN where undefined.
     positions, similarities
         int32 and float32 (q, k), rows of the archive (-1 pads) and their cosine to the query.
+    uses_labels
+        Whether it read the labels of the archive's films at query time. What it is judged by is then what it was told:
+        it is shown apart from rankings that see codes only, and is nobody's reference.
     """
 
     name: str
@@ -54,11 +57,13 @@ class RankingScores:
     values: dict[str, Float64Array] = field(repr=False)
     positions: Int32Array = field(repr=False)
     similarities: Float32Array | None = field(repr=False)
+    uses_labels: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures as a dictionary; NaN becomes None."""
         return {
             "name": self.name,
+            "uses_labels": self.uses_labels,
             "measures": {measure: _plain(interval) for measure, interval in self.scores.items()},
             "per_label": {
                 "measure": self.label_measure,
@@ -175,7 +180,7 @@ class Report:
                     self.archive,
                     first.positions,
                     first.similarities,
-                    title=first.name,
+                    title=f"{first.name}, {USES_LABELS}" if first.uses_labels else first.name,
                     n_queries=n_sheet_queries,
                     n_hits=n_sheet_hits,
                     seed=self.description["settings"]["seed"],

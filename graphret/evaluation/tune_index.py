@@ -9,6 +9,7 @@ import numpy as np
 from graphret._errors import InvalidParameterError, UnknownNameError
 from graphret._types import check_integer
 from graphret.evaluation.criteria import ListAgreement, SharedFindings
+from graphret.evaluation.label_candidates import read_labels
 from graphret.evaluation.queries import rows_with_same
 from graphret.evaluation.tuning import Tuning, choose_ranking
 from graphret.retrieval import QueryBatch
@@ -59,7 +60,8 @@ def tune(
     measures
         With labels: their mean is compared.
     candidates
-        ``None``: `default_candidates`.
+        ``None``: `default_candidates`. Rankings that read the archive's labels at query time are tuned apart:
+        `label_aware_candidates`.
     split
         Only films of this split ask ("valid"): an encoder knows the films that it was trained on better than new ones,
         so queries that it was not trained on choose better. ``None``: all films may ask.
@@ -98,7 +100,7 @@ def tune(
         raise InvalidParameterError("by", by, '"agreement"', "no film that may ask has a positive label")
     labelled = by != "agreement" and with_finding.size > 0
     asking = np.random.default_rng(seed).permutation(with_finding if labelled else rows)[:n_queries]
-    archive = index.archive
+    archive = index.labelled_archive if read_labels(candidates or ()) else index.archive
     patients = index.films.patients
     if not labelled:
         asking = _pairs(archive, asking[: max(1, n_queries // 2)], patients, n_threads)

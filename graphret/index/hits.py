@@ -153,6 +153,14 @@ class QueryHits(Sequence[Hit]):
         return f"<{len(self)} hits: {shown}{', ...' if len(self) > 3 else ''}>"
 
     @cached_property
+    def findings(self) -> dict[str, float]:
+        """Findings that the query probably has with their probability, likeliest first.
+
+        Empty but for a ranking that estimates them from the archive's labels.
+        """
+        return self._hits.estimated_findings(self._row)
+
+    @cached_property
     def reasons(self) -> list[Why]:
         """Why of every hit, worked out at the first use."""
         return self._hits.explain(self._row)
@@ -260,10 +268,27 @@ class Hits:
             for reason in explain(archive, batch, ranked, row, edges=edges)
         ]
 
+    def estimated_findings(self, row: int) -> dict[str, float]:
+        """Return the findings that the ranking expects of one query; see `QueryHits.findings`."""
+        archive, _, ranked, *_ = self._found
+        if ranked.findings is None or archive.findings is None:
+            return {}
+        probabilities = ranked.findings[row]
+        likeliest = (-probabilities).argsort(kind="stable")
+        return {archive.findings.names[label]: _short(probabilities[label]) for label in likeliest}
+
     def to_dicts(self, *, why: bool = False) -> list[dict[str, Any]]:
-        """Return one mapping a query, JSON values only: query, ranking, hits; on demand with the reasons."""
+        """Return one mapping a query, JSON values only: query, ranking, hits; on demand with the reasons.
+
+        With "findings" where the ranking estimated those of the query from the archive's labels.
+        """
         return [
-            {"query": hits.query, "ranking": self.ranking, "hits": [hit.to_dict(why=why) for hit in hits]}
+            {
+                "query": hits.query,
+                "ranking": self.ranking,
+                **({"findings": hits.findings} if hits.findings else {}),
+                "hits": [hit.to_dict(why=why) for hit in hits],
+            }
             for hits in self
         ]
 

@@ -17,8 +17,8 @@ from graphret.index.generation import Generation, open_generation, verify_genera
 from graphret.index.hits import Hits
 from graphret.index.lookup import FilmLookup
 from graphret.index.query_input import encode_queries, read_queries
-from graphret.index.tuned import forget_tuning, read_tuning, record_tuning
-from graphret.retrieval import DEFAULT_RANKING, Archive, QueryBatch, create_ranking
+from graphret.index.tuned import forget_tuning, read_tuning, record_tuning, tuned_options, with_tuning
+from graphret.retrieval import DEFAULT_RANKING, Archive, Findings, QueryBatch, create_ranking, uses_labels
 
 if TYPE_CHECKING:
     import os
@@ -86,7 +86,7 @@ class Index:
     def __init__(self, path: str | os.PathLike[str], *, encoder: Encoder | None = None) -> None:
         self.path = Path(path)
         self._opened: Generation | None = open_generation(self.path)
-        self._archives: dict[str, Archive] = {}
+        self._archives: dict[tuple[str, bool], Archive] = {}
         self._rankers: dict[tuple[str, str, str], Ranker] = {}
         self._tuning = read_tuning(self.path, self._opened.manifest)
         stated = self._opened.manifest["encoder"]
@@ -165,12 +165,15 @@ class Index:
     def record_tuning(self, tuning: Mapping[str, Any]) -> None:
         """Keep a tuning (`Tuning.to_dict`) with the index: `query` then uses its ranking and options.
 
+        A tuning of a ranking that reads labels is kept apart: `query` uses its options where that ranking is named, and
+        `default_ranking` stays as it was.
+
         Raises
         ------
         IndexLockedError, StoreError
             Another process writes the index, or its folder cannot be written to.
         """
-        record_tuning(self.path, self.manifest, tuning)
+        record_tuning(self.path, self.manifest, with_tuning(self._tuning, tuning))
         self._tuning = read_tuning(self.path, self.manifest)
 
     def forget_tuning(self) -> None:
@@ -201,6 +204,11 @@ class Index:
     def archive(self) -> Archive:
         """Codes, graph, communities and search, as rankings take them."""
         return self._archive
+
+    @property
+    def labelled_archive(self) -> Archive:
+        """The archive with the findings of its films, for rankings that read them; without, where there are none."""
+        return self._archive_for("auto", labels=True)
 
     @cached_property
     def _archive(self) -> Archive:
@@ -327,7 +335,7 @@ class Index:
         forbidden = forbidden_films(self._lookup, queries, exclude, patients)
         name = self.default_ranking if config.ranking is None else config.ranking
         options = self._options(name, options)
-        archive = self._archive_for(config.search)
+        archive = self._archive_for(config.search, labels=uses_labels(name))
         ranker = self._ranker(config.search, name, options)
         codes = queries.codes
         if queries.films and self.encoder is not None:
@@ -341,31 +349,37 @@ class Index:
     def _options(self, name: str, options: Mapping[str, Any] | None) -> dict[str, Any]:
         """Options of a query: those given, or those that the index was tuned to."""
         if options is None:
-            return dict(self._tuning["options"]) if self._tuning is not None and self._tuning["ranking"] == name else {}
+            return tuned_options(self._tuning, name)
         if not hasattr(options, "items"):
             raise InvalidParameterError("options", options, 'a mapping, as {"alpha": 2.0}')
         return dict(options)
 
-    def _archive_for(self, search: str) -> Archive:
-        """The archive with the search that a query asks for."""
-        found = self._archives.get(search)
+    def _archive_for(self, search: str, *, labels: bool) -> Archive:
+        """The archive with the search that a query asks for, and with findings only for a ranking that reads them."""
+        found = self._archives.get((search, labels))
         if found is None:
-            walking = self._archive.search
-            if search == "exact" and isinstance(walking, WalkSearch):
-                found = replace(self._archive, search=walking.exact)
-            elif search == "walk":
-                if not isinstance(walking, WalkSearch):
-                    hint = 'the index has no links to follow: build it with search="walk"'
-                    raise InvalidParameterError("search", search, "'auto' or 'exact'", hint)
-                found = replace(self._archive, search=WalkSearch(walking.exact, walking.structure, always=True))
-            else:
-                found = self._archive
-            self._archives[search] = found
+            found = self._searched_by(search)
+            if labels and self.films.label_names:
+                films = self.films
+                found = replace(found, findings=Findings(films.labels, films.label_names, films.patients))
+            self._archives[search, labels] = found
         return found
+
+    def _searched_by(self, search: str) -> Archive:
+        walking = self._archive.search
+        if search == "exact" and isinstance(walking, WalkSearch):
+            return replace(self._archive, search=walking.exact)
+        if search == "walk":
+            if not isinstance(walking, WalkSearch):
+                hint = 'the index has no links to follow: build it with search="walk"'
+                raise InvalidParameterError("search", search, "'auto' or 'exact'", hint)
+            return replace(self._archive, search=WalkSearch(walking.exact, walking.structure, always=True))
+        return self._archive
 
     def _ranker(self, search: str, name: str, options: Mapping[str, Any]) -> Ranker:
         """Rankings are kept: some prepare themselves for the archive at their first use."""
         key = (search, name, repr(sorted(options.items())))
         if key not in self._rankers:
-            self._rankers[key] = create_ranking(name, self._archive_for(search), **options)
+            archive = self._archive_for(search, labels=uses_labels(name))
+            self._rankers[key] = create_ranking(name, archive, **options)
         return self._rankers[key]

@@ -10,7 +10,7 @@ from graphret.index.files import replace_file, storage_errors, sync_folder
 from graphret.index.lock import writer_lock
 from graphret.index.manifest import serialise
 from graphret.index.store import current_name
-from graphret.retrieval import list_rankings, ranking_options
+from graphret.retrieval import DEFAULT_RANKING, list_rankings, ranking_options, uses_labels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from graphret.index.manifest import Manifest
 
-__all__ = ["TUNED", "forget_tuning", "read_tuning", "record_tuning"]
+__all__ = ["TUNED", "forget_tuning", "read_tuning", "record_tuning", "tuned_options", "with_tuning"]
 
 TUNED = "ranking.json"
 FORMAT = "graphret tuning"
@@ -99,12 +99,45 @@ def read_tuning(root: Path, manifest: Manifest) -> dict[str, Any] | None:
         raise DamagedIndexError(path, f"its text does not fit its own checksum: {_AGAIN}")
     if content["schema_version"] != SCHEMA_VERSION:
         raise StoreError(f"{path} has the schema version {content['schema_version']}: upgrade graphret, or {_AGAIN}")
-    known = content["ranking"] in list_rankings()
-    if not known or not set(content["options"]) <= set(ranking_options(content["ranking"])):
+    if not all(map(_is_known, [content, *content.get("apart", [])])):
         raise StoreError(f"{path} names a ranking or options that this graphret does not have: {_AGAIN}")
     tuned_on = dict(content["tuned_on"])
     tuned_on.pop("generation")
     return content if tuned_on == _codes_of(manifest) else None
+
+
+def with_tuning(before: Mapping[str, Any] | None, tuning: Mapping[str, Any]) -> dict[str, Any]:
+    """Put a new tuning to what an index has: it replaces the old one, but those of rankings that read labels.
+
+    These are listed under "apart", one for each ranking, and are never the default of an index.
+
+    Examples
+    --------
+    >>> first = with_tuning(None, {"ranking": "label_aware", "options": {"strength": 0.9}})
+    >>> first["ranking"], tuned_options(first, "label_aware")
+    ('nearest', {'strength': 0.9})
+    >>> with_tuning(first, {"ranking": "alpha_qe", "options": {}})["apart"] == first["apart"]
+    True
+    """
+    apart = [] if before is None else list(before.get("apart", []))
+    kept = dict(tuning)
+    if tuning["ranking"] in list_rankings() and uses_labels(tuning["ranking"]):
+        apart = [entry for entry in apart if entry["ranking"] != tuning["ranking"]] + [kept]
+        own = {"format", "schema_version", "tuned_on", "sha256"}
+        nothing = {"ranking": DEFAULT_RANKING, "options": {}, "trials": []}
+        kept = {name: value for name, value in (before or nothing).items() if name not in own}
+    return {**kept, "apart": apart} if apart else kept
+
+
+def tuned_options(tuning: Mapping[str, Any] | None, ranking: str) -> dict[str, Any]:
+    """Return the options that a ranking was tuned to; none where it was not tuned."""
+    tunings = [] if tuning is None else [tuning, *tuning.get("apart", [])]
+    return next((dict(entry["options"]) for entry in tunings if entry["ranking"] == ranking), {})
+
+
+def _is_known(tuning: Mapping[str, Any]) -> bool:
+    name = tuning["ranking"]
+    return name in list_rankings() and set(tuning["options"]) <= set(ranking_options(name))
 
 
 def _codes_of(manifest: Manifest) -> dict[str, Any]:

@@ -4,10 +4,12 @@ from graphret.retrieval.contextual import Contextual
 from graphret.retrieval.diffusion import Diffusion
 from graphret.retrieval.expansion import AlphaQueryExpansion
 from graphret.retrieval.explain import Reason, explain
+from graphret.retrieval.findings import Findings
+from graphret.retrieval.label_aware import LabelAware
 from graphret.retrieval.nearest import Nearest
 from graphret.retrieval.protocol import SOURCES, Archive, QueryBatch, RankedLists, Ranker
 from graphret.retrieval.region_growing import RegionGrowing, region_growing
-from graphret.retrieval.registry import DEFAULT_RANKING, create_ranking, list_rankings, ranking_options
+from graphret.retrieval.registry import DEFAULT_RANKING, create_ranking, list_rankings, ranking_options, uses_labels
 
 __all__ = [
     "DEFAULT_RANKING",
@@ -16,6 +18,8 @@ __all__ = [
     "Archive",
     "Contextual",
     "Diffusion",
+    "Findings",
+    "LabelAware",
     "Nearest",
     "QueryBatch",
     "RankedLists",
@@ -27,4 +31,5 @@ __all__ = [
     "list_rankings",
     "ranking_options",
     "region_growing",
+    "uses_labels",
 ]

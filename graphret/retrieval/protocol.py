@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from graphret._types import BoolArray, Codes, Float32Array, Float64Array, Int32Array, Int64Array
     from graphret.graph import Graph, Search, SearchCounts
+    from graphret.retrieval.findings import Findings
 
 __all__ = ["SOURCES", "Archive", "QueryBatch", "RankedLists", "Ranker", "source_code"]
 
@@ -48,11 +49,13 @@ class Archive:
         Search over ``codes``.
     k
         Neighbours per film that the graph was made of: the number of edges that a query gets.
+    findings
+        What the films' reports say, for rankings whose ``uses_labels`` is true; no other ranking reads it.
 
     Raises
     ------
     CodesError, InvalidParameterError
-        Codes, graph and labels are not of the same films, or k < 1.
+        Codes, graph, labels and findings are not of the same films, or k < 1.
 
     Examples
     --------
@@ -69,6 +72,7 @@ class Archive:
     labels: Int32Array
     search: Search
     k: int = field(default=50)
+    findings: Findings | None = None
 
     def __post_init__(self) -> None:
         check_integer("k", self.k, 1, "the k that the graph was built with")
@@ -77,6 +81,9 @@ class Archive:
         if self.labels.shape != (self.graph.n_nodes,):
             shape = f"({self.graph.n_nodes},)"
             raise InvalidParameterError("labels", self.labels.shape, f"shape {shape}", "one community per film")
+        if self.findings is not None and len(self.findings) != self.graph.n_nodes:
+            allowed = f"those of {self.graph.n_nodes} films"
+            raise InvalidParameterError("findings", f"those of {len(self.findings)} films", allowed)
 
     @property
     def n_films(self) -> int:
@@ -236,6 +243,8 @@ class RankedLists:
         float64 (q, k) by name, what each score is the sum of; empty where a ranking does not take it apart.
     counts
         What the ranking looked at when it searched again.
+    findings
+        float64 (q, L), probability that the query has each finding, from a ranking that estimates them.
     """
 
     positions: Int32Array
@@ -245,6 +254,7 @@ class RankedLists:
     gains: Float64Array
     terms: Mapping[str, Float64Array] = field(default_factory=dict)
     counts: SearchCounts | None = None
+    findings: Float64Array | None = None
 
     def __len__(self) -> int:
         return int(self.positions.shape[0])
@@ -278,7 +288,8 @@ class Ranker(Protocol):
     """A way to rank the films of an archive for queries; made by `create_ranking`.
 
     The constructor takes the archive and keyword options. Every ranking returns allowed films only, each once, is
-    deterministic, and gives the same list alone, in a batch, and with any number of threads.
+    deterministic, and gives the same list alone, in a batch, and with any number of threads. A ranking that reads the
+    labels of the archive's films says so: ``uses_labels = True``. Its figures are reported apart.
     """
 
     name: ClassVar[str]

@@ -9,6 +9,7 @@ from graphret._errors import InvalidParameterError, UnknownNameError
 from graphret.retrieval.contextual import Contextual
 from graphret.retrieval.diffusion import Diffusion
 from graphret.retrieval.expansion import AlphaQueryExpansion
+from graphret.retrieval.label_aware import LabelAware
 from graphret.retrieval.nearest import Nearest
 from graphret.retrieval.region_growing import RegionGrowing
 
@@ -17,13 +18,14 @@ if TYPE_CHECKING:
 
     from graphret.retrieval.protocol import Archive, Ranker
 
-__all__ = ["DEFAULT_RANKING", "create_ranking", "list_rankings", "ranking_options"]
+__all__ = ["DEFAULT_RANKING", "create_ranking", "list_rankings", "ranking_options", "uses_labels"]
 
 DEFAULT_RANKING = "nearest"
 """The ranking of a query that names none."""
 
 _RANKINGS: dict[str, Callable[..., Ranker]] = {
-    ranking.name: ranking for ranking in (AlphaQueryExpansion, Contextual, Diffusion, Nearest, RegionGrowing)
+    ranking.name: ranking
+    for ranking in (AlphaQueryExpansion, Contextual, Diffusion, LabelAware, Nearest, RegionGrowing)
 }
 
 
@@ -33,7 +35,7 @@ def list_rankings() -> list[str]:
     Examples
     --------
     >>> list_rankings()
-    ['alpha_qe', 'contextual', 'diffusion', 'nearest', 'region_growing']
+    ['alpha_qe', 'contextual', 'diffusion', 'label_aware', 'nearest', 'region_growing']
     """
     return sorted(_RANKINGS)
 
@@ -55,6 +57,24 @@ def ranking_options(name: str) -> dict[str, Any]:
         raise UnknownNameError("ranking", name, _RANKINGS)
     parameters = inspect.signature(_RANKINGS[name]).parameters.values()
     return {entry.name: entry.default for entry in parameters if entry.kind is entry.KEYWORD_ONLY}
+
+
+def uses_labels(name: str) -> bool:
+    """Whether a ranking reads the labels of the archive's films at query time: then it is reported apart.
+
+    Raises
+    ------
+    UnknownNameError
+        No ranking has this name; the message lists those there are.
+
+    Examples
+    --------
+    >>> [name for name in list_rankings() if uses_labels(name)]
+    ['label_aware']
+    """
+    if name not in _RANKINGS:
+        raise UnknownNameError("ranking", name, _RANKINGS)
+    return bool(getattr(_RANKINGS[name], "uses_labels", False))
 
 
 def create_ranking(name: str, archive: Archive, **options: Any) -> Ranker:

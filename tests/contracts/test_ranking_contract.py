@@ -1,12 +1,23 @@
 """What holds for every registered ranking."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from graphret._errors import CodesError, InvalidParameterError
 from graphret.communities import louvain
 from graphret.graph import NearestSearch, nearest_neighbors, similarity_graph
-from graphret.retrieval import DEFAULT_RANKING, SOURCES, Archive, QueryBatch, create_ranking, list_rankings
+from graphret.retrieval import (
+    DEFAULT_RANKING,
+    SOURCES,
+    Archive,
+    Findings,
+    QueryBatch,
+    create_ranking,
+    list_rankings,
+    uses_labels,
+)
 
 FIELDS = ("positions", "similarities", "scores", "sources", "gains")
 N_FILMS, K_GRAPH = 90, 6
@@ -19,7 +30,8 @@ def archive(request):
     codes = (centres[rng.integers(0, 4, N_FILMS)] + 0.5 * rng.normal(size=(N_FILMS, 10))).astype(np.float32)
     codes[40] = codes[41] = codes[7]
     graph = similarity_graph(nearest_neighbors(codes, K_GRAPH), weights=request.param)
-    return Archive(codes, graph, louvain(graph).labels, NearestSearch(codes), k=K_GRAPH)
+    findings = Findings(rng.choice([-1, 0, 1], (N_FILMS, 3), p=[0.1, 0.6, 0.3]), ("A", "B", "C"))
+    return Archive(codes, graph, louvain(graph).labels, NearestSearch(codes), k=K_GRAPH, findings=findings)
 
 
 @pytest.fixture(scope="module")
@@ -123,8 +135,8 @@ def test_the_queries_are_left_as_they_were(archive, ranker, codes):
 
 
 def test_a_film_of_the_archive_finds_itself(archive, variant, ranker):
-    if variant[1]:
-        pytest.skip("context and density put other films first on purpose")
+    if variant[1] or uses_labels(variant[0]):
+        pytest.skip("context, density and findings put other films first on purpose")
     films = np.arange(0, N_FILMS, 10)
     ranked = ranker.rank(QueryBatch.of(archive, archive.codes[films], 5), 5)
     assert (ranked.positions == films[:, None]).any(axis=1).mean() > 0.7
@@ -141,5 +153,19 @@ def test_wrong_calls_are_refused(archive, ranker, codes):
         ranker.rank(queries, N_FILMS, n_threads=0)
 
 
-def test_the_default_is_registered():
+def test_labels_are_read_by_those_only_that_say_so(archive, variant, codes):
+    without = replace(archive, findings=None)
+    queries = QueryBatch.of(archive, codes, 20)
+    if uses_labels(variant[0]):
+        with pytest.raises(InvalidParameterError, match="build the index from films with labels"):
+            create_ranking(variant[0], without, **variant[1])
+        return
+    same(
+        create_ranking(variant[0], without, **variant[1]).rank(queries, 20),
+        create_ranking(variant[0], archive, **variant[1]).rank(queries, 20),
+    )
+
+
+def test_the_default_is_registered_and_reads_no_labels():
     assert DEFAULT_RANKING in list_rankings()
+    assert not uses_labels(DEFAULT_RANKING)
