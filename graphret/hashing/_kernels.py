@@ -183,3 +183,20 @@ def _merge_parts(ids, distances, n_distances, out_ids, out_distances):
         kept = _keep_best(pool_ids, pool_distances, size, k, places, spare_ids, spare_distances)
         out_ids[query, :kept], out_distances[query, :kept] = pool_ids[:kept], pool_distances[:kept]
         out_ids[query, kept:], out_distances[query, kept:] = -1, -1
+
+
+@jit(parallel=True)
+def _distances_to_all(planes, queries, out):
+    """Write the distance of every query to every film, out int32 (q, n)."""
+    n_films = planes.shape[1]
+    for query in numba.prange(queries.shape[0]):
+        for word in range(planes.shape[0]):
+            bits = queries[query, word]
+            plane = planes[word]
+            row = out[query]
+            if word == 0:
+                for film in range(n_films):
+                    row[film] = popcount(plane[film] ^ bits)
+            else:
+                for film in range(n_films):
+                    row[film] += popcount(plane[film] ^ bits)

@@ -9,7 +9,7 @@ import numpy as np
 from graphret._errors import CodesError, InvalidParameterError
 from graphret._numba import borrow_threads
 from graphret._types import check_integer
-from graphret.hashing._kernels import _merge_parts, _scan_all
+from graphret.hashing._kernels import _distances_to_all, _merge_parts, _scan_all
 from graphret.hashing.bits import check_packed
 
 if TYPE_CHECKING:
@@ -128,6 +128,14 @@ class HammingSearch:
                 lists = (mask, names, starts[rows.start : rows.stop + 1], films)
                 _search_rows(planes, words[rows], threads, lists, ids[rows], distances[rows])
         return ids, distances
+
+    def distances(self, queries: PackedBits, *, n_threads: int | None = None) -> Int32Array:
+        """Count the bits in which every query differs from every film, int32 (q, n); O(q n bytes)."""
+        queries = check_packed("queries", queries, self.n_bytes)
+        out = np.empty((len(queries), len(self)), np.int32)
+        with borrow_threads(n_threads, at_most=len(queries)):
+            _distances_to_all(self.planes, _words(queries), out)
+        return out
 
 
 def hamming_search(
