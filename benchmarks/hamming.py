@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -91,7 +92,7 @@ def encode(name: str, options: argparse.Namespace) -> list[dict[str, Any]]:
     sample = codes[:3000]
     hasher.fit(sample, generator.integers(0, 10, len(sample)) if hasher.needs_labels else None)
     widths = [d, ANCHORS, bits] if name == "ksh" else [d, bits]
-    factors = [generator.standard_normal(shape, dtype=np.float32) for shape in zip(widths, widths[1:], strict=False)]
+    factors = [generator.standard_normal(shape, dtype=np.float32) for shape in pairwise(widths)]
     buffers = [np.empty((n, width), np.float32) for width in widths[1:]]
 
     def product() -> None:

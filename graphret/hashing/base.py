@@ -197,7 +197,7 @@ class Hasher(ABC):
         if not path.is_file():
             raise MissingFileError(path, "hasher", "save() writes one")
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
             about = json.loads(str(arrays.pop("header")))
             schema, version, name = about["schema"], about["version"], about["name"]

@@ -108,7 +108,7 @@ class KSH(Hasher):
         rows, signs = PairLabels(labels, len(codes)).sample(self.n_labeled, generator)
         chosen = np.sort(generator.choice(len(codes), size=min(self.n_anchors, len(codes)), replace=False))
         sample = np.asarray(codes[rows], np.float64)
-        # where the origin is does not matter to distances, but to their rounding: the mean of the anchors is near to all
+        # where the origin is does not matter to distances, but to their rounding: their mean is near to all
         origin = np.asarray(codes[chosen], np.float64).mean(axis=0)
         anchors = np.asarray(codes[chosen], np.float64) - origin
         squares = np.einsum("ij,ij->i", anchors, anchors)

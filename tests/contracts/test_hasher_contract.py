@@ -24,14 +24,13 @@ CHANGES = {
 
 
 def clustered(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Codes, none below 0, of six classes in 24 dimensions, most of whose variance has nothing to do with them."""
+    """Codes, none below 0, of ten classes in 24 dimensions, most of whose variance has nothing to do with them."""
     truth = np.random.default_rng(99)
-    centres, mixing = truth.normal(size=(6, 8)), truth.normal(size=(16, 24))
+    centres, mixing = truth.normal(size=(10, 12)), truth.normal(size=(20, 24))
     generator = np.random.default_rng(seed)
-    classes = generator.integers(0, 6, n)
-    own = np.concatenate(
-        [centres[classes] + 0.5 * generator.normal(size=(n, 8)), generator.normal(size=(n, 8))], axis=1
-    )
+    classes = generator.integers(0, 10, n)
+    signal = centres[classes] + 0.5 * generator.normal(size=(n, 12))
+    own = np.concatenate([signal, 1.5 * generator.normal(size=(n, 8))], axis=1)
     return np.maximum(own @ mixing + 3.0, 0.0).astype(np.float32), classes
 
 

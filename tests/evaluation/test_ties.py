@@ -15,7 +15,7 @@ FORMS = list_measures()
 
 
 def measures_at(*depths):
-    return [form.replace("@K", f"@{k}") for form in FORMS for k in depths]
+    return [form.replace("@K", f"@{k}") for form in FORMS for k in dict.fromkeys(depths)]
 
 
 def every_order(distances):
