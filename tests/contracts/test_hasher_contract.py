@@ -26,7 +26,7 @@ CHANGES = {
 def clustered(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Codes, none below 0, of ten classes in 24 dimensions, most of whose variance has nothing to do with them."""
     truth = np.random.default_rng(99)
-    centres, mixing = truth.normal(size=(10, 12)), truth.normal(size=(20, 24))
+    centres, mixing = truth.normal(size=(10, 12)), np.linalg.qr(truth.normal(size=(24, 20)))[0].T
     generator = np.random.default_rng(seed)
     classes = generator.integers(0, 10, n)
     signal = centres[classes] + 0.5 * generator.normal(size=(n, 12))
