@@ -209,7 +209,10 @@ class Hasher(ABC):
             )
         if name not in Hasher._known or not issubclass(Hasher._known[name], cls):
             raise EncoderError(f"{path} holds the hasher {name!r}, not {cls.__name__}: Hasher.load opens any")
-        made = Hasher._known[name](about["n_bits"], seed=about["seed"], **about["options"])
+        try:
+            made = Hasher._known[name](about["n_bits"], seed=about["seed"], **about["options"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise EncoderError(f"{path} holds {name!r} with options that it does not have: {error}") from error
         made._arrays = arrays
         return cast("Self", made)
 

@@ -216,6 +216,10 @@ def test_files_that_are_no_hashers_are_refused(tmp_path):
     np.savez(path, header=np.array(json.dumps({"schema": "graphret.hasher", "version": 9, "name": "lsh"})))
     with pytest.raises(EncoderError, match=r"graphret.hasher 9.*update graphret"):
         Hasher.load(path)
+    about = {"schema": "graphret.hasher", "version": 1, "name": "lsh", "n_bits": 8, "seed": 0, "options": {"wide": 1}}
+    np.savez(path, header=np.array(json.dumps(about)))
+    with pytest.raises(EncoderError, match=r"'lsh' with options .* 'wide'"):
+        Hasher.load(path)
     np.savez(path, header=np.array([{}], dtype=object))  # pickled: never read
     with pytest.raises(EncoderError, match="is not a hasher"):
         Hasher.load(path)
