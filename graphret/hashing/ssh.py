@@ -100,13 +100,13 @@ class SSH(LinearHasher):
         if self.method == "orthogonal":
             directions = leading_directions(labeled.T @ pairs @ labeled + self.eta * spread, self.n_bits)[1]
         else:
-            directions = self._one_at_a_time(labeled, signs, weights, pairs, spread)
+            directions = self._one_at_a_time(labeled, signs.astype(np.float64), weights, pairs, spread)
         return linear_arrays(directions, mean)
 
     def _one_at_a_time(
         self,
         labeled: Float64Array,
-        signs: NDArray[Any],
+        signs: Float64Array,
         weights: Float64Array,
         pairs: Float64Array,
         spread: Float64Array,
