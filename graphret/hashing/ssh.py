@@ -91,7 +91,8 @@ class SSH(LinearHasher):
 
     def _fit(self, codes: Codes, labels: Any) -> dict[str, NDArray[Any]]:
         self._check_bits(codes.shape[1], len(codes))
-        rows, signs = PairLabels(labels, len(codes)).sample(self.n_labeled, np.random.default_rng(self.seed))
+        rows, known = PairLabels(labels, len(codes)).sample(self.n_labeled, np.random.default_rng(self.seed))
+        signs = known.astype(np.float64)
         mean, spread = covariance(codes)
         labeled = np.asarray(codes[rows], np.float64) - mean
         similar, dissimilar = np.count_nonzero(signs > 0), np.count_nonzero(signs < 0)
@@ -100,7 +101,7 @@ class SSH(LinearHasher):
         if self.method == "orthogonal":
             directions = leading_directions(labeled.T @ pairs @ labeled + self.eta * spread, self.n_bits)[1]
         else:
-            directions = self._one_at_a_time(labeled, signs.astype(np.float64), weights, pairs, spread)
+            directions = self._one_at_a_time(labeled, signs, weights, pairs, spread)
         return linear_arrays(directions, mean)
 
     def _one_at_a_time(
