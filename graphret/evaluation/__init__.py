@@ -6,6 +6,7 @@ from graphret.evaluation.label_candidates import label_aware_candidates
 from graphret.evaluation.measures import evaluate_ranking, list_measures
 from graphret.evaluation.protocol import evaluate
 from graphret.evaluation.report import RankingScores, Report
+from graphret.evaluation.ties import evaluate_hamming
 from graphret.evaluation.trec import read_qrels, read_run, write_qrels, write_run
 from graphret.evaluation.tune_index import tune
 from graphret.evaluation.tuning import Candidate, Trial, Tuning, choose_ranking, default_candidates
@@ -22,6 +23,7 @@ __all__ = [
     "contact_sheet",
     "default_candidates",
     "evaluate",
+    "evaluate_hamming",
     "evaluate_ranking",
     "label_aware_candidates",
     "list_measures",

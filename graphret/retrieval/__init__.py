@@ -5,6 +5,7 @@ from graphret.retrieval.diffusion import Diffusion
 from graphret.retrieval.expansion import AlphaQueryExpansion
 from graphret.retrieval.explain import Reason, explain
 from graphret.retrieval.findings import Findings
+from graphret.retrieval.hamming import Hamming
 from graphret.retrieval.label_aware import LabelAware
 from graphret.retrieval.nearest import Nearest
 from graphret.retrieval.protocol import SOURCES, Archive, QueryBatch, RankedLists, Ranker
@@ -19,6 +20,7 @@ __all__ = [
     "Contextual",
     "Diffusion",
     "Findings",
+    "Hamming",
     "LabelAware",
     "Nearest",
     "QueryBatch",

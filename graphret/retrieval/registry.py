@@ -9,6 +9,7 @@ from graphret._errors import InvalidParameterError, UnknownNameError
 from graphret.retrieval.contextual import Contextual
 from graphret.retrieval.diffusion import Diffusion
 from graphret.retrieval.expansion import AlphaQueryExpansion
+from graphret.retrieval.hamming import Hamming
 from graphret.retrieval.label_aware import LabelAware
 from graphret.retrieval.nearest import Nearest
 from graphret.retrieval.region_growing import RegionGrowing
@@ -25,7 +26,7 @@ DEFAULT_RANKING = "nearest"
 
 _RANKINGS: dict[str, Callable[..., Ranker]] = {
     ranking.name: ranking
-    for ranking in (AlphaQueryExpansion, Contextual, Diffusion, LabelAware, Nearest, RegionGrowing)
+    for ranking in (AlphaQueryExpansion, Contextual, Diffusion, Hamming, LabelAware, Nearest, RegionGrowing)
 }
 
 
@@ -35,7 +36,7 @@ def list_rankings() -> list[str]:
     Examples
     --------
     >>> list_rankings()
-    ['alpha_qe', 'contextual', 'diffusion', 'label_aware', 'nearest', 'region_growing']
+    ['alpha_qe', 'contextual', 'diffusion', 'hamming', 'label_aware', 'nearest', 'region_growing']
     """
     return sorted(_RANKINGS)
 
