@@ -218,7 +218,7 @@ def _walk_share(
     """Walk for every ``n_workers``-th query from ``worker`` on; the outputs start as padding.
 
     ``structure`` is (directions, highest, short, entries, entry codes); ``capacities`` are the first and the last size
-    of the pool, which is doubled until it holds ``n_wanted`` films that may come. ``out_counts`` (q, 3): codes
+    of the pool, which is doubled until it holds ``n_wanted`` films that may come. ``out_counts`` (3, q): codes
     compared, films whose links were followed, films scored canonically; the last stays -1 where that never happened,
     and the query has no result.
     """
@@ -241,13 +241,13 @@ def _walk_share(
             n_candidates, n_compared, n_visited = _walk(
                 short_query, short, (entries, entry_codes), links, absent[row], pool, memory
             )
-            out_counts[row, 0] += n_compared
-            out_counts[row, 1] += n_visited
+            out_counts[0, row] += n_compared
+            out_counts[1, row] += n_visited
             films = np.empty(n_candidates, np.int64)
             n_eligible = _eligible(pool, n_candidates, allowed, banned, films)
             # a pool with room has met every film: each component of the links has an entry
             if n_eligible >= n_wanted or n_candidates < capacity:
-                out_counts[row, 2] = n_eligible
+                out_counts[2, row] = n_eligible
                 _rank(
                     queries[row],
                     query_lengths[row],

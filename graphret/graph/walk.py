@@ -183,8 +183,8 @@ class WalkSearch:
             return self.exact.search(queries, k, allowed=allowed, forbidden=forbidden, n_threads=n_threads)
         neighbors = np.full((n_queries, k), -1, dtype=np.int32)
         similarities = np.zeros((n_queries, k), dtype=np.float32)
-        counts = np.zeros((n_queries, 3), dtype=np.int64)
-        counts[:, 2] = -1
+        counts = np.zeros((3, n_queries), dtype=np.int64)
+        counts[2] = -1
         structure = self.structure
         given = (
             queries,
@@ -206,8 +206,8 @@ class WalkSearch:
         else:
             with borrow_threads(n_threads, at_most=n_queries) as n_workers:
                 _walk_queries(n_workers, *given)
-        left = np.flatnonzero(counts[:, 2] < 0)
-        if left.size:
+        if counts[2].min() < 0:
+            left = np.flatnonzero(counts[2] < 0)
             scanned = self.exact.search(
                 queries[left],
                 k,
@@ -216,12 +216,12 @@ class WalkSearch:
                 n_threads=n_threads,
             )
             neighbors[left], similarities[left] = scanned.neighbors, scanned.similarities
-            counts[left, 0] += n_allowed
-            counts[left, 2] = 0
+            counts[0, left] += n_allowed
+            counts[2, left] = 0
         return NeighborTable(
             neighbors,
             similarities,
             method="approximate",
             recall=structure.recall,
-            counts=SearchCounts(*counts.T),
+            counts=SearchCounts(*counts),
         )

@@ -11,6 +11,7 @@ from graphret._errors import DamagedIndexError, DataError, StoreError
 from graphret.data import ImageTable
 from graphret.graph import Graph, WalkStructure
 from graphret.index.files import array_header, map_array, sha256_of
+from graphret.index.film_ids import FilmIds
 from graphret.index.manifest import MANIFEST, Manifest, read_manifest
 from graphret.index.store import CURRENT, current_name, generation_names
 
@@ -146,6 +147,27 @@ class Generation:
     def _check_hash(self, file: str) -> None:
         self.check_present()
         check_hash(self.folder, self.manifest, file)
+
+    def read_ids(self) -> FilmIds:
+        """Read the ids of the films, and nothing else of their table.
+
+        Raises
+        ------
+        DamagedIndexError
+            As `read_films`.
+        """
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        self._check_hash(FILMS)
+        path = self.folder / FILMS
+        try:
+            ids = FilmIds.from_arrow(pq.read_table(path, columns=["id"]).column("id"))
+        except (pa.ArrowException, KeyError, OSError, ValueError) as error:
+            raise DamagedIndexError(path, str(error)) from error
+        if len(ids) != self.codes.shape[0]:
+            raise DamagedIndexError(path, f"it has {len(ids)} rows, there are {self.codes.shape[0]} codes")
+        return ids
 
     def read_films(self) -> ImageTable:
         """Read the table of the films.
