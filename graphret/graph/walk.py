@@ -58,6 +58,9 @@ class WalkStructure:
         Neighbours that the beam was chosen for.
     recall
         Share of the k nearest films that it found, measured on films of the archive.
+    followed
+        Share of the candidates whose links are followed, in (0, 1]: the best of them. The others are there because
+        short codes do not rank exactly.
     """
 
     short: NDArray[np.int8]
@@ -68,6 +71,7 @@ class WalkStructure:
     beam: int
     k: int
     recall: float
+    followed: float = 1.0
 
     def places(self, k: int) -> int:
         """Candidates of a walk for k neighbours: in proportion, and never fewer than the beam."""
@@ -78,10 +82,10 @@ class WalkSearch:
     """Search by cosine that follows links from film to film; the contract is that of `NearestSearch`.
 
     A query is compared with the entries by short codes. Then the best candidate whose links were not yet followed is
-    taken, and the films that it is linked to are compared, until the links of all ``beam`` best were followed. These
-    are scored by the canonical routine from the stored codes, so that a similarity does not depend on how its film was
-    found. What a walk cannot answer with enough films (few are allowed, or many are asked for) is answered by the
-    exact scan.
+    taken, and the films that it is linked to are compared, until the links of the best were followed: of ``beam``
+    candidates the share ``followed``. All candidates are scored by the canonical routine from the stored codes, so that
+    a similarity does not depend on how its film was found. What a walk cannot answer with enough films (few are
+    allowed, or many are asked for) is answered by the exact scan.
 
     Parameters
     ----------
@@ -196,6 +200,7 @@ class WalkSearch:
             (mask, *ragged_lists(forbidden)),
             np.full(n_queries, -1, np.int64) if absent is None else absent,
             (first, most),
+            structure.followed,
             wanted,
             neighbors,
             similarities,

@@ -48,17 +48,18 @@ class FilmIds:
     def from_arrow(cls, column: Any) -> FilmIds:
         """Copy a column of texts without nulls out of Arrow's buffers: the rest of its memory can then be let go."""
         import pyarrow as pa
-        import pyarrow.compute as pc
 
-        texts = column.cast(pa.large_string())
-        starts = np.concatenate([[0], np.cumsum(pc.binary_length(texts).to_numpy())]).astype(np.int64)
-        parts = []
-        for chunk in texts.chunks:
+        if column.type not in {pa.string(), pa.large_string()} or column.null_count:
+            raise ValueError(f"its ids are {column.type} with {column.null_count} nulls, not text")
+        wide = np.int64 if column.type == pa.large_string() else np.int32
+        lengths, parts = [np.zeros(1, np.int64)], []
+        for chunk in column.chunks:
             _, places, letters = chunk.buffers()
-            if letters is not None:
-                first, last = np.frombuffer(places, np.int64)[[chunk.offset, chunk.offset + len(chunk)]]
-                parts.append(memoryview(letters)[first:last])
-        return cls(b"".join(parts), starts)
+            if len(chunk):
+                bounds = np.frombuffer(places, wide)[chunk.offset : chunk.offset + len(chunk) + 1]
+                lengths.append(np.diff(bounds))
+                parts.append(memoryview(letters or b"")[bounds[0] : bounds[-1]])
+        return cls(b"".join(parts), np.cumsum(np.concatenate(lengths), dtype=np.int64))
 
     def __len__(self) -> int:
         return len(self._starts) - 1
