@@ -227,8 +227,8 @@ def _walk_share(
 
     ``structure`` is (directions, highest, short, entries, entry codes); ``capacities`` are the first and the last size
     of the pool, which is doubled until it holds ``n_wanted`` films that may come. The links of the share ``followed``
-    of it are followed. ``out_counts`` (3, q): codes compared, films whose links were followed, films scored
-    canonically; the last stays -1 where that never happened, and the query has no result.
+    of the first pool are followed, and all of a larger one. ``out_counts`` (3, q): codes compared, films whose links
+    were followed, films scored canonically; the last stays -1 where that never happened, and the query has no result.
     """
     directions, highest, short, entries, entry_codes = structure
     allowed, forbidden_starts, forbidden = eligibility
@@ -243,7 +243,8 @@ def _walk_share(
         if not _project(queries[row], query_lengths[row], directions, highest, short_query):
             continue
         banned = forbidden[forbidden_starts[row] : forbidden_starts[row + 1]]
-        capacity = min(capacities[0] + banned.shape[0], capacities[1])
+        first = min(capacities[0] + banned.shape[0], capacities[1])
+        capacity = first
         while True:
             pool = np.empty(capacity, np.int64)
             n_candidates, n_compared, n_visited = _walk(
@@ -253,7 +254,7 @@ def _walk_share(
                 links,
                 absent[row],
                 pool,
-                np.int64(np.ceil(followed * capacity)),
+                np.int64(np.ceil(followed * capacity)) if capacity == first else capacity,
                 memory,
             )
             out_counts[0, row] += n_compared

@@ -200,7 +200,7 @@ class WalkSearch:
             (mask, *ragged_lists(forbidden)),
             np.full(n_queries, -1, np.int64) if absent is None else absent,
             (first, most),
-            structure.followed,
+            structure.followed if allowed is None else 1.0,  # it was chosen where every film may come
             wanted,
             neighbors,
             similarities,

@@ -163,9 +163,12 @@ class Generation:
         self._check_hash(FILMS)
         path = self.folder / FILMS
         try:
-            ids = FilmIds.from_arrow(pq.read_table(path, columns=["id"]).column("id"))
+            # pq.read_table would import Arrow's datasets first, which takes longer than to read the ids
+            with pq.ParquetFile(path) as file:
+                ids = FilmIds.from_arrow(file.read(columns=["id"], use_threads=False).column("id"))
         except (pa.ArrowException, KeyError, OSError, ValueError) as error:
             raise DamagedIndexError(path, str(error)) from error
+        pa.default_memory_pool().release_unused()
         if len(ids) != self.codes.shape[0]:
             raise DamagedIndexError(path, f"it has {len(ids)} rows, there are {self.codes.shape[0]} codes")
         return ids

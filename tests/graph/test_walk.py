@@ -14,7 +14,7 @@ from graphret._numba import jit, prefetch
 from graphret.graph import NearestSearch, WalkSearch, nearest_neighbors, walk_structure
 from graphret.graph import walk as walk_module
 from graphret.graph.walk_beam import HeldOut, measure_beam, narrowest_beam, shares_found
-from graphret.graph.walk_structure import SHARES, choose_entries, mutual_links
+from graphret.graph.walk_structure import SHARES, choose_entries, components_of, mutual_links
 
 N, D, K = 3000, 24, 20
 
@@ -266,6 +266,7 @@ def test_groups_without_links_between_them():
     films = clustered(40, 16, 4)
     codes = np.repeat(films, 12, axis=0)
     search = search_over(codes, 8)
+    assert search.structure.followed == 1.0
     found = search.search(films, 30)
     same(found, search.exact.search(films, 30))
 
@@ -275,7 +276,7 @@ def test_entries_cover_components_of_any_number():
     indptr, indices = mutual_links(neighbors)
     assert indptr.tolist() == [0, 1, 2, 3, 4, 4]
     assert indices.tolist() == [1, 0, 3, 2]
-    entries = choose_entries(indptr, indices, np.random.default_rng(0))
+    entries = choose_entries(components_of(indptr, indices), np.random.default_rng(0))
     assert {film // 2 for film in entries.tolist()} == {0, 1, 2}
 
 

@@ -9,19 +9,18 @@ from graphret.retrieval import region_growing
 from graphret.retrieval._kernels import FIRST_CAPACITY, _grow_region, _scratch
 from graphret.retrieval.region_growing import community_totals
 
-N_LEAVES = 3 * FIRST_CAPACITY
+N_HUBS, N_LEAVES = 8, 2 * FIRST_CAPACITY
 
 
 @pytest.fixture(scope="module")
 def hubs():
-    """Two hubs with thousands of leaves each, linked to each other; weights that differ."""
-    weights = np.random.default_rng(0).integers(1, 1000, 2 * N_LEAVES) / 1000
-    n = 2 * N_LEAVES + 2
-    leaves = np.arange(2, n)
-    rows = np.concatenate([leaves % 2, [0]])
-    columns = np.concatenate([leaves, [1]])
+    """Hubs with thousands of leaves each, the first two linked to each other; every star is a community."""
+    n = N_HUBS * (N_LEAVES + 1)
+    leaves = np.arange(N_HUBS, n)
+    weights = np.random.default_rng(0).integers(1, 1000, len(leaves)) / 1000
+    rows, columns = np.concatenate([leaves % N_HUBS, [0]]), np.concatenate([leaves, [1]])
     half = scipy.sparse.coo_array((np.concatenate([weights, [0.5]]), (rows, columns)), shape=(n, n)).tocsr()
-    return Graph.from_scipy(half + half.T), (np.arange(n) % 2).astype(np.int32)
+    return Graph.from_scipy(half + half.T), (np.arange(n) % N_HUBS).astype(np.int32)
 
 
 def grown(graph, labels, query, k, scratch):
@@ -55,10 +54,10 @@ def grown(graph, labels, query, k, scratch):
     return done, found[found >= 0].tolist()
 
 
-@pytest.mark.parametrize("query", [{0: 0.9}, {5: 0.9, 8: 0.4}, {0: 0.5, 1: 0.5}])
+@pytest.mark.parametrize("query", [{0: 0.9}, {16: 0.9, 24: 0.4}, {0: 0.5, 1: 0.5}])
 def test_more_than_there_is_room_for_at_first(hubs, query):
     graph, labels = hubs
-    done, expected = grown(graph, labels, query, 12, _scratch(8 * FIRST_CAPACITY))
+    done, expected = grown(graph, labels, query, 12, _scratch(16 * FIRST_CAPACITY))
     assert done
     assert 0 in expected or 1 in expected
     assert not grown(graph, labels, query, 12, _scratch(FIRST_CAPACITY))[0]
@@ -68,4 +67,4 @@ def test_more_than_there_is_room_for_at_first(hubs, query):
 @pytest.mark.parametrize("capacity", [1, 2, 4, 40])
 def test_a_scratch_that_is_too_small_says_so(hubs, capacity):
     graph, labels = hubs
-    assert not grown(graph, labels, {5: 0.9, 8: 0.4, 11: 0.3}, 12, _scratch(capacity))[0]
+    assert not grown(graph, labels, {16: 0.9, 24: 0.4, 32: 0.3}, 12, _scratch(capacity))[0]
