@@ -54,7 +54,7 @@ def single(archive: Archive, *, peers: list[str]) -> dict[str, Any]:
     counts = {name: float(getattr(hits.counts, name).mean()) for name in ("compared", "visited", "rescored")}
     about[OURS] |= {"recall": share_of(hits.positions, truth[part:]), **counts}
     rows = [{"method": name, "n_queries": len(queries), **about[name], **times_of(seconds[name])} for name in ask]
-    for ranking in ("region_growing", "alpha_qe", "diffusion"):
+    for ranking in ("region_growing", "alpha_qe"):
         title = f"graphret, ranking `{ranking}`"
         some = latencies(index, queries[:1000], ranking=ranking)
         rows.append({"method": f"{OURS} {ranking}", "title": title, "n_queries": len(some), **times_of(some)})
