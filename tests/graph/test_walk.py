@@ -317,6 +317,19 @@ def test_pools_of_any_size_keep_their_order(search, queries, monkeypatch):
     assert WalkSearch(search.exact, search.structure).search(queries[:1], K).counts.visited.tolist() == [0]
 
 
+@pytest.mark.parametrize("scale", [1e30, 1e-30])
+def test_a_lone_query_whose_squares_float32_cannot_hold(search, queries, scale):
+    scaled = (queries[:1] * np.float64(scale)).astype(np.float32)
+    found = search.search(scaled, K)
+    assert shares_found(found.neighbors, search.search(queries[:1], K).neighbors).tolist() == [1.0]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 0.0])
+def test_a_lone_query_without_a_cosine(search, value):
+    with pytest.raises(CodesError, match=r"first row 0"):
+        search.search(np.full((1, D), value, np.float32), K)
+
+
 def test_messages(search, codes, queries):
     with pytest.raises(CodesError, match=r"allowed has shape \(2,\)"):
         search.search(queries, K, allowed=np.ones(2, bool))
