@@ -61,6 +61,8 @@ def check_codes(codes: Any, *, name: str = "codes", n_dimensions: int | None = N
             "encode them with the encoder of the archive"
         )
     array = np.ascontiguousarray(array, dtype=np.float32)
+    if array.shape[0] == 1 and 0 < np.einsum("ij,ij->", array, array) < np.inf:
+        return array  # one query alone; a sum that float32 cannot hold is looked at again below
     squares = np.einsum("ij,ij->i", array, array, dtype=np.float64)
     if squares.min() > 0 and squares.max() < np.inf:  # false for NaN as well
         return array

@@ -25,6 +25,8 @@ GRID = 1e6
 """Similarities are multiples of one over this."""
 GROUP = 256
 """Neighbours whose short codes are fetched together: enough to wait for memory once, few enough to stay in cache."""
+AHEAD = 2
+"""Candidates whose stored codes are fetched before it is their turn to be scored."""
 RECENT = 1 << 14
 """Places that remember films met: one that was overwritten is compared again, and then found among the candidates."""
 
@@ -93,10 +95,13 @@ def _film(key: Any) -> Any:
 
 
 @jit()
-def _walk(query: Any, short: Any, entry_points: Any, links: Any, absent: Any, pool: Any, memory: Any) -> Any:
+def _walk(
+    query: Any, short: Any, entry_points: Any, links: Any, absent: Any, pool: Any, n_followed: int, memory: Any
+) -> Any:
     """Fill the pool with the best films met; returns how many, codes compared, and films whose links were followed.
 
-    The film ``absent`` (-1: none) is never met.
+    Followed are the links of the ``n_followed`` best, and of all as long as the pool has room. The film ``absent``
+    (-1: none) is never met.
     """
     entries, entry_codes = entry_points
     indptr, indices = links
@@ -121,7 +126,7 @@ def _walk(query: Any, short: Any, entry_points: Any, links: Any, absent: Any, po
         place = 0
         while place < n_candidates and pool[place] & 1:
             place += 1
-        while place < n_candidates:
+        while place < n_candidates and (place < n_followed or n_candidates < capacity):
             film = _film(pool[place])
             pool[place] |= 1
             n_visited += 1
@@ -188,6 +193,8 @@ def _rank(
     keys = np.empty(films.shape[0], np.int64)
     for number in range(films.shape[0]):
         film = films[number]
+        if number + AHEAD < films.shape[0]:
+            prefetch(codes, films[number + AHEAD])
         cosine = _round_similarity(_dot(query, codes[film]) / (length * lengths[film]))
         keys[number] = _key(np.floor(np.float64(cosine) * GRID + 0.5), film)
     keys.sort()
@@ -210,6 +217,7 @@ def _walk_share(
     eligibility: Any,
     absent: Any,
     capacities: Any,
+    followed: float,
     n_wanted: int,
     out_neighbors: Any,
     out_similarities: Any,
@@ -218,9 +226,9 @@ def _walk_share(
     """Walk for every ``n_workers``-th query from ``worker`` on; the outputs start as padding.
 
     ``structure`` is (directions, highest, short, entries, entry codes); ``capacities`` are the first and the last size
-    of the pool, which is doubled until it holds ``n_wanted`` films that may come. ``out_counts`` (q, 3): codes
-    compared, films whose links were followed, films scored canonically; the last stays -1 where that never happened,
-    and the query has no result.
+    of the pool, which is doubled until it holds ``n_wanted`` films that may come. The links of the share ``followed``
+    of the first pool are followed, and all of a larger one. ``out_counts`` (3, q): codes compared, films whose links
+    were followed, films scored canonically; the last stays -1 where that never happened, and the query has no result.
     """
     directions, highest, short, entries, entry_codes = structure
     allowed, forbidden_starts, forbidden = eligibility
@@ -235,19 +243,27 @@ def _walk_share(
         if not _project(queries[row], query_lengths[row], directions, highest, short_query):
             continue
         banned = forbidden[forbidden_starts[row] : forbidden_starts[row + 1]]
-        capacity = min(capacities[0] + banned.shape[0], capacities[1])
+        first = min(capacities[0] + banned.shape[0], capacities[1])
+        capacity = first
         while True:
             pool = np.empty(capacity, np.int64)
             n_candidates, n_compared, n_visited = _walk(
-                short_query, short, (entries, entry_codes), links, absent[row], pool, memory
+                short_query,
+                short,
+                (entries, entry_codes),
+                links,
+                absent[row],
+                pool,
+                np.int64(np.ceil(followed * capacity)) if capacity == first else capacity,
+                memory,
             )
-            out_counts[row, 0] += n_compared
-            out_counts[row, 1] += n_visited
+            out_counts[0, row] += n_compared
+            out_counts[1, row] += n_visited
             films = np.empty(n_candidates, np.int64)
             n_eligible = _eligible(pool, n_candidates, allowed, banned, films)
             # a pool with room has met every film: each component of the links has an entry
             if n_eligible >= n_wanted or n_candidates < capacity:
-                out_counts[row, 2] = n_eligible
+                out_counts[2, row] = n_eligible
                 _rank(
                     queries[row],
                     query_lengths[row],
@@ -275,6 +291,7 @@ def _walk_queries(
     eligibility: Any,
     absent: Any,
     capacities: Any,
+    followed: float,
     n_wanted: int,
     out_neighbors: Any,
     out_similarities: Any,
@@ -294,6 +311,7 @@ def _walk_queries(
             eligibility,
             absent,
             capacities,
+            followed,
             n_wanted,
             out_neighbors,
             out_similarities,

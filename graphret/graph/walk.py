@@ -58,6 +58,9 @@ class WalkStructure:
         Neighbours that the beam was chosen for.
     recall
         Share of the k nearest films that it found, measured on films of the archive.
+    followed
+        Share of the candidates whose links are followed, in (0, 1]: the best of them. The others are there because
+        short codes do not rank exactly.
     """
 
     short: NDArray[np.int8]
@@ -68,6 +71,7 @@ class WalkStructure:
     beam: int
     k: int
     recall: float
+    followed: float = 1.0
 
     def places(self, k: int) -> int:
         """Candidates of a walk for k neighbours: in proportion, and never fewer than the beam."""
@@ -78,10 +82,10 @@ class WalkSearch:
     """Search by cosine that follows links from film to film; the contract is that of `NearestSearch`.
 
     A query is compared with the entries by short codes. Then the best candidate whose links were not yet followed is
-    taken, and the films that it is linked to are compared, until the links of all ``beam`` best were followed. These
-    are scored by the canonical routine from the stored codes, so that a similarity does not depend on how its film was
-    found. What a walk cannot answer with enough films (few are allowed, or many are asked for) is answered by the
-    exact scan.
+    taken, and the films that it is linked to are compared, until the links of the best were followed: of ``beam``
+    candidates the share ``followed``. All candidates are scored by the canonical routine from the stored codes, so that
+    a similarity does not depend on how its film was found. What a walk cannot answer with enough films (few are
+    allowed, or many are asked for) is answered by the exact scan.
 
     Parameters
     ----------
@@ -183,8 +187,8 @@ class WalkSearch:
             return self.exact.search(queries, k, allowed=allowed, forbidden=forbidden, n_threads=n_threads)
         neighbors = np.full((n_queries, k), -1, dtype=np.int32)
         similarities = np.zeros((n_queries, k), dtype=np.float32)
-        counts = np.zeros((n_queries, 3), dtype=np.int64)
-        counts[:, 2] = -1
+        counts = np.zeros((3, n_queries), dtype=np.int64)
+        counts[2] = -1
         structure = self.structure
         given = (
             queries,
@@ -196,6 +200,7 @@ class WalkSearch:
             (mask, *ragged_lists(forbidden)),
             np.full(n_queries, -1, np.int64) if absent is None else absent,
             (first, most),
+            structure.followed if allowed is None else 1.0,  # it was chosen where every film may come
             wanted,
             neighbors,
             similarities,
@@ -206,8 +211,8 @@ class WalkSearch:
         else:
             with borrow_threads(n_threads, at_most=n_queries) as n_workers:
                 _walk_queries(n_workers, *given)
-        left = np.flatnonzero(counts[:, 2] < 0)
-        if left.size:
+        if counts[2].min() < 0:
+            left = np.flatnonzero(counts[2] < 0)
             scanned = self.exact.search(
                 queries[left],
                 k,
@@ -216,12 +221,12 @@ class WalkSearch:
                 n_threads=n_threads,
             )
             neighbors[left], similarities[left] = scanned.neighbors, scanned.similarities
-            counts[left, 0] += n_allowed
-            counts[left, 2] = 0
+            counts[0, left] += n_allowed
+            counts[2, left] = 0
         return NeighborTable(
             neighbors,
             similarities,
             method="approximate",
             recall=structure.recall,
-            counts=SearchCounts(*counts.T),
+            counts=SearchCounts(*counts),
         )

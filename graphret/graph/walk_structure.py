@@ -7,8 +7,6 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import scipy.sparse
-from scipy.sparse.csgraph import connected_components
 
 from graphret._errors import InvalidParameterError
 from graphret._types import check_integer
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
     from graphret._types import Float32Array, Int32Array, Int64Array
     from graphret.graph.search import NearestSearch
 
-__all__ = ["check_recall", "choose_entries", "mutual_links", "walk_structure"]
+__all__ = ["check_recall", "choose_entries", "components_of", "mutual_links", "walk_structure"]
 
 WIDTHS = (64, 128, 192)
 """Of short codes, in bytes: memory gives 64 at once."""
@@ -31,6 +29,8 @@ CHECKED = 1_000
 """Films that are asked for to choose the beam."""
 COMPARED = 250
 """Of those, films that are asked for to choose the width."""
+SHARES = (1.0, 0.5, 0.25, 0.125)
+"""Of the candidates, whose links are followed; a smaller one needs a wider beam."""
 CHUNK = 8_192
 ENTRIES_PER_ROOT = 4
 """Entries in square roots of the number of films."""
@@ -50,8 +50,9 @@ def walk_structure(
     """Make the structure of a walk, and choose its width and its beam by measurement.
 
     Films of a seeded sample are asked for by their codes; the walk meets each as little as if the archive did not
-    have it, and what it finds is compared with an exhaustive search. Chosen is the width of the short codes that makes
-    a query cheapest, then the narrowest beam whose recall is at least ``recall`` at the lower end of its 95 % interval.
+    have it, and what it finds is compared with an exhaustive search. Chosen are the width of the short codes and the
+    share of the candidates to follow that make a query cheapest, then the narrowest beam whose recall is at least
+    ``recall`` at the lower end of its 95 % interval.
 
     Parameters
     ----------
@@ -97,7 +98,10 @@ def walk_structure(
         return None
     generator = np.random.default_rng([seed, n_films])
     indptr, indices = mutual_links(neighbors)
-    entries = choose_entries(indptr, indices, generator)
+    components = components_of(indptr, indices)
+    entries = choose_entries(components, generator)
+    # a component that no link leads to is only explored where all candidates are followed; one film has no links
+    shares = SHARES if np.count_nonzero(np.bincount(components) > 1) == 1 else SHARES[:1]
     # without the only entry of a component, nobody could find the rest of it
     others = np.setdiff1d(np.arange(n_films), entries)
     pool = others if others.size else entries.astype(np.int64)
@@ -112,8 +116,7 @@ def walk_structure(
     for width in widths:
         narrow = np.ascontiguousarray(short[:, :width]), np.ascontiguousarray(directions[:, :width])
         made = WalkStructure(narrow[0], narrow[1], entries, indptr, indices, beam=k, k=k, recall=0.0)
-        tried = WalkSearch(exact, made, always=True)
-        found = narrowest_beam(tried, some, recall, most=widest, n_threads=n_threads)
+        tried, found = _cheapest_share(exact, made, shares, some, recall, widest, n_threads)
         if beam is not None and (found is None or found.cost >= beam.cost):
             break
         if found is not None or search is None:
@@ -136,6 +139,27 @@ def walk_structure(
     return replace(search.structure, beam=beam.width, recall=beam.recall)
 
 
+def _cheapest_share(
+    exact: NearestSearch,
+    made: WalkStructure,
+    shares: tuple[float, ...],
+    films: HeldOut,
+    recall: float,
+    most: int,
+    n_threads: int | None,
+) -> tuple[WalkSearch, Beam | None]:
+    """Choose the share of the candidates to follow that makes enough recall cheapest, and its beam."""
+    best: tuple[WalkSearch, Beam | None] = WalkSearch(exact, made, always=True), None
+    for share in shares:
+        tried = WalkSearch(exact, replace(made, followed=share), always=True)
+        first = None if best[1] is None else best[1].width
+        found = narrowest_beam(tried, films, recall, most=most, first=first, n_threads=n_threads)
+        if found is None or (best[1] is not None and found.cost >= best[1].cost):
+            break
+        best = tried, found
+    return best
+
+
 def check_recall(name: str, recall: Any) -> float:
     """Return a recall as float, or say that it must lie between 0 and 1: a walk promises nothing about every film."""
     if isinstance(recall, bool) or not isinstance(recall, Real) or not 0.0 < float(recall) < 1.0:
@@ -152,6 +176,8 @@ def mutual_links(neighbors: Int32Array) -> tuple[Int64Array, Int32Array]:
     >>> [part.tolist() for part in mutual_links(np.array([[1], [2], [1]], dtype=np.int32))]
     [[0, 1, 3, 4], [1, 0, 2, 1]]
     """
+    import scipy.sparse
+
     n_films, k = neighbors.shape
     films, others = np.repeat(np.arange(n_films, dtype=np.int32), k), neighbors.reshape(-1)
     there = others >= 0
@@ -162,17 +188,24 @@ def mutual_links(neighbors: Int32Array) -> tuple[Int64Array, Int32Array]:
     return both.indptr.astype(np.int64), both.indices.astype(np.int32)
 
 
-def choose_entries(indptr: Int64Array, indices: Int32Array, generator: np.random.Generator) -> Int32Array:
-    """Draw films at random, and add the first film of each component of the links that has none of them."""
+def components_of(indptr: Int64Array, indices: Int32Array) -> Int32Array:
+    """Number of the component of the links that each film is in, int32 (n,)."""
+    import scipy.sparse
+    from scipy.sparse.csgraph import connected_components
+
     n_films = len(indptr) - 1
+    links = scipy.sparse.csr_array((np.ones(len(indices), np.bool_), indices, indptr), shape=(n_films, n_films))
+    numbers: Int32Array = connected_components(links, directed=False)[1]
+    return numbers
+
+
+def choose_entries(components: Int32Array, generator: np.random.Generator) -> Int32Array:
+    """Draw films at random, and add the first film of each component of the links that has none of them."""
+    n_films = len(components)
     size = min(n_films, int(np.ceil(ENTRIES_PER_ROOT * np.sqrt(n_films))))
     drawn = generator.choice(n_films, size=size, replace=False)
-    links = scipy.sparse.csr_array((np.ones(len(indices), np.bool_), indices, indptr), shape=(n_films, n_films))
-    n_components, component = connected_components(links, directed=False)
-    has_entry = np.zeros(n_components, dtype=np.bool_)
-    has_entry[component[drawn]] = True
-    firsts = np.unique(component, return_index=True)[1]
-    return np.union1d(drawn, firsts[~has_entry]).astype(np.int32)
+    numbers, firsts = np.unique(components, return_index=True)
+    return np.union1d(drawn, firsts[~np.isin(numbers, components[drawn])]).astype(np.int32)
 
 
 def _quantised(

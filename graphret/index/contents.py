@@ -147,6 +147,7 @@ def _describe_walk(walk: WalkStructure, target: float) -> dict[str, Any]:
     return {
         "method": "walk",
         "beam": walk.beam,
+        "followed": walk.followed,
         "k": walk.k,
         "recall": walk.recall,
         "recall_target": target,

@@ -11,6 +11,7 @@ from graphret._errors import DamagedIndexError, DataError, StoreError
 from graphret.data import ImageTable
 from graphret.graph import Graph, WalkStructure
 from graphret.index.files import array_header, map_array, sha256_of
+from graphret.index.film_ids import FilmIds
 from graphret.index.manifest import MANIFEST, Manifest, read_manifest
 from graphret.index.store import CURRENT, current_name, generation_names
 
@@ -113,7 +114,8 @@ class Generation:
             self._check_hash(file)
         arrays = {WALK_ATTRIBUTES[role]: map_array(self.folder / file) for role, file in WALK_ARRAYS.items()}
         plain = {name: array.view(np.ndarray) for name, array in arrays.items()}  # as kernels are compiled for
-        return WalkStructure(**plain, beam=about["beam"], k=about["k"], recall=about["recall"])
+        numbers = {name: about[name] for name in ("beam", "k", "recall")}
+        return WalkStructure(**plain, **numbers, followed=about.get("followed", 1.0))
 
     def read_encoder(self) -> Encoder | None:
         """Load the encoder after its files were hashed; None for an index of codes made elsewhere.
@@ -146,6 +148,30 @@ class Generation:
     def _check_hash(self, file: str) -> None:
         self.check_present()
         check_hash(self.folder, self.manifest, file)
+
+    def read_ids(self) -> FilmIds:
+        """Read the ids of the films, and nothing else of their table.
+
+        Raises
+        ------
+        DamagedIndexError
+            As `read_films`.
+        """
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        self._check_hash(FILMS)
+        path = self.folder / FILMS
+        try:
+            # pq.read_table would import Arrow's datasets first, which takes longer than to read the ids
+            with pq.ParquetFile(path) as file:
+                ids = FilmIds.from_arrow(file.read(columns=["id"], use_threads=False).column("id"))
+        except (pa.ArrowException, KeyError, OSError, ValueError) as error:
+            raise DamagedIndexError(path, str(error)) from error
+        pa.default_memory_pool().release_unused()
+        if len(ids) != self.codes.shape[0]:
+            raise DamagedIndexError(path, f"it has {len(ids)} rows, there are {self.codes.shape[0]} codes")
+        return ids
 
     def read_films(self) -> ImageTable:
         """Read the table of the films.

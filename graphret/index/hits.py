@@ -18,9 +18,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from graphret._types import Float32Array, Float64Array, Int32Array
+    from graphret.index.film_ids import FilmIds
     from graphret.retrieval import Archive, QueryBatch, RankedLists
 
 __all__ = ["Hit", "Hits", "QueryHits", "Why"]
+
+_SOURCE_NAMES = np.array(SOURCES)
 
 
 @dataclass(frozen=True)
@@ -206,7 +209,7 @@ class Hits:
     communities: Int32Array
     gains: Float64Array
     counts: SearchCounts
-    _found: tuple[Archive, QueryBatch, RankedLists, NDArray[np.str_], int | None] = field(repr=False)
+    _found: tuple[Archive, QueryBatch, RankedLists, FilmIds, int | None] = field(repr=False)
 
     @classmethod
     def of(
@@ -216,7 +219,7 @@ class Hits:
         archive: Archive,
         batch: QueryBatch,
         ranked: RankedLists,
-        film_ids: NDArray[np.str_],
+        film_ids: FilmIds,
         edges: int | None = None,
     ) -> Hits:
         """Name the films of ranked lists; ``edges`` are those of a query, where it is not the archive's k."""
@@ -225,11 +228,11 @@ class Hits:
         return cls(
             ranking=ranking,
             queries=queries,
-            ids=np.where(there, film_ids[films], ""),
+            ids=film_ids.take(ranked.positions),
             positions=ranked.positions,
             similarities=ranked.similarities,
             scores=ranked.scores,
-            sources=np.array(SOURCES)[ranked.sources],
+            sources=_SOURCE_NAMES[ranked.sources],
             communities=np.where(there, archive.labels[films], np.int32(-1)),
             gains=ranked.gains,
             counts=_counted(batch, ranked),
@@ -260,8 +263,8 @@ class Hits:
                 gain=reason.gain,
                 query_edge=_short(reason.query_edge),
                 earlier=tuple(
-                    (str(film_ids[film]), _short(weight))
-                    for film, weight in zip(reason.earlier, reason.earlier_weights, strict=True)
+                    (film_ids[film], _short(weight))
+                    for film, weight in zip(reason.earlier.tolist(), reason.earlier_weights, strict=True)
                 ),
                 terms={name: _short(value) for name, value in reason.terms.items()},
             )
@@ -295,8 +298,9 @@ class Hits:
 
 def _counted(batch: QueryBatch, ranked: RankedLists) -> SearchCounts:
     """Sum what the search for the neighbours looked at, and what the ranking did when it searched again."""
-    searches = [counts for counts in (batch.counts, ranked.counts) if counts is not None]
-    return sum(searches, SearchCounts.scanned(len(batch), 0))
+    if batch.counts is None:
+        return SearchCounts.scanned(len(batch), 0) if ranked.counts is None else ranked.counts
+    return batch.counts if ranked.counts is None else batch.counts + ranked.counts
 
 
 def _short(value: Any) -> float:

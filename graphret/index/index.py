@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from graphret.index.generation import Generation, open_generation, verify_genera
 from graphret.index.hits import Hits
 from graphret.index.lookup import FilmLookup
 from graphret.index.query_input import encode_queries, read_queries
+from graphret.index.stored_archive import StoredArchive
 from graphret.index.tuned import forget_tuning, read_tuning, record_tuning, tuned_options, with_tuning
 from graphret.retrieval import DEFAULT_RANKING, Archive, Findings, QueryBatch, create_ranking, uses_labels
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from graphret.data import ImageTable
     from graphret.encoders import Encoder
     from graphret.graph import Search
+    from graphret.index.film_ids import FilmIds
     from graphret.retrieval import Ranker
 
 __all__ = ["Index", "open"]
@@ -122,7 +123,7 @@ class Index:
         self._opened = None
         self._rankers.clear()
         self._archives.clear()
-        for name in ("films", "graph", "encoder", "_archive", "_lookup"):
+        for name in ("films", "graph", "encoder", "_archive", "_film_ids", "_lookup"):
             self.__dict__.pop(name, None)
 
     @property
@@ -198,7 +199,11 @@ class Index:
 
     @cached_property
     def _lookup(self) -> FilmLookup:
-        return FilmLookup(self.films)
+        return FilmLookup(lambda: self.films)
+
+    @cached_property
+    def _film_ids(self) -> FilmIds:
+        return self._generation.read_ids()
 
     @property
     def archive(self) -> Archive:
@@ -211,13 +216,14 @@ class Index:
         return self._archive_for("auto", labels=True)
 
     @cached_property
-    def _archive(self) -> Archive:
+    def _archive(self) -> StoredArchive:
         codes = self.codes.view(np.ndarray)  # kernels are compiled for plain arrays
         exact = NearestSearch(codes, self._generation.lengths.view(np.ndarray))
         communities = self.communities.view(np.ndarray)
         walk = self._generation.read_walk()
         search: Search = exact if walk is None else WalkSearch(exact, walk)
-        return Archive(codes, self.graph, communities, search, k=self.manifest["parameters"]["k"])
+        k = self.manifest["parameters"]["k"]
+        return StoredArchive(lambda: self.graph, codes=codes, labels=communities, search=search, k=k)
 
     def info(self) -> dict[str, Any]:
         """Return what an index is made of, as JSON values: counts, parameters, hashes, sizes."""
@@ -344,7 +350,7 @@ class Index:
             archive, codes, config.k, allowed=allowed, forbidden=forbidden, n_threads=config.n_threads
         )
         ranked = ranker.rank(batch, config.k, fill=config.fill, n_threads=config.n_threads)
-        return Hits.of(name, queries.names, archive, batch, ranked, self.films.ids, options.get("edges"))
+        return Hits.of(name, queries.names, archive, batch, ranked, self._film_ids, options.get("edges"))
 
     def _options(self, name: str, options: Mapping[str, Any] | None) -> dict[str, Any]:
         """Options of a query: those given, or those that the index was tuned to."""
@@ -361,19 +367,19 @@ class Index:
             found = self._searched_by(search)
             if labels and self.films.label_names:
                 films = self.films
-                found = replace(found, findings=Findings(films.labels, films.label_names, films.patients))
+                found = found.with_parts(findings=Findings(films.labels, films.label_names, films.patients))
             self._archives[search, labels] = found
         return found
 
     def _searched_by(self, search: str) -> Archive:
         walking = self._archive.search
         if search == "exact" and isinstance(walking, WalkSearch):
-            return replace(self._archive, search=walking.exact)
+            return self._archive.with_parts(search=walking.exact)
         if search == "walk":
             if not isinstance(walking, WalkSearch):
                 hint = 'the index has no links to follow: build it with search="walk"'
                 raise InvalidParameterError("search", search, "'auto' or 'exact'", hint)
-            return replace(self._archive, search=WalkSearch(walking.exact, walking.structure, always=True))
+            return self._archive.with_parts(search=WalkSearch(walking.exact, walking.structure, always=True))
         return self._archive
 
     def _ranker(self, search: str, name: str, options: Mapping[str, Any]) -> Ranker:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from graphret._types import Int32Array
@@ -21,20 +23,26 @@ class FilmLookup:
 
     Parameters
     ----------
-    films
-        The table; it does not change.
+    read_films
+        Gives the table, which does not change; called at the first question.
 
     Examples
     --------
     >>> from graphret.data import ImageTable
     >>> films = ImageTable(ids=["a", "b", "c"], paths=[], labels=[], label_names=(), views=["PA", "AP", "PA"])
-    >>> FilmLookup(films).rows("view", ["PA"]).tolist(), FilmLookup(films).row_of_id("b")
+    >>> lookup = FilmLookup(lambda: films)
+    >>> lookup.rows("view", ["PA"]).tolist(), lookup.row_of_id("b")
     ([0, 2], 1)
     """
 
-    def __init__(self, films: ImageTable) -> None:
-        self.films = films
+    def __init__(self, read_films: Callable[[], ImageTable]) -> None:
+        self._read_films = read_films
         self._groups: dict[str, dict[Any, Int32Array]] = {}
+
+    @cached_property
+    def films(self) -> ImageTable:
+        """The table."""
+        return self._read_films()
 
     @cached_property
     def _rows_of_ids(self) -> dict[str, int]:

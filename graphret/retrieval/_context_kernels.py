@@ -9,7 +9,7 @@ import numpy as np
 
 from graphret._numba import jit
 from graphret.retrieval._diffusion_kernels import _best_first
-from graphret.retrieval._kernels import _insert, _place_of
+from graphret.retrieval._numbering import _add_number, _number_of, _number_table
 
 if TYPE_CHECKING:
     from graphret._types import Float64Array, Int32Array, Int64Array
@@ -21,13 +21,14 @@ GRID = 1e9
 
 
 @jit()
-def _smoothed(indptr: Any, indices: Any, weights: Any, pool: Any, cosines: Any, n_rounds: int, places: Any) -> Any:
+def _smoothed(indptr: Any, indices: Any, weights: Any, pool: Any, cosines: Any, n_rounds: int) -> Any:
     """Average over a film's neighbours, round after round; neighbours outside the pool count as its lowest cosine."""
     n_pool = pool.shape[0]
-    touched = np.empty(n_pool, np.int32)
+    table = _number_table(n_pool)
+    nodes = np.empty(n_pool, np.int32)
     capacity = 0
     for place in range(n_pool):
-        _insert(pool[place], places, touched, place)
+        _add_number(pool[place], table, nodes, place)
         capacity += indptr[pool[place] + 1] - indptr[pool[place]]
     starts = np.zeros(n_pool + 1, np.int64)
     others = np.empty(capacity, np.int32)
@@ -39,7 +40,7 @@ def _smoothed(indptr: Any, indices: Any, weights: Any, pool: Any, cosines: Any, 
         first = filled
         for position in range(indptr[pool[place]], indptr[pool[place] + 1]):
             total += weights[position]
-            other = _place_of(indices[position], places, touched, n_pool)
+            other = _number_of(indices[position], table, nodes)
             if other >= 0:
                 others[filled] = other
                 shares[filled] = weights[position]
@@ -78,7 +79,6 @@ def _rank_in_context(
 ) -> None:
     """Write the best films of every pool (q, m), padded with -1, and the three terms (3, q, k) of their scores."""
     for worker in numba.prange(n_workers):
-        places = np.empty(indptr.shape[0] - 1, np.int32)
         for query in range(worker, pool.shape[0], n_workers):
             n_pool = 0
             while n_pool < pool.shape[1] and pool[query, n_pool] >= 0:
@@ -89,7 +89,7 @@ def _rank_in_context(
             own = cosines[query, :n_pool]
             around = own
             if context > 0.0:
-                around = _smoothed(indptr, indices, weights, films, own, n_rounds, places)
+                around = _smoothed(indptr, indices, weights, films, own, n_rounds)
             mixed = (1.0 - context) * own + context * around
             mean = mixed.sum() / n_pool
             spread = np.sqrt(((mixed - mean) ** 2).sum() / n_pool)

@@ -8,7 +8,7 @@ import numba
 import numpy as np
 
 from graphret._numba import jit
-from graphret.retrieval._kernels import _insert, _place_of
+from graphret.retrieval._numbering import _add_number, _number_of, _number_table
 
 if TYPE_CHECKING:
     from graphret._types import BoolArray, Float32Array, Float64Array, Int32Array, Int64Array
@@ -29,38 +29,43 @@ def _best_first(ids: Any, values: Any) -> Any:
 
 
 @jit()
-def _neighborhood(
-    indptr: Any, indices: Any, transition: Any, seeds: Any, masses: Any, n_local: int, local: Any, hop: Any
-) -> int:
-    """Fill the sparse set ``local`` hop by hop from the seeds; returns its size.
+def _neighborhood(indptr: Any, indices: Any, transition: Any, seeds: Any, masses: Any, n_local: int, local: Any) -> int:
+    """Number the nodes of ``local`` hop by hop from the seeds; returns how many there are.
 
     A hop that does not fit is cut to the nodes that receive most from the hop before, ties by smaller id.
     """
-    places, nodes, mass = local
-    hop_places, hop_nodes, hop_mass = hop
+    table, nodes, mass = local
+    table[:] = -1
     n_known = 0
     for edge in range(seeds.shape[0]):
         if seeds[edge] >= 0 and n_known < n_local:
             mass[n_known] = masses[edge]
-            n_known = _insert(seeds[edge], places, nodes, n_known)
+            n_known = _add_number(seeds[edge], table, nodes, n_known)
     start = 0
     while start < n_known < n_local:
         stop = n_known
+        n_links = 0
+        for place in range(start, stop):
+            n_links += indptr[nodes[place] + 1] - indptr[nodes[place]]
+        capacity = min(n_links, indptr.shape[0] - 1)
+        hop_table = _number_table(capacity)
+        hop_nodes = np.empty(capacity, np.int32)
+        hop_mass = np.empty(capacity, np.float64)
         n_reached = 0
         for place in range(start, stop):
             for position in range(indptr[nodes[place]], indptr[nodes[place] + 1]):
                 other = indices[position]
-                if _place_of(other, places, nodes, n_known) >= 0:
+                if _number_of(other, table, nodes) >= 0:
                     continue
-                spot = _place_of(other, hop_places, hop_nodes, n_reached)
+                spot = _number_of(other, hop_table, hop_nodes)
                 if spot < 0:
                     spot = n_reached
-                    n_reached = _insert(other, hop_places, hop_nodes, n_reached)
+                    n_reached = _add_number(other, hop_table, hop_nodes, n_reached)
                     hop_mass[spot] = 0.0
                 hop_mass[spot] += transition[position] * mass[place]
         for spot in _best_first(hop_nodes[:n_reached], hop_mass[:n_reached])[: n_local - n_known]:
             mass[n_known] = hop_mass[spot]
-            n_known = _insert(hop_nodes[spot], places, nodes, n_known)
+            n_known = _add_number(hop_nodes[spot], table, nodes, n_known)
         start = stop
     return n_known
 
@@ -70,7 +75,7 @@ def _solve(
     indptr: Any, indices: Any, transition: Any, source: Any, alpha: float, n_iterations: int, local: Any, n_known: int
 ) -> Any:
     """Solve (I - alpha S) f = (1 - alpha) y on the neighbourhood by conjugate gradients."""
-    places, nodes, _ = local
+    table, nodes, _ = local
     starts = np.zeros(n_known + 1, np.int64)
     capacity = 0
     for place in range(n_known):
@@ -80,7 +85,7 @@ def _solve(
     filled = 0
     for place in range(n_known):
         for position in range(indptr[nodes[place]], indptr[nodes[place] + 1]):
-            other = _place_of(indices[position], places, nodes, n_known)
+            other = _number_of(indices[position], table, nodes)
             if other >= 0:
                 others[filled] = other
                 values[filled] = alpha * transition[position]
@@ -132,18 +137,14 @@ def _diffuse(
     out_scores: Float32Array,
 ) -> None:
     """Diffuse from every query's edges and write the best eligible nodes; outputs start as padding."""
-    n_nodes = indptr.shape[0] - 1
     for worker in numba.prange(n_workers):
-        local = (np.empty(n_nodes, np.int32), np.empty(n_nodes, np.int32), np.empty(n_nodes, np.float64))
-        hop = (np.empty(n_nodes, np.int32), np.empty(n_nodes, np.int32), np.empty(n_nodes, np.float64))
+        local = (_number_table(n_local), np.empty(n_local, np.int32), np.empty(n_local, np.float64))
         for query in range(worker, edge_nodes.shape[0], n_workers):
-            n_known = _neighborhood(
-                indptr, indices, transition, edge_nodes[query], edge_masses[query], n_local, local, hop
-            )
+            n_known = _neighborhood(indptr, indices, transition, edge_nodes[query], edge_masses[query], n_local, local)
             source = np.zeros(n_known)
             for edge in range(edge_nodes.shape[1]):
                 if edge_nodes[query, edge] >= 0:
-                    place = _place_of(edge_nodes[query, edge], local[0], local[1], n_known)
+                    place = _number_of(edge_nodes[query, edge], local[0], local[1])
                     if place >= 0:
                         source[place] = edge_masses[query, edge]
             scores = _solve(indptr, indices, transition, source, alpha, n_iterations, local, n_known)
@@ -155,7 +156,7 @@ def _diffuse(
                 if allowed.shape[0] > 0 and not allowed[local[1][place]]:
                     scores[place] = 0.0
             for node in forbidden[forbidden_starts[query] : forbidden_starts[query + 1]]:
-                place = _place_of(node, local[0], local[1], n_known)
+                place = _number_of(node, local[0], local[1])
                 if place >= 0:
                     scores[place] = 0.0
             order = _best_first(local[1][:n_known], scores)

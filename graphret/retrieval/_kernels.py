@@ -1,7 +1,8 @@
 """Kernels of region growing: community totals, the gain of a merger, one region per query.
 
-The scratch of a thread is a sparse set (Briggs and Torczon 1993): ``touched[places[v]] == v`` says that node v is in
-it, so that arrays of n entries need neither a first value nor a reset, and a query costs what it touches.
+What a query touches is numbered as it comes (`_numbering`), and everything that is known of a node lies at its number.
+The scratch of a thread is doubled where a query touches more, and the query begins again: memory is what queries touch,
+and an entry for each community.
 """
 
 from __future__ import annotations
@@ -10,12 +11,15 @@ import numba
 import numpy as np
 
 from graphret._numba import jit
+from graphret.retrieval._numbering import _add_number, _number_of, _number_table
 
-__all__ = ["_community_totals", "_grow_regions", "_insert", "_place_of"]
+__all__ = ["_community_totals", "_grow_regions"]
 
 FREE, INELIGIBLE, IN_REGION = np.uint8(0), np.uint8(1), np.uint8(2)
 NO_COSINE = -2.0
 """Cosine to the query of what has no edge to it: lower than any."""
+FIRST_CAPACITY = 2_048
+"""Nodes that the scratch of a thread has room for at first."""
 TOLERANCE = 1e-12
 """Gains closer than this share of the terms they are the difference of are equal; a gain below it is none."""
 
@@ -38,23 +42,6 @@ def _community_totals(
         out_community_degrees[community] += degree
         out_community_inside[community] += inside
     out_community_inside *= 0.5  # every edge was met from both ends
-
-
-@jit()
-def _place_of(node, places, touched, n_touched):
-    """Place of a node in the sparse set, or -1."""
-    place = places[node]
-    if 0 <= place < n_touched and touched[place] == node:
-        return place
-    return -1
-
-
-@jit()
-def _insert(node, places, touched, n_touched):
-    """Put a node that is not there into the sparse set; returns the new size, its place is the old one."""
-    places[node] = n_touched
-    touched[n_touched] = node
-    return n_touched + 1
 
 
 @jit()
@@ -111,16 +98,16 @@ def _choose_community(stored, to_community, best_cosines, used, community_gains,
 
 
 @jit()
-def _add_edges(node, community, graph, labels, inside, allowed, scratch, n_touched, n_candidates):
+def _add_edges(node, community, graph, labels, inside, allowed, scratch, to_community, n_touched, n_candidates):
     """Count the edges of a node that joined the region; returns the new sizes of the sparse set and the candidates."""
     indptr, indices, weights = graph
-    places, touched, to_region, local_degrees, cosines, state, candidates, _, to_community, _, _, _ = scratch
+    table, touched, to_region, local_degrees, cosines, state, candidates, _ = scratch
     for position in range(indptr[node], indptr[node + 1]):
         other = indices[position]
-        place = _place_of(other, places, touched, n_touched)
+        place = _number_of(other, table, touched)
         if place < 0:
             place = n_touched
-            n_touched = _insert(other, places, touched, n_touched)
+            n_touched = _add_number(other, table, touched, n_touched)
             to_region[place] = 0.0
             cosines[place] = NO_COSINE
             # the node had no edge to the region when the subgraph was made
@@ -137,38 +124,60 @@ def _add_edges(node, community, graph, labels, inside, allowed, scratch, n_touch
 
 
 @jit()
-def _grow_region(graph, stored, edges, allowed, forbidden, scratch, out_nodes, out_gains):
-    """Grow the region of one query (P1 Algorithm 2, Eq. 9-15, as SPEC 1.4); outputs start as padding."""
+def _scratch(capacity):
+    """Memory for at most ``capacity`` nodes."""
+    return (
+        _number_table(capacity),
+        np.empty(capacity, np.int32),  # touched
+        np.empty(capacity, np.float64),  # to_region
+        np.empty(capacity, np.float64),  # local_degrees
+        np.empty(capacity, np.float64),  # cosines
+        np.empty(capacity, np.uint8),  # state
+        np.empty(capacity, np.int32),  # candidates
+        np.empty(capacity, np.float64),  # node_gains
+    )
+
+
+@jit()
+def _grow_region(graph, stored, edges, allowed, forbidden, scratch, community_scratch, out_nodes, out_gains):
+    """Grow the region of one query (P1 Algorithm 2, Eq. 9-15, as SPEC 1.4); False: the scratch is too small."""
+    indptr = graph[0]
     labels, degrees, inside, members, starts, community_inside, _, total = stored
     edge_nodes, edge_weights, edge_cosines = edges
-    places, touched, to_region, local_degrees, cosines, state = scratch[:6]
-    candidates, node_gains, to_community, best_cosines, community_gains, used = scratch[6:]
+    table, touched, to_region, local_degrees, cosines, state, candidates, node_gains = scratch
+    to_community, best_cosines, community_gains, used = community_scratch
+    capacity = touched.shape[0]
+    if forbidden.shape[0] + edge_nodes.shape[0] > capacity:
+        return False
+    out_nodes[:] = -1
+    out_gains[:] = np.nan
+    table[:] = -1
     to_community[:] = 0.0
     best_cosines[:] = NO_COSINE
     used[:] = False
     n_touched = 0
     for node in forbidden:
-        if _place_of(node, places, touched, n_touched) < 0:
+        if _number_of(node, table, touched) < 0:
             to_region[n_touched] = 0.0
             state[n_touched] = INELIGIBLE
-            n_touched = _insert(node, places, touched, n_touched)
+            n_touched = _add_number(node, table, touched, n_touched)
     query_degree = 0.0
     for edge in range(edge_nodes.shape[0]):
         node = edge_nodes[edge]
         if node < 0 or edge_weights[edge] <= 0.0 or (allowed.shape[0] > 0 and not allowed[node]):
             continue
-        if _place_of(node, places, touched, n_touched) >= 0:
+        if _number_of(node, table, touched) >= 0:
             continue
         to_region[n_touched] = edge_weights[edge]
         cosines[n_touched] = edge_cosines[edge]
         state[n_touched] = FREE
-        n_touched = _insert(node, places, touched, n_touched)
+        n_touched = _add_number(node, table, touched, n_touched)
         query_degree += edge_weights[edge]
         to_community[labels[node]] += edge_weights[edge]
         best_cosines[labels[node]] = max(best_cosines[labels[node]], edge_cosines[edge])
     total += query_degree
     if total <= 0.0:
-        return
+        return True
     size = 1  # of the region, the query among its nodes
     region_inside = 0.0
     region_degree = query_degree
@@ -177,7 +186,7 @@ def _grow_region(graph, stored, edges, allowed, forbidden, scratch, out_nodes, o
             stored, to_community, best_cosines, used, community_gains, region_inside, region_degree, size, total
         )
         if community < 0:
-            return
+            return True
         used[community] = True
         # the subgraph of the region and this community: it stays while the region grows in it
         local_total = region_inside + community_inside[community] + to_community[community]
@@ -217,7 +226,7 @@ def _grow_region(graph, stored, edges, allowed, forbidden, scratch, out_nodes, o
             if size > 1 and region_inside < local_region_degree * local_region_degree / (4.0 * local_total):
                 while cursor < starts[community + 1]:
                     node = members[cursor]
-                    if _place_of(node, places, touched, n_touched) < 0 and (allowed.shape[0] == 0 or allowed[node]):
+                    if _number_of(node, table, touched) < 0 and (allowed.shape[0] == 0 or allowed[node]):
                         stranger = node
                         break
                     cursor += 1
@@ -241,12 +250,14 @@ def _grow_region(graph, stored, edges, allowed, forbidden, scratch, out_nodes, o
                         cosines[place] == cosines[leader] and touched[place] < touched[leader]
                     ):
                         chosen = number
+            if n_touched == capacity:
+                return False
             if stranger_gain >= best - allowance and (
                 chosen < 0 or (cosines[candidates[chosen]] == NO_COSINE and stranger < touched[candidates[chosen]])
             ):
                 node, gain = stranger, stranger_gain
                 place = n_touched
-                n_touched = _insert(stranger, places, touched, n_touched)
+                n_touched = _add_number(stranger, table, touched, n_touched)
                 to_region[place] = 0.0
                 local_degrees[place] = inside[stranger]
             else:
@@ -254,6 +265,8 @@ def _grow_region(graph, stored, edges, allowed, forbidden, scratch, out_nodes, o
                 node = touched[place]
                 n_candidates -= 1
                 candidates[chosen] = candidates[n_candidates]
+            if n_touched + indptr[node + 1] - indptr[node] > capacity:
+                return False
             state[place] = IN_REGION
             out_nodes[size - 1] = node
             out_gains[size - 1] = gain / local_total
@@ -262,8 +275,9 @@ def _grow_region(graph, stored, edges, allowed, forbidden, scratch, out_nodes, o
             local_region_degree += local_degrees[place]
             size += 1
             n_touched, n_candidates = _add_edges(
-                node, community, graph, labels, inside, allowed, scratch, n_touched, n_candidates
+                node, community, graph, labels, inside, allowed, scratch, to_community, n_touched, n_candidates
             )
+    return True
 
 
 @jit(parallel=True)
@@ -290,20 +304,12 @@ def _grow_regions(
     out_gains,
 ):
     """Grow the region of every query; each of ``n_workers`` threads keeps one scratch for its queries."""
-    n_nodes = labels.shape[0]
     n_communities = community_inside.shape[0]
     graph = (indptr, indices, weights)
     stored = (labels, degrees, inside, members, starts, community_inside, community_degrees, total)
     for worker in numba.prange(n_workers):
-        scratch = (
-            np.empty(n_nodes, np.int32),  # places
-            np.empty(n_nodes, np.int32),  # touched
-            np.empty(n_nodes, np.float64),  # to_region
-            np.empty(n_nodes, np.float64),  # local_degrees
-            np.empty(n_nodes, np.float64),  # cosines
-            np.empty(n_nodes, np.uint8),  # state
-            np.empty(n_nodes, np.int32),  # candidates
-            np.empty(n_nodes, np.float64),  # node_gains
+        scratch = _scratch(FIRST_CAPACITY)
+        community_scratch = (
             np.empty(n_communities, np.float64),  # to_community
             np.empty(n_communities, np.float64),  # best_cosines
             np.empty(n_communities, np.float64),  # community_gains
@@ -312,4 +318,6 @@ def _grow_regions(
         for query in range(worker, edge_nodes.shape[0], n_workers):
             edges = (edge_nodes[query], edge_weights[query], edge_cosines[query])
             banned = forbidden[forbidden_starts[query] : forbidden_starts[query + 1]]
-            _grow_region(graph, stored, edges, allowed, banned, scratch, out_nodes[query], out_gains[query])
+            outputs = (out_nodes[query], out_gains[query])
+            while not _grow_region(graph, stored, edges, allowed, banned, scratch, community_scratch, *outputs):
+                scratch = _scratch(2 * scratch[1].shape[0])

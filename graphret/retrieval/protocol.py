@@ -78,8 +78,8 @@ class Archive:
         check_integer("k", self.k, 1, "the k that the graph was built with")
         if self.codes.ndim != 2 or self.codes.shape[0] != self.graph.n_nodes:
             raise CodesError(f"codes have shape {self.codes.shape}, the graph has {self.graph.n_nodes} nodes")
-        if self.labels.shape != (self.graph.n_nodes,):
-            shape = f"({self.graph.n_nodes},)"
+        if self.labels.shape != (self.n_films,):
+            shape = f"({self.n_films},)"
             raise InvalidParameterError("labels", self.labels.shape, f"shape {shape}", "one community per film")
         if self.findings is not None and len(self.findings) != self.graph.n_nodes:
             allowed = f"those of {self.graph.n_nodes} films"
@@ -88,7 +88,11 @@ class Archive:
     @property
     def n_films(self) -> int:
         """Number of films."""
-        return self.graph.n_nodes
+        return int(self.codes.shape[0])
+
+    def with_parts(self, **parts: Any) -> Archive:
+        """Return the same films with another search, other findings, ...: the fields that are named."""
+        return replace(self, **parts)
 
     @cached_property
     def _prepared(self) -> dict[Any, Any]:

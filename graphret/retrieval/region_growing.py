@@ -217,8 +217,8 @@ def _grow(
 ) -> tuple[Int32Array, Float64Array]:
     """Ids (q, k) in order of addition, -1 pads, and the gains (q, k), NaN pads."""
     n_queries, n_nodes = edges.nodes.shape[0], totals.graph.n_nodes
-    nodes = np.full((n_queries, min(k, n_nodes)), -1, dtype=np.int32)
-    gains = np.full(nodes.shape, np.nan)
+    nodes = np.empty((n_queries, min(k, n_nodes)), dtype=np.int32)
+    gains = np.empty(nodes.shape)
     graph = totals.graph
     _grow_regions(
         graph.indptr,

@@ -14,7 +14,7 @@ from graphret._numba import jit, prefetch
 from graphret.graph import NearestSearch, WalkSearch, nearest_neighbors, walk_structure
 from graphret.graph import walk as walk_module
 from graphret.graph.walk_beam import HeldOut, measure_beam, narrowest_beam, shares_found
-from graphret.graph.walk_structure import choose_entries, mutual_links
+from graphret.graph.walk_structure import SHARES, choose_entries, components_of, mutual_links
 
 N, D, K = 3000, 24, 20
 
@@ -59,12 +59,15 @@ def same(left, right):
     d=st.integers(1, 9),
     k=st.integers(1, 8),
     copies=st.integers(0, 10),
+    followed=st.sampled_from([1.0, 0.5, 0.01]),
     seed=st.integers(0, 10_000),
 )
-def test_an_unbounded_beam_is_an_exact_search(n, d, k, copies, seed):
+def test_an_unbounded_beam_is_an_exact_search(n, d, k, copies, followed, seed):
     codes = clustered(n, d, seed, n_groups=3)
     codes[:copies] = codes[copies]  # equal films are equally near: ties
-    search = search_over(codes, k)
+    made = search_over(codes, k)
+    # whatever share is followed: as long as the pool has room, all links are
+    search = WalkSearch(made.exact, replace(made.structure, followed=followed), always=True)
     queries = np.concatenate([clustered(3, d, seed + 1), codes[:2]])
     found = search.walk(queries, k, forbidden=[()] * 5, beam=n)
     same(found, search.exact.search(queries, k))
@@ -147,11 +150,37 @@ def test_counts_say_what_was_looked_at(search, queries):
     counts = search.search(queries, K).counts
     beam = search.structure.beam
     assert (counts.rescored == beam).all()
-    assert (counts.visited >= beam).all()
+    assert (counts.visited >= np.ceil(search.structure.followed * beam)).all()
     assert (counts.compared >= counts.visited).all()
     assert counts.compared.mean() < N
     wider = search.walk(queries, K, forbidden=[()] * len(queries), beam=2 * beam).counts
     assert wider.compared.mean() > counts.compared.mean()
+
+
+def test_the_share_that_is_followed(search, queries):
+    recalls, visited, beam = [], [], 4 * K
+    exact = search.exact.search(queries, K).neighbors
+    for followed in (1.0, 0.5, 0.1):
+        some = WalkSearch(search.exact, replace(search.structure, followed=followed), always=True)
+        found = some.walk(queries, K, forbidden=[()] * len(queries), beam=beam)
+        assert (found.counts.rescored == beam).all()
+        assert (found.counts.visited >= followed * beam).all()
+        visited.append(found.counts.visited.mean())
+        recalls.append(shares_found(found.neighbors, exact).mean())
+    assert visited == sorted(visited, reverse=True)
+    assert visited[2] < 0.5 * visited[0]
+    assert recalls == sorted(recalls, reverse=True)
+
+
+def test_the_share_makes_a_query_cheaper(search):
+    made = search.structure
+    assert made.followed in SHARES
+    films = HeldOut.of(search.exact, np.arange(7, N, 15), K, None)
+    costs = {}
+    for share in SHARES:
+        tried = WalkSearch(search.exact, replace(made, followed=share), always=True)
+        costs[share] = narrowest_beam(tried, films, 0.99, most=N).cost
+    assert costs[made.followed] <= 1.05 * costs[1.0]  # other films chose it
 
 
 @pytest.mark.parametrize("share", [0.9, 0.3, 0.05])
@@ -237,6 +266,7 @@ def test_groups_without_links_between_them():
     films = clustered(40, 16, 4)
     codes = np.repeat(films, 12, axis=0)
     search = search_over(codes, 8)
+    assert search.structure.followed == 1.0
     found = search.search(films, 30)
     same(found, search.exact.search(films, 30))
 
@@ -246,7 +276,7 @@ def test_entries_cover_components_of_any_number():
     indptr, indices = mutual_links(neighbors)
     assert indptr.tolist() == [0, 1, 2, 3, 4, 4]
     assert indices.tolist() == [1, 0, 3, 2]
-    entries = choose_entries(indptr, indices, np.random.default_rng(0))
+    entries = choose_entries(components_of(indptr, indices), np.random.default_rng(0))
     assert {film // 2 for film in entries.tolist()} == {0, 1, 2}
 
 
@@ -285,6 +315,19 @@ def test_pools_of_any_size_keep_their_order(search, queries, monkeypatch):
     assert shares[0] < shares[2]
     monkeypatch.setattr(walk_module, "PLACE_COST", 10**9)
     assert WalkSearch(search.exact, search.structure).search(queries[:1], K).counts.visited.tolist() == [0]
+
+
+@pytest.mark.parametrize("scale", [1e30, 1e-30])
+def test_a_lone_query_whose_squares_float32_cannot_hold(search, queries, scale):
+    scaled = (queries[:1] * np.float64(scale)).astype(np.float32)
+    found = search.search(scaled, K)
+    assert shares_found(found.neighbors, search.search(queries[:1], K).neighbors).tolist() == [1.0]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 0.0])
+def test_a_lone_query_without_a_cosine(search, value):
+    with pytest.raises(CodesError, match=r"first row 0"):
+        search.search(np.full((1, D), value, np.float32), K)
 
 
 def test_messages(search, codes, queries):

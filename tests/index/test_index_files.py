@@ -106,7 +106,7 @@ def test_lookup_finds_what_a_comparison_finds(values, data):
         label_names=(),
         columns={"ward": np.array(values), "age": np.array([len(value) for value in values])},
     )
-    lookup = FilmLookup(films)
+    lookup = FilmLookup(lambda: films)
     asked = data.draw(st.lists(st.sampled_from(["a", "aa", "ç", "never", "a much longer text"]), max_size=4))
     assert lookup.rows("ward", asked).tolist() == np.flatnonzero(np.isin(values, asked)).tolist()
     assert lookup.rows("age", [1, 2.0, 7]).tolist() == [row for row, value in enumerate(values) if len(value) in {1, 2}]

@@ -43,6 +43,8 @@ def test_files_and_manifest(walking):
     assert about["method"] == "walk"
     assert about["recall"] >= about["recall_target"] == 0.99
     assert about["k"] == K
+    assert 0 < about["followed"] <= 1
+    assert walking.archive.search.structure.followed == about["followed"]
     assert sorted(name for name in walking.manifest["files"] if name.startswith("walk")) == WALK_FILES
     assert set(WALK_FILES) <= set(walking.manifest["arrays"])
     assert walking.info()["search"] == about

@@ -1,0 +1,42 @@
+"""The archive of an index: its graph is opened when a ranking first asks for it, since many queries never do."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from graphret.retrieval import Archive
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from graphret.graph import Graph
+
+__all__ = ["StoredArchive"]
+
+
+class StoredArchive(Archive):
+    """An `Archive` of parts that were checked against each other when the index was opened.
+
+    Parameters
+    ----------
+    read_graph
+        Opens the graph; called at its first use.
+    **parts
+        All other fields of `Archive`.
+    """
+
+    def __init__(self, read_graph: Callable[[], Graph], **parts: Any) -> None:
+        self.__dict__.update(parts, _read_graph=read_graph)  # the class is frozen
+
+    @cached_property
+    def graph(self) -> Graph:  # type: ignore[override]
+        """Similarity graph of the films."""
+        read: Callable[[], Graph] = self.__dict__["_read_graph"]
+        return read()
+
+    def with_parts(self, **parts: Any) -> StoredArchive:
+        """Return the same films with other parts; the graph is still opened once, by whichever asks first."""
+        kept = {entry.name: getattr(self, entry.name) for entry in fields(Archive) if entry.name != "graph"}
+        return StoredArchive(lambda: self.graph, **kept | parts)
