@@ -45,7 +45,7 @@ def read_labels(candidates: Sequence[Candidate]) -> bool:
     True
     """
     names = {candidate.ranking for candidate in candidates} - {REFERENCE}
-    reading = {name for name in names if name in list_rankings() and uses_labels(name)}
+    reading = {name for name in names if name in list_rankings(with_labels=True) and uses_labels(name)}
     if reading and reading != names:
         hint = "figures of a ranking that uses the archive's labels at query time do not compare with the others'"
         raise InvalidParameterError("candidates", ", ".join(sorted(names)), f"{', '.join(sorted(reading))} apart", hint)

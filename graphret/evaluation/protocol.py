@@ -222,7 +222,7 @@ def _reference(reference: str | None, rankings: list[str]) -> str | None:
 
 
 def _uses_labels(name: str) -> bool:
-    return name in list_rankings() and uses_labels(name)
+    return name in list_rankings(with_labels=True) and uses_labels(name)
 
 
 def _with_a_finding(given: QuerySet) -> QuerySet:

@@ -176,7 +176,9 @@ class QueryConfig:
 
     k: int = _parameter(10, "Hits per query.")
     ranking: str | None = _parameter(
-        None, "How hits are found and ordered; if not given, as the index was tuned, or nearest.", list_rankings()
+        None,
+        "How hits are found and ordered; if not given, as the index was tuned, or nearest.",
+        list_rankings(with_labels=True),
     )
     fill: bool = _parameter(True, "Complete a list that the ranking leaves short with the nearest remaining films.")
     search: str = _parameter("auto", "How the nearest films are found; auto walks where it is faster.", SEARCHES)
@@ -184,8 +186,8 @@ class QueryConfig:
 
     def __post_init__(self) -> None:
         _settle(self, "k", 1, "ask for at least one film")
-        if self.ranking is not None and self.ranking not in list_rankings():
-            raise UnknownNameError("ranking", self.ranking, list_rankings())
+        if self.ranking is not None and self.ranking not in list_rankings(with_labels=True):
+            raise UnknownNameError("ranking", self.ranking, list_rankings(with_labels=True))
         if self.search not in SEARCHES:
             raise UnknownNameError("search", self.search, SEARCHES)
         if not isinstance(self.fill, bool):

@@ -121,7 +121,7 @@ def with_tuning(before: Mapping[str, Any] | None, tuning: Mapping[str, Any]) -> 
     """
     apart = [] if before is None else list(before.get("apart", []))
     kept = dict(tuning)
-    if tuning["ranking"] in list_rankings() and uses_labels(tuning["ranking"]):
+    if tuning["ranking"] in list_rankings(with_labels=True) and uses_labels(tuning["ranking"]):
         apart = [entry for entry in apart if entry["ranking"] != tuning["ranking"]] + [kept]
         own = {"format", "schema_version", "tuned_on", "sha256"}
         nothing = {"ranking": DEFAULT_RANKING, "options": {}, "trials": []}
@@ -137,7 +137,7 @@ def tuned_options(tuning: Mapping[str, Any] | None, ranking: str) -> dict[str, A
 
 def _is_known(tuning: Mapping[str, Any]) -> bool:
     name = tuning["ranking"]
-    return name in list_rankings() and set(tuning["options"]) <= set(ranking_options(name))
+    return name in list_rankings(with_labels=True) and set(tuning["options"]) <= set(ranking_options(name))
 
 
 def _codes_of(manifest: Manifest) -> dict[str, Any]:

@@ -30,15 +30,25 @@ _RANKINGS: dict[str, Callable[..., Ranker]] = {
 }
 
 
-def list_rankings() -> list[str]:
+def list_rankings(*, with_labels: bool = False) -> list[str]:
     """Names of the registered rankings, sorted.
+
+    Parameters
+    ----------
+    with_labels
+        Name those as well that read the labels of the archive's films at query time (`uses_labels`). They answer only
+        where there are labels, and their figures do not stand beside those of the others.
 
     Examples
     --------
     >>> list_rankings()
-    ['alpha_qe', 'contextual', 'diffusion', 'hamming', 'label_aware', 'nearest', 'region_growing']
+    ['alpha_qe', 'contextual', 'diffusion', 'hamming', 'nearest', 'region_growing']
+    >>> set(list_rankings(with_labels=True)) - set(list_rankings())
+    {'label_aware'}
     """
-    return sorted(_RANKINGS)
+    return sorted(
+        name for name, ranking in _RANKINGS.items() if with_labels or not getattr(ranking, "uses_labels", False)
+    )
 
 
 def ranking_options(name: str) -> dict[str, Any]:
@@ -70,12 +80,12 @@ def uses_labels(name: str) -> bool:
 
     Examples
     --------
-    >>> [name for name in list_rankings() if uses_labels(name)]
-    ['label_aware']
+    >>> uses_labels("label_aware"), uses_labels("nearest")
+    (True, False)
     """
     if name not in _RANKINGS:
         raise UnknownNameError("ranking", name, _RANKINGS)
-    return bool(getattr(_RANKINGS[name], "uses_labels", False))
+    return name not in list_rankings()
 
 
 def create_ranking(name: str, archive: Archive, **options: Any) -> Ranker:

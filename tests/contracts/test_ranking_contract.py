@@ -41,7 +41,7 @@ def codes():
 
 MOST = {"n": 5, "context": 0.9, "rounds": 3, "density": 0.2, "among": "community", "whitening": 0.5, "pool": 30}
 VARIANTS = [
-    *((name, {}) for name in list_rankings()),
+    *((name, {}) for name in list_rankings(with_labels=True)),
     ("contextual", MOST),
     ("hamming", {"center": "median", "ties": "cosine"}),
 ]

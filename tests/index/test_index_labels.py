@@ -50,7 +50,7 @@ def test_it_moves_films_with_the_findings_up(labelled):
 
 
 def test_no_other_ranking_gets_the_labels(labelled):
-    for ranking in graphret.list_rankings():
+    for ranking in graphret.list_rankings(with_labels=True):
         labelled.query("film004", 3, ranking=ranking)
     assert labelled.archive.findings is None
     assert labelled.labelled_archive.findings.names == ("Edema", "Mass")

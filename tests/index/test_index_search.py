@@ -13,7 +13,6 @@ from graphret._errors import DamagedIndexError, InvalidParameterError
 from graphret.graph import NearestSearch
 from graphret.graph.walk_beam import shares_found
 from graphret.index.manifest import serialise
-from graphret.retrieval import uses_labels
 
 WALK_FILES = ["walk-codes.npy", "walk-directions.npy", "walk-entries.npy", "walk-indices.npy", "walk-indptr.npy"]
 N, D, K = 1500, 16, 10
@@ -60,7 +59,7 @@ def test_a_small_index_is_scanned(shared_index):
         shared_index.query("film003", search="walk")
 
 
-@pytest.mark.parametrize("ranking", [name for name in graphret.list_rankings() if not uses_labels(name)])
+@pytest.mark.parametrize("ranking", graphret.list_rankings())
 def test_walks_find_what_scans_find(walking, many_codes, ranking):
     queries = many_codes[N:]
     walked = walking.query(queries, K, ranking=ranking, search="walk")

@@ -235,7 +235,7 @@ def test_a_hit_is_explained_by_both_terms(labelled, codes):
 
 
 def test_it_is_the_only_ranking_that_reads_labels():
-    assert [name for name in list_rankings() if uses_labels(name)] == ["label_aware"]
+    assert [name for name in list_rankings(with_labels=True) if uses_labels(name)] == ["label_aware"]
     with pytest.raises(InvalidParameterError, match="did you mean 'label_aware'"):
         uses_labels("label_awar")
 
