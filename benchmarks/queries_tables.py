@@ -88,7 +88,8 @@ def markdown(record: dict[str, Any]) -> str:
         lines += _memory(record["memory"])
     if record["first"]:
         lines += _first(record["first"])
-    return "\n".join([*lines, *map(environment_line, record["environments"])]) + "\n"
+    environments = dict.fromkeys(map(environment_line, record["environments"]))
+    return "\n".join([*lines, *environments]) + "\n"
 
 
 def _single(row: dict[str, Any]) -> list[str]:

@@ -96,7 +96,7 @@ def _film(key: Any) -> Any:
 
 @jit()
 def _walk(
-    query: Any, short: Any, entry_points: Any, links: Any, absent: Any, pool: Any, n_followed: int, memory: Any
+    query: Any, short: Any, entry_points: Any, links: Any, absent: Any, pool: Any, n_followed: Any, memory: Any
 ) -> Any:
     """Fill the pool with the best films met; returns how many, codes compared, and films whose links were followed.
 

@@ -114,8 +114,8 @@ class Generation:
             self._check_hash(file)
         arrays = {WALK_ATTRIBUTES[role]: map_array(self.folder / file) for role, file in WALK_ARRAYS.items()}
         plain = {name: array.view(np.ndarray) for name, array in arrays.items()}  # as kernels are compiled for
-        numbers = {name: about[name] for name in ("beam", "k", "recall")}
-        return WalkStructure(**plain, **numbers, followed=about.get("followed", 1.0))
+        followed = about.get("followed", 1.0)  # all, before there was a choice
+        return WalkStructure(**plain, beam=about["beam"], k=about["k"], recall=about["recall"], followed=followed)
 
     def read_encoder(self) -> Encoder | None:
         """Load the encoder after its files were hashed; None for an index of codes made elsewhere.

@@ -127,6 +127,14 @@ def test_an_index_from_before_there_was_a_walk(copied, many_codes):
     assert index.verify()["unused"] == []
 
 
+def test_an_index_from_before_there_was_a_share(copied, many_codes):
+    rewritten(copied, lambda manifest: manifest["search"].pop("followed"))
+    index = graphret.open(copied)
+    assert index.archive.search.structure.followed == 1.0
+    found = index.query(many_codes[N:], K, search="walk")
+    assert (found.counts.visited >= index.manifest["search"]["beam"]).all()
+
+
 def test_a_manifest_that_does_not_list_the_files(copied):
     rewritten(copied, lambda manifest: manifest["files"].pop("walk-entries.npy"))
     with pytest.raises(DamagedIndexError, match=r"does not list walk-entries\.npy"):

@@ -4,23 +4,28 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from graphret.graph import Graph
-from graphret.retrieval import region_growing
+from graphret.graph import Graph, NearestSearch
+from graphret.retrieval import Archive, QueryBatch, create_ranking, region_growing
 from graphret.retrieval._kernels import FIRST_CAPACITY, _grow_region, _scratch
 from graphret.retrieval.region_growing import community_totals
 
-N_HUBS, N_LEAVES = 8, 2 * FIRST_CAPACITY
+N_GROUPS, SIZE = 80, 100
+QUERY = {group * SIZE + film: 0.9 - 0.01 * film - 0.001 * group for group in range(6) for film in range(20)}
+K = 500
 
 
 @pytest.fixture(scope="module")
-def hubs():
-    """Hubs with thousands of leaves each, the first two linked to each other; every star is a community."""
-    n = N_HUBS * (N_LEAVES + 1)
-    leaves = np.arange(N_HUBS, n)
-    weights = np.random.default_rng(0).integers(1, 1000, len(leaves)) / 1000
-    rows, columns = np.concatenate([leaves % N_HUBS, [0]]), np.concatenate([leaves, [1]])
-    half = scipy.sparse.coo_array((np.concatenate([weights, [0.5]]), (rows, columns)), shape=(n, n)).tocsr()
-    return Graph.from_scipy(half + half.T), (np.arange(n) % N_HUBS).astype(np.int32)
+def planted():
+    """Groups of a hundred nodes; a node has edges to some 40 of its group, and to 70 anywhere."""
+    rng = np.random.default_rng(0)
+    n = N_GROUPS * SIZE
+    nodes = np.repeat(np.arange(n), 60)
+    inside = nodes // SIZE * SIZE + rng.integers(SIZE, size=len(nodes))
+    others = np.where(rng.random(len(nodes)) < 0.4, inside, rng.integers(n, size=len(nodes)))
+    kept = nodes != others
+    weights = rng.integers(300, 1000, len(nodes)) / 1000
+    half = scipy.sparse.coo_array((weights[kept], (nodes[kept], others[kept])), shape=(n, n)).tocsr()
+    return Graph.from_scipy(half.maximum(half.T)), (np.arange(n) // SIZE).astype(np.int32)
 
 
 def grown(graph, labels, query, k, scratch):
@@ -54,17 +59,28 @@ def grown(graph, labels, query, k, scratch):
     return done, found[found >= 0].tolist()
 
 
-@pytest.mark.parametrize("query", [{0: 0.9}, {16: 0.9, 24: 0.4}, {0: 0.5, 1: 0.5}])
-def test_more_than_there_is_room_for_at_first(hubs, query):
-    graph, labels = hubs
-    done, expected = grown(graph, labels, query, 12, _scratch(16 * FIRST_CAPACITY))
+def test_more_than_there_is_room_for_at_first(planted):
+    graph, labels = planted
+    done, expected = grown(graph, labels, QUERY, K, _scratch(8 * FIRST_CAPACITY))
     assert done
-    assert 0 in expected or 1 in expected
-    assert not grown(graph, labels, query, 12, _scratch(FIRST_CAPACITY))[0]
-    assert region_growing(graph, labels, [*query], [*query.values()], 12).tolist() == expected
+    assert len(expected) > 20
+    assert not grown(graph, labels, QUERY, K, _scratch(FIRST_CAPACITY))[0]
+    assert region_growing(graph, labels, [*QUERY], [*QUERY.values()], K).tolist() == expected
 
 
-@pytest.mark.parametrize("capacity", [1, 2, 4, 40])
-def test_a_scratch_that_is_too_small_says_so(hubs, capacity):
-    graph, labels = hubs
-    assert not grown(graph, labels, {16: 0.9, 24: 0.4, 32: 0.3}, 12, _scratch(capacity))[0]
+@pytest.mark.parametrize("capacity", [1, len(QUERY) - 1, len(QUERY), 2 * len(QUERY)])
+def test_a_scratch_that_is_too_small_says_so(planted, capacity):
+    graph, labels = planted
+    assert not grown(graph, labels, QUERY, K, _scratch(capacity))[0]
+
+
+def test_many_forbidden_films_need_room_too(planted):
+    graph, labels = planted
+    codes = np.random.default_rng(1).random((graph.n_nodes, 4), dtype=np.float32)
+    archive = Archive(codes, graph, labels, NearestSearch(codes), k=20)
+    forbidden = np.arange(2 * FIRST_CAPACITY, dtype=np.int32)
+    batch = QueryBatch.of(archive, codes[:2], 10, forbidden=[forbidden, []])
+    ranked = create_ranking("region_growing", archive).rank(batch, 10)
+    assert ranked.positions[0].min() >= 2 * FIRST_CAPACITY
+    alone = create_ranking("region_growing", archive).rank(QueryBatch.of(archive, codes[1:2], 10), 10)
+    assert ranked.positions[1].tolist() == alone.positions[0].tolist()
