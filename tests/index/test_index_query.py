@@ -133,7 +133,7 @@ WRONG = {
     "k zero": ({"k": 0}, InvalidParameterError, "k=0 is not allowed"),
     "k float": ({"k": 2.5}, InvalidParameterError, r"k=2\.5"),
     "k true": ({"k": True}, InvalidParameterError, "k=True"),
-    "ranking": ({"ranking": "closest"}, UnknownNameError, "alpha_qe, contextual, diffusion, nearest, region_growing"),
+    "ranking": ({"ranking": "closest"}, UnknownNameError, "contextual, diffusion, hamming, nearest, region_growing"),
     "fill": ({"fill": 1}, InvalidParameterError, "fill=1"),
     "threads": ({"n_threads": 0}, InvalidParameterError, "n_threads=0"),
     "option": ({"ranking": "alpha_qe", "options": {"beta": 1}}, UnknownNameError, "beta"),
