@@ -59,8 +59,8 @@ class KSH(Hasher):
     Notes
     -----
     Departures: L-BFGS instead of Nesterov's method, so that there is no step size; a ridge of 1e-6 of its mean
-    eigenvalue on K'K; pairs that are not known weigh nothing (their entries of R stay 0), where the paper takes 0 for
-    "not similar in metric". The mean mu is that of the labelled films. ``fit`` is O(n_bits (n_iterations l (l + m) +
+    eigenvalue on K'K; pairs that are not known weigh nothing (their entries of R stay 0), where the paper pulls
+    their inner products to 0. The mean mu is that of the labelled films. ``fit`` is O(n_bits (n_iterations l (l + m) +
     l^2 m + m^3)); encoding is two products, n d m and n m n_bits, and n m exponentials. Faiss does not have it.
 
     Examples
