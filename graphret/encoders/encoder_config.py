@@ -58,8 +58,7 @@ class EncoderConfig:
     @property
     def code_length(self) -> int:
         """Number of values of a code."""
-        length = encoder_spec(self.name).code_length
-        return int(self.n_bits if length is None else length)  # type: ignore[arg-type]
+        return encoder_spec(self.name).length(self.n_bits, self.options)
 
     def to_json(self) -> dict[str, Any]:
         """As a JSON object; :meth:`from_json` reads it."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from graphret._errors import UnknownNameError
 from graphret._types import check_integer
+from graphret.encoders.comparison_specs import COMPARISON_SPECS
 from graphret.encoders.spec import EncoderSpec
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ _SPECS = {
             non_negative=True,
             pretrained=("imagenet",),
         ),
+        *COMPARISON_SPECS,
     )
 }
 
@@ -51,8 +53,8 @@ def list_encoders() -> list[str]:
 
     Examples
     --------
-    >>> list_encoders()
-    ['densenet121', 'resnet18']
+    >>> "densenet121" in list_encoders()
+    True
     """
     return sorted(_SPECS)
 

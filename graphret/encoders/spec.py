@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from graphret._errors import InvalidParameterError, UnknownNameError
 from graphret._types import check_integer
+from graphret.encoders.backbone_names import backbone_channels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +34,7 @@ class EncoderSpec:
         Model file and the class in it. ``factory(n_labels=..., [n_bits=...,] **options)`` gives a ``torch.nn.Module``
         with ``forward(images) -> logits`` and ``features(images) -> codes``.
     code_length
-        Length of a code; ``None`` for a hash encoder, whose codes have ``n_bits`` values.
+        Length of a code with the default options; ``None`` for a hash encoder, whose codes have ``n_bits`` values.
     default_size
         Side of the square input in px that the paper used.
     paper
@@ -52,6 +53,8 @@ class EncoderSpec:
         Parameters of a training that its paper sets otherwise than P1, by their names in ``TrainConfig``.
     default_bits
         Bits of a hash encoder when no number is asked for.
+    length_option
+        Option that decides the length of a code: a number, or the name of a backbone whose channels it is.
 
     Examples
     --------
@@ -74,6 +77,23 @@ class EncoderSpec:
     objective: str = "classification"
     recipe: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     default_bits: int | None = None
+    length_option: str | None = None
+
+    def length(self, n_bits: int | None, options: Mapping[str, Any]) -> int:
+        """Length of a code with these bits, of a hash encoder, and these options (:meth:`check_options`).
+
+        Examples
+        --------
+        >>> from graphret.encoders import encoder_spec
+        >>> encoder_spec("gem").length(None, {"backbone": "resnet50"})
+        2048
+        """
+        if self.code_length is None:
+            return int(n_bits)  # type: ignore[arg-type]
+        if self.length_option is None:
+            return self.code_length
+        value = options[self.length_option]
+        return backbone_channels(value) if isinstance(value, str) else int(value)
 
     def check_bits(self, n_bits: int | None) -> int | None:
         """Return ``n_bits``, or ``default_bits`` for ``None``, if it suits the kind of the encoder; or say why not."""

@@ -40,15 +40,13 @@ class TrainingStep(nn.Module):
 
 
 def _full_precision(outputs: NetworkOutputs) -> NetworkOutputs:
-    def full(values: Tensor | None) -> Tensor | None:
-        half = values is not None and values.dtype in {torch.float16, torch.bfloat16}
-        return values.float() if half and values is not None else values
+    def full(values: Tensor) -> Tensor:
+        return values.float() if values.dtype in {torch.float16, torch.bfloat16} else values
 
-    further = None if outputs.further is None else {key: value.float() for key, value in outputs.further.items()}
     return replace(
         outputs,
         codes=full(outputs.codes),
-        logits=full(outputs.logits),
-        mask_logits=full(outputs.mask_logits),
-        further=further,
+        logits=None if outputs.logits is None else full(outputs.logits),
+        mask_logits=None if outputs.mask_logits is None else full(outputs.mask_logits),
+        further={key: full(value) for key, value in (outputs.further or {}).items()},
     )
