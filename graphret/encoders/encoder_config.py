@@ -33,7 +33,7 @@ class EncoderConfig:
     label_names
         Labels of the classifier, in order, all different.
     n_bits
-        Length of the code of a hash encoder.
+        Length of the code of a hash encoder; ``None`` for its default.
     options
         Options of the encoder; those not given have their defaults.
     """
@@ -50,7 +50,7 @@ class EncoderConfig:
         names = tuple(str(name) for name in self.label_names)
         if not names or len(set(names)) != len(names):
             raise InvalidParameterError("label_names", names, "one or more names, all different")
-        spec.check_bits(self.n_bits)
+        object.__setattr__(self, "n_bits", spec.check_bits(self.n_bits))
         object.__setattr__(self, "size", int(self.size))
         object.__setattr__(self, "label_names", names)
         object.__setattr__(self, "options", spec.check_options(self.options))

@@ -89,7 +89,7 @@ def create(
     n_labels
         Outputs of the classifier, >= 1.
     n_bits
-        Length of the code of a hash encoder; a dense encoder takes none.
+        Length of the code of a hash encoder, ``None`` for its default; a dense encoder takes none.
     weights
         ``None``: random, from the caller's torch seed. ``"imagenet"``: torchvision's. ``"txrv:NAME"``: a
         DenseNet-121 of torchxrayvision, for example ``"txrv:densenet121-res224-all"``; it sets ``pixels="xrayvision"``.

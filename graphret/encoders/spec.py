@@ -51,6 +51,8 @@ class EncoderSpec:
         Name of what its training minimises, see :func:`graphret.encoders.objectives.list_objectives`.
     recipe
         Parameters of a training that its paper sets otherwise than P1, by their names in ``TrainConfig``.
+    default_bits
+        Bits of a hash encoder when no number is asked for.
     length_option
         Option that decides the length of a code: a number, or the name of a backbone whose channels it is.
 
@@ -74,6 +76,7 @@ class EncoderSpec:
     classifies: bool = True
     objective: str = "classification"
     recipe: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    default_bits: int | None = None
     length_option: str | None = None
 
     def length(self, n_bits: int | None, options: Mapping[str, Any]) -> int:
@@ -93,7 +96,7 @@ class EncoderSpec:
         return backbone_channels(value) if isinstance(value, str) else int(value)
 
     def check_bits(self, n_bits: int | None) -> int | None:
-        """Return ``n_bits`` if it suits the kind of the encoder, or say why not."""
+        """Return ``n_bits``, or ``default_bits`` for ``None``, if it suits the kind of the encoder; or say why not."""
         if self.kind == "dense":
             if n_bits is not None:
                 raise InvalidParameterError(
@@ -103,7 +106,8 @@ class EncoderSpec:
                     f"{self.name!r} is a dense encoder with codes of {self.code_length} values",
                 )
             return None
-        return check_integer("n_bits", n_bits, 1, f"{self.name!r} is a hash encoder")
+        bits = self.default_bits if n_bits is None else n_bits
+        return check_integer("n_bits", bits, 1, f"{self.name!r} is a hash encoder")
 
     def options_for(self, weights: object, options: Mapping[str, Any]) -> dict[str, Any]:
         """:meth:`check_options`, with the pixels that pretrained weights were trained on unless others are given."""
