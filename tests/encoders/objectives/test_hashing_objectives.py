@@ -172,15 +172,6 @@ def test_films_of_unknown_labels_have_no_part(name):
     assert all(torch.equal(before[key], after[key]) for key in before if key != "steps")
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_half_precision_outputs_give_a_float32_loss(name):
-    labels = some_labels()
-    objective = create_objective(name, labels, N_BITS)
-    codes, logits, weight, targets = batch_of(labels, range(BATCH), dtype=torch.float32)
-    assert loss_of(objective, codes.bfloat16(), logits.bfloat16(), weight, targets).dtype == torch.float32
-    assert loss_of(objective, codes, logits, weight, targets).dtype == torch.float32
-
-
 def test_pair_relations_are_those_of_the_loop():
     labels = torch.from_numpy(some_labels(3, 60))
     similar, known = pair_relations(labels)
