@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from graphret._numba import jit
-from graphret._types import Float64Array, Int64Array
+
+if TYPE_CHECKING:
+    from graphret._types import Float64Array, Int64Array
 
 __all__ = ["sweep"]
 
