@@ -45,8 +45,10 @@ class PublishedFigure:
         Label of the method of the template that it stands beside; "" for a method that graphret does not have.
     bits
         Length of the code; 0 where the paper gives none.
-    card
-        Card of the films, where the table has several.
+    card, size
+        Card of the films and side of the input in px, where the table has several; "" and 0 where not.
+    ranking
+        Of the row that it stands beside; "" for the first of the method.
     """
 
     name: str
@@ -55,6 +57,8 @@ class PublishedFigure:
     method: str = ""
     bits: int = 0
     card: str = ""
+    size: int = 0
+    ranking: str = ""
 
 
 @dataclass(frozen=True)
@@ -89,18 +93,20 @@ class PublishedTable:
         if not self.figures:
             raise ExperimentError("figures = () is not allowed: give at least one figure")
 
-    def to_dict(self, card: str, other_images: str) -> dict[str, Any]:
-        """Return the figures of one card as plain data, with the reason why they are of other images ("" if not)."""
-        figures = [figure for figure in self.figures if not figure.card or figure.card == card]
-        return {
-            "name": self.name,
-            "table": self.table,
-            "paper": self.paper,
-            "setting": self.setting,
-            "notes": self.notes,
-            "other_images": other_images,
-            "figures": [vars(figure).copy() for figure in (figures or self.figures)],
-        }
+    def to_dict(self, card: str, size: int, other_images: str) -> dict[str, Any]:
+        """Return the figures as plain data for films of ``card`` at ``size``.
+
+        ``other_images`` is why they are of other images, "" if they are not. A figure of another card or size than these
+        keeps its place in the paper's table, but stands beside no method.
+        """
+        figures = []
+        for figure in self.figures:
+            suits = figure.card in {"", card} and figure.size in {0, size}
+            where = ", ".join([*([figure.card] if figure.card else []), *([f"{figure.size} px"] if figure.size else [])])
+            name = f"{figure.name} ({where})" if where else figure.name
+            figures.append({**vars(figure), "name": name, "method": figure.method if suits else ""})
+        kept = ("name", "table", "paper", "setting", "notes")
+        return {**{name: getattr(self, name) for name in kept}, "other_images": other_images, "figures": figures}
 
 
 def published_folder() -> Path:

@@ -72,11 +72,12 @@ def _quality(report: dict[str, Any]) -> Table:
 
 
 def _published_columns(report: dict[str, Any], rows: Sequence[dict[str, Any]]) -> list[tuple[str, list[str]]]:
-    """A column for every table and measure that has a figure of one of the methods."""
+    """A column for every table and measure that has a figure of one of the methods (not for the AUC of each label)."""
     columns = []
     for table in report["published"]:
         mark = OTHER_IMAGES if table["other_images"] else "published, the same images"
-        for measure in dict.fromkeys(figure["measure"] for figure in table["figures"]):
+        measures = [figure["measure"] for figure in table["figures"] if not figure["measure"].startswith("AUC ")]
+        for measure in dict.fromkeys(measures):
             cells = [""] * len(rows)
             for figure in table["figures"]:
                 place = _place_of(figure, rows)
@@ -88,9 +89,13 @@ def _published_columns(report: dict[str, Any], rows: Sequence[dict[str, Any]]) -
 
 
 def _place_of(figure: dict[str, Any], rows: Sequence[dict[str, Any]]) -> int | None:
-    """The first row of a figure's method at its length of code."""
+    """The first row of a figure's method at its length of code, or that of its ranking."""
     for place, row in enumerate(rows):
-        if row["method"] == figure["method"] and (not figure["bits"] or row["n_bits"] == figure["bits"]):
+        if (
+            row["method"] == figure["method"]
+            and (not figure["bits"] or row["n_bits"] == figure["bits"])
+            and figure["ranking"] in {"", row["ranking"]}
+        ):
             return place
     return None
 
