@@ -5,6 +5,7 @@ from graphret.evaluation.contact_sheet import contact_sheet
 from graphret.evaluation.measures import evaluate_ranking, list_measures
 from graphret.evaluation.protocol import evaluate
 from graphret.evaluation.report import RankingScores, Report
+from graphret.evaluation.ties import evaluate_hamming
 from graphret.evaluation.trec import read_qrels, read_run, write_qrels, write_run
 from graphret.evaluation.tune_index import tune
 from graphret.evaluation.tuning import Candidate, Trial, Tuning, choose_ranking, default_candidates
@@ -21,6 +22,7 @@ __all__ = [
     "contact_sheet",
     "default_candidates",
     "evaluate",
+    "evaluate_hamming",
     "evaluate_ranking",
     "list_measures",
     "paired_difference",

@@ -9,6 +9,7 @@ from graphret._errors import InvalidParameterError, UnknownNameError
 from graphret.retrieval.contextual import Contextual
 from graphret.retrieval.diffusion import Diffusion
 from graphret.retrieval.expansion import AlphaQueryExpansion
+from graphret.retrieval.hamming import Hamming
 from graphret.retrieval.nearest import Nearest
 from graphret.retrieval.region_growing import RegionGrowing
 
@@ -23,7 +24,7 @@ DEFAULT_RANKING = "nearest"
 """The ranking of a query that names none."""
 
 _RANKINGS: dict[str, Callable[..., Ranker]] = {
-    ranking.name: ranking for ranking in (AlphaQueryExpansion, Contextual, Diffusion, Nearest, RegionGrowing)
+    ranking.name: ranking for ranking in (AlphaQueryExpansion, Contextual, Diffusion, Hamming, Nearest, RegionGrowing)
 }
 
 
@@ -33,7 +34,7 @@ def list_rankings() -> list[str]:
     Examples
     --------
     >>> list_rankings()
-    ['alpha_qe', 'contextual', 'diffusion', 'nearest', 'region_growing']
+    ['alpha_qe', 'contextual', 'diffusion', 'hamming', 'nearest', 'region_growing']
     """
     return sorted(_RANKINGS)
 

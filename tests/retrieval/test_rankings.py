@@ -163,7 +163,7 @@ def test_every_option_changes_the_scores(archive, query_codes, name, changes):
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("nearst", {}, "ranking='nearst' .* one of alpha_qe, contextual, diffusion, nearest, region_.*'nearest'"),
+        ("nearst", {}, "ranking='nearst' .* one of alpha_qe, contextual, diffusion, hamming, nearest, region_.*'nearest'"),
         ("diffusion", {"alfa": 1}, "'alfa' is not allowed: give one of alpha, edges, gamma, n_iterations, n_local"),
         ("nearest", {"n": 1}, "the ranking 'nearest' has no options"),
         ("diffusion", {"alpha": 1.0}, "alpha=1.0 .* between 0 and 1"),
@@ -188,6 +188,7 @@ def test_options_are_listed_for_every_ranking():
         "alpha_qe": ["alpha", "n"],
         "contextual": ["alpha", "among", "context", "density", "n", "pool", "rounds", "whitening"],
         "diffusion": ["alpha", "edges", "gamma", "n_iterations", "n_local"],
+        "hamming": ["center", "ties"],
         "nearest": [],
         "region_growing": ["edges"],
     }
