@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from graphret.hashing import HammingSearch, pack_bits
 from graphret.retrieval import QueryBatch, create_ranking
 
 if TYPE_CHECKING:
@@ -41,12 +42,8 @@ def query_milliseconds(
         What is timed.
     """
     if ranking == "hamming" and n_bits is not None:
-        from graphret.hashing import hamming_search, pack_bits
-
-        packed, asked = pack_bits(np.asarray(index.codes)), pack_bits(codes)
-        return median_milliseconds(
-            lambda row: hamming_search(asked[row : row + 1], packed, HITS, n_threads=1), len(codes)
-        )
+        asked, search = pack_bits(codes), HammingSearch(pack_bits(np.asarray(index.codes)))
+        return median_milliseconds(lambda row: search.search(asked[row : row + 1], HITS, n_threads=1), len(codes))
     archive = index.archive
     ranker = create_ranking(ranking, archive, **options)
 

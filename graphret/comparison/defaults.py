@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from graphret._errors import UnknownNameError
 from graphret.comparison.experiment import BudgetSettings, DataSettings, Experiment, MethodSettings
-from graphret.comparison.templates import registered_hashers
 from graphret.encoders import encoder_spec, list_encoders
+from graphret.hashing import list_hashers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +31,7 @@ def default_experiment() -> Experiment:
     >>> [method.label for method in default_experiment().methods][-2:]
     ['densenet121 untrained', 'random']
     """
-    names = [GRAPH_ENCODER, *(name for name in SYSTEMS if name in list_encoders()), *registered_hashers()]
+    names = [GRAPH_ENCODER, *(name for name in SYSTEMS if name in list_encoders()), *list_hashers()]
     return Experiment(
         name="default",
         title="The graph engine and hashing on the same films",
@@ -55,7 +55,7 @@ def methods_by_name(names: Sequence[str]) -> tuple[MethodSettings, ...]:
     >>> [method.label for method in methods_by_name(["resnet18", "random"])]
     ['resnet18', 'random']
     """
-    encoders, hashers = list_encoders(), registered_hashers()
+    encoders, hashers = list_encoders(), list_hashers()
     dense = next((name for name in names if name in encoders and encoder_spec(name).kind == "dense"), GRAPH_ENCODER)
     methods: list[MethodSettings] = []
     for name in dict.fromkeys(names):

@@ -102,7 +102,9 @@ class PublishedTable:
         figures = []
         for figure in self.figures:
             suits = figure.card in {"", card} and figure.size in {0, size}
-            where = ", ".join([*([figure.card] if figure.card else []), *([f"{figure.size} px"] if figure.size else [])])
+            where = ", ".join(
+                [*([figure.card] if figure.card else []), *([f"{figure.size} px"] if figure.size else [])]
+            )
             name = f"{figure.name} ({where})" if where else figure.name
             figures.append({**vars(figure), "name": name, "method": figure.method if suits else ""})
         kept = ("name", "table", "paper", "setting", "notes")

@@ -13,6 +13,7 @@ from graphret._errors import DataError, InvalidParameterError
 from graphret._types import check_codes
 from graphret.comparison.stages import Stages, digest, folder_name
 from graphret.comparison.training import auc_of, trained_encoder
+from graphret.hashing import create_hasher
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -175,12 +176,10 @@ class Representations:
 
     def _fit(self, method: MethodSettings, n_bits: int, base: Representation) -> tuple[Codes, Codes, dict[str, Any]]:
         """Fit a hasher to the codes of the searched films of the training split, with their labels."""
-        from graphret.hashing import create_hasher
-
         rows = np.flatnonzero(self.films.database.splits == "train")
         if not rows.size:
             raise DataError('no searched film is of the split "train": a hasher has nothing to learn from')
-        hasher = create_hasher(method.name, n_bits, **method.options)
+        hasher = create_hasher(method.name, n_bits, **{"seed": self.experiment.seed, **method.options})
         began = time.perf_counter()
         hasher.fit(base.codes[rows], self.films.database.relevance()[rows])
         seconds = time.perf_counter() - began

@@ -202,7 +202,9 @@ class RowMaker:
             index.forget_tuning()
         ties = None
         if ranking == "hamming":
-            ties = expected_under_ties(made, films, report.excluded, experiment.measures)
+            ties = expected_under_ties(
+                (query_codes, codes), (films.queries, films.database), report.excluded, experiment.measures
+            )
         plain = scores.to_dict()["measures"]
         arrays = {f"values {measure}": scores.values[measure] for measure in experiment.measures}
         arrays |= {"positions": scores.positions, "similarities": scores.similarities}

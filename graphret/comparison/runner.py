@@ -110,7 +110,9 @@ def compare(
         reference=None if reference is None else reference.name,
         differences=differences,
         films=films.record,
-        published=[table.to_dict(films.table.card, settings.data.size, why_other_images(table, films)) for table in tables],
+        published=[
+            table.to_dict(films.table.card, settings.data.size, why_other_images(table, films)) for table in tables
+        ],
         machine={
             "graphret": graphret.__version__,
             "numpy": np.__version__,

@@ -8,11 +8,12 @@ from graphret._errors import UnknownNameError
 from graphret.comparison.experiment_file import read_experiment
 from graphret.data.cards import specs_folder
 from graphret.encoders import list_encoders
+from graphret.hashing import list_hashers
 
 if TYPE_CHECKING:
     from graphret.comparison.experiment import Experiment
 
-__all__ = ["list_templates", "missing_methods", "read_template", "registered_hashers"]
+__all__ = ["list_templates", "missing_methods", "read_template"]
 
 
 def list_templates() -> list[str]:
@@ -44,13 +45,6 @@ def read_template(name: str) -> Experiment:
     return read_experiment(specs_folder() / "experiments" / f"{name}.toml")
 
 
-def registered_hashers() -> list[str]:
-    """Names of the hashers."""
-    from graphret.hashing import list_hashers
-
-    return list_hashers()
-
-
 def missing_methods(experiment: Experiment) -> list[str]:
     """Names of methods that no registry has: their rows will say so.
 
@@ -61,7 +55,7 @@ def missing_methods(experiment: Experiment) -> list[str]:
     ['alexnet']
     """
     encoders = set(list_encoders())
-    hashers = set(registered_hashers()) if any(method.kind == "hasher" for method in experiment.methods) else set()
+    hashers = set(list_hashers())
     known = {"encoder": encoders, "untrained": encoders, "hasher": hashers}
     return [
         method.name for method in experiment.methods if method.kind in known and method.name not in known[method.kind]
