@@ -175,13 +175,13 @@ class Representations:
         return self._encode(method, n_bits, stages, key)
 
     def _fit(self, method: MethodSettings, n_bits: int, base: Representation) -> tuple[Codes, Codes, dict[str, Any]]:
-        """Fit a hasher to the codes of the searched films of the training split, with their labels."""
+        """Fit a hasher to the codes of the searched films of the training split, with their labels if it takes them."""
         rows = np.flatnonzero(self.films.database.splits == "train")
         if not rows.size:
             raise DataError('no searched film is of the split "train": a hasher has nothing to learn from')
         hasher = create_hasher(method.name, n_bits, **{"seed": self.experiment.seed, **method.options})
         began = time.perf_counter()
-        hasher.fit(base.codes[rows], self.films.database.relevance()[rows])
+        hasher.fit(base.codes[rows], self.films.database.labels[rows] if hasher.needs_labels else None)
         seconds = time.perf_counter() - began
         codes, query_codes = (
             np.ascontiguousarray(hasher.project(c), np.float32) for c in (base.codes, base.query_codes)
