@@ -43,7 +43,7 @@ def query_milliseconds(
     """
     if ranking == "hamming" and n_bits is not None:
         asked, search = pack_bits(codes), HammingSearch(pack_bits(np.asarray(index.codes)))
-        return median_milliseconds(lambda row: search.search(asked[row : row + 1], HITS, n_threads=1), len(codes))
+        return median_milliseconds(lambda row: search.search(asked[row, None], HITS, n_threads=1), len(codes))
     archive = index.archive
     ranker = create_ranking(ranking, archive, **options)
 
@@ -73,7 +73,7 @@ def median_milliseconds(ask: Callable[[int], object], n: int) -> float:
 
 
 def bytes_per_film(index: Index, ranking: str, n_bits: int | None) -> float:
-    """Bytes that a ranking reads of every film: packed bits, or float32 codes, with graph and community if it uses them.
+    """Bytes that a ranking reads of every film: packed bits, or codes, with graph and community if it uses them.
 
     Caches, search structures and tables that a ranking prepares are not counted.
     """

@@ -96,8 +96,8 @@ class PublishedTable:
     def to_dict(self, card: str, size: int, other_images: str) -> dict[str, Any]:
         """Return the figures as plain data for films of ``card`` at ``size``.
 
-        ``other_images`` is why they are of other images, "" if they are not. A figure of another card or size than these
-        keeps its place in the paper's table, but stands beside no method.
+        ``other_images`` is why they are of other images, "" if they are not. A figure of another card or size than
+        these keeps its place in the paper's table, but stands beside no method.
         """
         figures = []
         for figure in self.figures:
