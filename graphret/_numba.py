@@ -67,7 +67,7 @@ def prefetch(_typing: Any, array: Any, row: Any) -> Any:
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def popcount(_typing: Any, word: Any) -> Any:
+def popcount(_typing: Any, word: Any) -> Any:  # noqa: ARG001 - numba matches its types by name
     """Count the bits of a uint64 that are 1, as int64: one instruction, and one that loops over arrays vectorise."""
 
     def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:

@@ -1,9 +1,9 @@
 """Measures of Hamming search that no order of ties can sway: their mean over all orders of equally near films.
 
-McSherry and Najork, Computing information retrieval performance measures efficiently in the presence of tied scores, ECIR
-2008. A code of b bits has b + 1 distances, so that most films share theirs with others; which of them come first is up to
-whoever ranked. Here nobody ranks: a *tie* is a set of films at one distance, all its orders are alike likely, and every
-measure is its expectation, from no more than how many films of each grade lie at each distance.
+McSherry and Najork, Computing information retrieval performance measures efficiently in the presence of tied scores,
+ECIR 2008. A code of b bits has b + 1 distances, so that most films share theirs with others; which of them come first
+is up to whoever ranked. Here nobody ranks: a *tie* is a set of films at one distance, all its orders are alike likely,
+and every measure is its expectation, from no more than how many films of each grade lie at each distance.
 """
 
 from __future__ import annotations
@@ -162,8 +162,8 @@ def _average_precision_relevant(tied: _Tied, k: int, *, graded: bool = False) ->
 def _average_precision_retrieved(tied: _Tied, k: int, *, graded: bool = False) -> float:
     """Expected average precision over the relevant films among the first k, whose number is a matter of chance too.
 
-    Given j relevant films before the cut of the tie that rank k falls in, their places are alike likely, so that the formula
-    above holds with the tie cut to its c places, r = j, and G = j times the mean grade of a relevant film.
+    Given j relevant films before the cut of the tie that rank k falls in, their places are alike likely, so that the
+    formula above holds with the tie cut to its c places, r = j, and G = j times the mean grade of a relevant film.
     """
     if not tied.sizes.size:
         return 0.0
@@ -210,9 +210,9 @@ def evaluate_hamming(
 ) -> dict[str, Float64Array]:
     """Score Hamming search over packed codes, one value per query and measure, whatever the order of ties.
 
-    The measures are those of `evaluate_ranking`. With ``ties="expected"`` each is its mean over all orders of films at the
-    same distance, all alike likely (McSherry and Najork 2008): for P, ACG, DCG, nDCG and R every rank gains the mean gain of
-    its tie; the average precisions and HR need how relevant films are spread within it, see the source.
+    The measures are those of `evaluate_ranking`. With ``ties="expected"`` each is its mean over all orders of films at
+    the same distance, all alike likely (McSherry and Najork 2008): for P, ACG, DCG, nDCG and R every rank gains the
+    mean gain of its tie; the average precisions and HR need how relevant films are spread within it, see the source.
 
     Parameters
     ----------
@@ -269,7 +269,9 @@ def evaluate_hamming(
         if len(labels) != number:
             raise InvalidParameterError(name, labels.shape, f"one row for each of {number} codes")
     if of_queries.shape[1] != of_films.shape[1]:
-        raise InvalidParameterError("query_labels", of_queries.shape, f"{of_films.shape[1]} labels, as the database has")
+        raise InvalidParameterError(
+            "query_labels", of_queries.shape, f"{of_films.shape[1]} labels, as the database has"
+        )
     searchable = check_allowed(allowed, len(search))
     pairs = excluded_pairs(excluded, n_queries, len(search))
     forbidden = np.split(pairs % len(search), np.searchsorted(pairs, np.arange(1, n_queries) * len(search)))
@@ -301,4 +303,3 @@ def _tied(distances: Int32Array, grades: Int64Array, labels: BoolArray) -> _Tied
     size = (int(distances.max(initial=-1)) + 1) * n_grades
     counts = np.bincount(distances.astype(np.int64) * n_grades + grades, minlength=size).reshape(-1, n_grades)
     return _Tied(counts[counts.any(axis=1)], int(labels.sum()))
-

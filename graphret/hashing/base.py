@@ -87,8 +87,8 @@ class Hasher(ABC):
         codes
             Real (n, d), finite; may be memory-mapped.
         labels
-            Needed by the supervised methods, refused by the others. Bool or int8 (n, L): 1 positive, 0 negative,
-            -1 unknown; or int (n,), one class a film, -1 unknown. Two films are similar when they share a positive label,
+            Needed by the supervised methods, refused by the others. Bool or int8 (n, L): 1 positive, 0 negative, -1
+            unknown; or int (n,), one class a film, -1 unknown. Two films are similar when they share a positive label,
             dissimilar when they certainly do not, and unknown otherwise.
 
         Returns
@@ -111,7 +111,9 @@ class Hasher(ABC):
                 "labels", "labels", f"none: {self.name!r} learns from codes alone", "a supervised method takes them"
             )
         if self.needs_labels and labels is None:
-            raise InvalidParameterError("labels", None, f"labels of the codes: {self.name!r} learns from pairs of films")
+            raise InvalidParameterError(
+                "labels", None, f"labels of the codes: {self.name!r} learns from pairs of films"
+            )
         for first in range(0, len(codes), BLOCK_ROWS):
             finite = np.isfinite(codes[first : first + BLOCK_ROWS]).all(axis=1)
             if not finite.all():
@@ -180,7 +182,9 @@ class Hasher(ABC):
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Open a hasher that `save` wrote: identical bits. ``Hasher.load`` opens any, a method's own class only its own.
+        """Open a hasher that `save` wrote; its bits are identical.
+
+        ``Hasher.load`` opens any method, the class of a method only its own.
 
         Raises
         ------
@@ -193,14 +197,16 @@ class Hasher(ABC):
         if not path.is_file():
             raise MissingFileError(path, "hasher", "save() writes one")
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
             about = json.loads(str(arrays.pop("header")))
             schema, version, name = about["schema"], about["version"], about["name"]
         except (KeyError, TypeError, ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
             raise EncoderError(f"{path} is not a hasher that save() wrote: {error} (fit and save it again)") from error
         if schema != SCHEMA or version != VERSION:
-            raise EncoderError(f"{path} holds {schema} {version}, this graphret reads {SCHEMA} {VERSION}: update graphret")
+            raise EncoderError(
+                f"{path} holds {schema} {version}, this graphret reads {SCHEMA} {VERSION}: update graphret"
+            )
         if name not in Hasher._known or not issubclass(Hasher._known[name], cls):
             raise EncoderError(f"{path} holds the hasher {name!r}, not {cls.__name__}: Hasher.load opens any")
         made = Hasher._known[name](about["n_bits"], seed=about["seed"], **about["options"])

@@ -26,8 +26,8 @@ class ITQ(LinearHasher):
 
         Q(B, R) = |B - V R|^2,     B in {-1, 1}^(n x n_bits)
 
-    by turns: ``B = sign(V R)``, then ``R = U W'`` from the singular value decomposition ``V' B = U S W'``. Neither step can
-    raise Q.
+    by turns: ``B = sign(V R)``, then ``R = U W'`` from the singular value decomposition ``V' B = U S W'``. Neither step
+    can raise Q.
 
     Parameters
     ----------
@@ -48,8 +48,8 @@ class ITQ(LinearHasher):
     Notes
     -----
     Departure: none (the paper scales nothing; codes of unit length are the caller's choice). ``fit`` is O(n d^2 + d^3 +
-    n_iterations n n_bits^2); encoding is one product. Faiss's `ITQMatrix` gives the same rotation from the same start (a test
-    compares them); it keeps no losses, and its rotation can not be made to start from a seed of ours alone.
+    n_iterations n n_bits^2); encoding is one product. Faiss's `ITQMatrix` gives the same rotation from the same start
+    (a test compares them); it keeps no losses, and its rotation can not be made to start from a seed of ours alone.
 
     Examples
     --------

@@ -30,9 +30,9 @@ class KSH(Hasher):
 
         k(x) = (exp(-|x - x_j|^2 / 2 s) - mu_j)_j,    h_i(x) = sign(k(x) . a_i),
 
-    and for l labelled films with kernels K (l, m) and similarities S, the vectors a_1 ... a_b minimise
-    ``|1/b sum_i h_i h_i' - S|^2`` one after the other: with the residue ``R = b S - sum_{t < i} h_t h_t'``, a_i maximises
-    ``h_i' R h_i``. First without signs, as the leading solution of ``K' R K a = c K' K a`` with ``|K a|^2 = l``; from there by
+    and for l labelled films with kernels K (l, m) and similarities S, the vectors a_1 ... a_b minimise ``|1/b sum_i h_i
+    h_i' - S|^2`` one after the other: with the residue ``R = b S - sum_{t < i} h_t h_t'``, a_i maximises ``h_i' R
+    h_i``. First without signs, as the leading solution of ``K' R K a = c K' K a`` with ``|K a|^2 = l``; from there by
     the gradient of ``phi(K a)' R phi(K a)``, ``phi(t) = 2 / (1 + exp(-t)) - 1``. Of the two, the one with the larger
     ``h' R h`` is kept.
 
@@ -58,10 +58,10 @@ class KSH(Hasher):
 
     Notes
     -----
-    Departures: L-BFGS instead of Nesterov's method, so that there is no step size; a ridge of 1e-6 of its mean eigenvalue on
-    K'K; pairs that are not known weigh nothing (their entries of R stay 0), where the paper takes 0 for "not similar in
-    metric". The mean mu is that of the labelled films. ``fit`` is O(n_bits (n_iterations l (l + m) + l^2 m + m^3)); encoding
-    is two products, n d m and n m n_bits, and n m exponentials. Faiss does not have it.
+    Departures: L-BFGS instead of Nesterov's method, so that there is no step size; a ridge of 1e-6 of its mean
+    eigenvalue on K'K; pairs that are not known weigh nothing (their entries of R stay 0), where the paper takes 0 for
+    "not similar in metric". The mean mu is that of the labelled films. ``fit`` is O(n_bits (n_iterations l (l + m) +
+    l^2 m + m^3)); encoding is two products, n d m and n m n_bits, and n m exponentials. Faiss does not have it.
 
     Examples
     --------
@@ -108,7 +108,7 @@ class KSH(Hasher):
         rows, signs = PairLabels(labels, len(codes)).sample(self.n_labeled, generator)
         chosen = np.sort(generator.choice(len(codes), size=min(self.n_anchors, len(codes)), replace=False))
         sample = np.asarray(codes[rows], np.float64)
-        # distances do not depend on where the origin is, but their rounding does: the mean of the anchors is near to all
+        # where the origin is does not matter to distances, but to their rounding: their mean is near to all
         origin = np.asarray(codes[chosen], np.float64).mean(axis=0)
         anchors = np.asarray(codes[chosen], np.float64) - origin
         squares = np.einsum("ij,ij->i", anchors, anchors)

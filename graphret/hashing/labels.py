@@ -19,8 +19,8 @@ __all__ = ["PairLabels", "PairSampler"]
 class PairLabels:
     """Similarity of films by their labels: +1 they share a positive one, -1 they certainly share none, 0 unknown.
 
-    A label that is unknown (-1) can be shared with a film where it is positive or unknown too; such a pair is unknown unless
-    the two share another label.
+    A label that is unknown (-1) can be shared with a film where it is positive or unknown too; such a pair is unknown
+    unless the two share another label.
 
     Parameters
     ----------

@@ -21,8 +21,8 @@ __all__ = ["LSH"]
 class LSH(LinearHasher):
     """Hash by random hyperplanes (Charikar, Similarity estimation techniques from rounding algorithms, STOC 2002).
 
-    ``h_i(x) = sign(w_i . (x - m))``, every w_i drawn from N(0, I). For m = 0, two codes at an angle t differ in a bit with
-    probability t / pi, so that the Hamming distance estimates the angle.
+    ``h_i(x) = sign(w_i . (x - m))``, every w_i drawn from N(0, I). For m = 0, two codes at an angle t differ in a bit
+    with probability t / pi, so that the Hamming distance estimates the angle.
 
     Parameters
     ----------
@@ -31,14 +31,14 @@ class LSH(LinearHasher):
     seed
         Of the directions.
     center
-        Whether m is the mean of the codes of `fit`, or 0 as in the paper. Codes of a network that ends in a ReLU are never
-        negative and lie in a narrow cone: planes through the origin leave most of them on one side.
+        Whether m is the mean of the codes of `fit`, or 0 as in the paper. Codes of a network that ends in a ReLU are
+        never negative and lie in a narrow cone: planes through the origin leave most of them on one side.
 
     Notes
     -----
-    Departure: ``center=True``, as Gong and Lazebnik centre the data of every method that they compare. ``fit`` is O(n d) (it
-    needs nothing but d with ``center=False``); encoding is one product, O(n d n_bits). Faiss's `IndexLSH` draws an orthonormal
-    rotation, whose seed cannot be chosen, and keeps its codes inside an index; so the draw is made here.
+    Departure: ``center=True``, as Gong and Lazebnik centre the data of every method that they compare. ``fit`` is O(n
+    d) (it needs nothing but d with ``center=False``); encoding is one product, O(n d n_bits). Faiss's `IndexLSH` draws
+    an orthonormal rotation, whose seed cannot be chosen, and keeps its codes inside an index; so the draw is made here.
 
     Examples
     --------

@@ -21,22 +21,27 @@ if TYPE_CHECKING:
 __all__ = ["MLH"]
 
 N_RECORDS = 20
+CONSTANT = 0.1
+"""Input of c, small beside codes of length about 1: with as large a one, planes would first of all move together."""
 
 
 class MLH(LinearHasher):
     """Hash by planes that minimise a hinge loss on Hamming distances of labelled pairs.
 
-    Norouzi and Fleet, Minimal loss hashing for compact binary codes, ICML 2011. For bits in {0, 1}, h(x) = [W x + c >= 0] is
-    the h that maximises h' (W x + c). A similar pair should be nearer than rho bits, a dissimilar one farther (Eq. 5):
+    Norouzi and Fleet, Minimal loss hashing for compact binary codes, ICML 2011. For bits in {0, 1}, h(x) = [W x + c >=
+    0] is the h that maximises h' (W x + c). A similar pair should be nearer than rho bits, a dissimilar one farther
+    (Eq. 5):
 
         l(m, similar) = max(m - rho + 1, 0),    l(m, dissimilar) = lambda max(rho - m + 1, 0),    m = |h_i - h_j|_1,
 
     and the loss is bounded from above by (Eq. 6)
 
-        max over g_i, g_j of [ l(|g_i - g_j|_1, s) + g_i' u + g_j' v ] - h_i' u - h_j' v,    u = W x_i + c, v = W x_j + c.
+        max over g_i, g_j of [ l(|g_i - g_j|_1, s) + g_i' u + g_j' v ] - h_i' u - h_j' v,    u = W x_i + c, v = W x_j +
+        c.
 
-    The inner maximum is exact in O(b log b): for every bit, what it gains by differing; for every m, the m largest gains.
-    Each step moves W by ``rate ((h_i - g_i) x_i' + (h_j - g_j) x_j')``, averaged over a batch of pairs, with momentum.
+    The inner maximum is exact in O(b log b): for every bit, what it gains by differing; for every m, the m largest
+    gains. Each step moves W by ``rate ((h_i - g_i) x_i' + (h_j - g_j) x_j')``, averaged over a batch of pairs, with
+    momentum.
 
     Parameters
     ----------
@@ -66,9 +71,10 @@ class MLH(LinearHasher):
 
     Notes
     -----
-    Departures: codes are centred, and divided by their mean length, so that ``rate`` does not depend on their scale; batches
-    hold as many similar as dissimilar pairs; the rate falls linearly and nothing is chosen on a validation set. ``fit``
-    is O(n_iterations batch_size n_bits (d + log n_bits)) after one pass over the codes; encoding is one product.
+    Departures: codes are centred, and divided by their mean length, so that ``rate`` does not depend on their scale;
+    batches hold as many similar as dissimilar pairs; the rate falls linearly and nothing is chosen on a validation set.
+    ``fit`` is O(n_iterations batch_size n_bits (d + log n_bits)) after one pass over the codes; encoding is one
+    product.
 
     Examples
     --------
@@ -92,7 +98,7 @@ class MLH(LinearHasher):
         weight: float = 1.0,
         n_iterations: int = 2000,
         batch_size: int = 100,
-        rate: float = 0.1,
+        rate: float = 0.3,
         momentum: float = 0.9,
         decay: float = 1e-3,
     ) -> None:
@@ -138,7 +144,7 @@ class MLH(LinearHasher):
             first, second, similarity = sampler.draw(self.batch_size, generator)
             if not first.size:
                 continue
-            sides = np.ones((2, first.size, n_dimensions + 1))
+            sides = np.full((2, first.size, n_dimensions + 1), CONSTANT)
             sides[:, :, :-1] = (codes[np.stack([first, second])] - mean) / length
             values = sides @ weights
             adversaries, bound = loss_augmented_bits(values[0], values[1], similarity, rho, self.weight)
@@ -150,7 +156,7 @@ class MLH(LinearHasher):
         plane = weights[:-1] / length
         return {
             "weights": np.ascontiguousarray(plane, np.float32),
-            "offsets": (weights[-1] - mean @ plane).astype(np.float32),
+            "offsets": (CONSTANT * weights[-1] - mean @ plane).astype(np.float32),
             "losses": np.array([part.mean() for part in np.array_split(np.array(bounds), N_RECORDS) if part.size]),
         }
 
@@ -172,8 +178,8 @@ def loss_augmented_bits(
     Returns
     -------
     bits, bound
-        bool (2, p, b), g of both sides, and float64 (p,), the maximum less ``h_i' u + h_j' v``: never below the loss of the
-        pair. O(p b log b).
+        bool (2, p, b), g of both sides, and float64 (p,), the maximum less ``h_i' u + h_j' v``: never below the loss of
+        the pair. O(p b log b).
     """
     alike, apart = np.maximum(u + v, 0.0), np.maximum(u, v)
     gain = apart - alike  # of a bit by differing
@@ -201,7 +207,8 @@ def _mean_and_length(codes: Codes) -> tuple[Float64Array, float]:
         mean += codes[first : first + BLOCK_ROWS].sum(axis=0, dtype=np.float64)
     mean /= len(codes)
     lengths = [
-        np.linalg.norm(codes[first : first + BLOCK_ROWS] - mean, axis=1).sum() for first in range(0, len(codes), BLOCK_ROWS)
+        np.linalg.norm(codes[first : first + BLOCK_ROWS] - mean, axis=1).sum()
+        for first in range(0, len(codes), BLOCK_ROWS)
     ]
     length = float(np.sum(lengths)) / len(codes)
     if not length > 0:

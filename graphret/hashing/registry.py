@@ -50,7 +50,9 @@ def hasher_options(name: str) -> dict[str, Any]:
     if name not in _HASHERS:
         raise UnknownNameError("hasher", name, _HASHERS)
     parameters = inspect.signature(_HASHERS[name]).parameters.values()
-    return {entry.name: entry.default for entry in parameters if entry.kind is entry.KEYWORD_ONLY and entry.name != "seed"}
+    return {
+        entry.name: entry.default for entry in parameters if entry.kind is entry.KEYWORD_ONLY and entry.name != "seed"
+    }
 
 
 def create_hasher(name: str, n_bits: int, *, seed: int = 0, **options: Any) -> Hasher:

@@ -24,13 +24,13 @@ FLAT = 1e-6
 class SpectralHashing(Hasher):
     """Hash by eigenfunctions of the Laplacian (Weiss, Torralba and Fergus, Spectral hashing, NIPS 2008).
 
-    Codes are rotated to their min(n_bits, d) leading principal directions. If they filled the box ``[a_i, b_i]`` of their
-    ranges evenly, the smoothest functions on them would be
+    Codes are rotated to their min(n_bits, d) leading principal directions. If they filled the box ``[a_i, b_i]`` of
+    their ranges evenly, the smoothest functions on them would be
 
         Phi_{i,k}(x) = sin(pi/2 + k pi / (b_i - a_i) (x_i - a_i)),     eigenvalue growing with (k / (b_i - a_i))^2,
 
-    for k = 1, 2, ...; the n_bits with the smallest eigenvalues are taken, and their signs are the bits. So a wide direction
-    gives several bits, and bits that come first vary most slowly.
+    for k = 1, 2, ...; the n_bits with the smallest eigenvalues are taken, and their signs are the bits. So a wide
+    direction gives several bits, and bits that come first vary most slowly.
 
     Parameters
     ----------
@@ -46,13 +46,13 @@ class SpectralHashing(Hasher):
 
     Notes
     -----
-    As the authors' code: a_i and b_i are the smallest and largest value of the codes of `fit`. Directions whose range is
-    rounding get no bit. ``fit`` is O(n d^2 + d^3); encoding is one product and n n_bits cosines. Faiss has the method only
-    inside an inverted file (`IndexIVFSpectralHash`), with another period.
+    As the authors' code: a_i and b_i are the smallest and largest value of the codes of `fit`. Directions whose range
+    is rounding get no bit. ``fit`` is O(n d^2 + d^3); encoding is one product and n n_bits cosines. Faiss has the
+    method only inside an inverted file (`IndexIVFSpectralHash`), with another period.
 
     Examples
     --------
-    >>> codes = np.random.default_rng(0).uniform(size=(200, 2)).astype(np.float32) * [4, 1]
+    >>> codes = (np.random.default_rng(0).uniform(size=(200, 2)) * [4.5, 1]).astype(np.float32)
     >>> hasher = SpectralHashing(5).fit(codes)
     >>> hasher.directions.tolist(), hasher.modes.tolist()
     ([0, 0, 0, 0, 1], [1, 2, 3, 4, 1])

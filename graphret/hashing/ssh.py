@@ -26,13 +26,14 @@ METHODS = ("orthogonal", "sequential")
 class SSH(LinearHasher):
     """Hash along directions that keep labelled pairs right and all codes spread out.
 
-    Wang, Kumar and Chang, Semi-supervised hashing for large-scale search, PAMI 2012. For centred codes X, those of a labelled
-    sample X_l, and their similarities S (+1, -1, 0 unknown), directions maximise w' M w with the adjusted covariance
+    Wang, Kumar and Chang, Semi-supervised hashing for large-scale search, PAMI 2012. For centred codes X, those of a
+    labelled sample X_l, and their similarities S (+1, -1, 0 unknown), directions maximise w' M w with the adjusted
+    covariance
 
         M = X_l' S X_l + eta X' X.
 
-    ``"orthogonal"`` (their Section 3.3) takes the leading eigenvectors of M. ``"sequential"`` (Section 4) takes one at a time,
-    weighs the pairs that it got wrong by more, and takes its part out of the codes:
+    ``"orthogonal"`` (their Section 3.3) takes the leading eigenvectors of M. ``"sequential"`` (Section 4) takes one at
+    a time, weighs the pairs that it got wrong by more, and takes its part out of the codes:
 
         S~ = X_l w w' X_l',    S <- S - alpha T(S~, S),    T = S~ where its sign is not that of S, else 0,
         X <- X (I - w w').
@@ -54,10 +55,10 @@ class SSH(LinearHasher):
 
     Notes
     -----
-    Departures: similar and dissimilar pairs weigh half of all each, whatever their numbers, and both terms of M are means,
-    so that eta does not depend on how many films there are; S~ is divided by its mean size for the same reason, and a
-    pair's weight in T is its first one. ``fit`` is O(n d^2 + n_bits (l^2 d + l d^2 + d^3)), sequential, for l labelled films;
-    encoding is one product.
+    Departures: similar and dissimilar pairs weigh half of all each, whatever their numbers, and both terms of M are
+    means, so that eta does not depend on how many films there are; S~ is divided by its mean size for the same reason,
+    and a pair's weight in T is its first one. ``fit`` is O(n d^2 + n_bits (l^2 d + l d^2 + d^3)), sequential, for l
+    labelled films; encoding is one product.
 
     Examples
     --------
@@ -103,7 +104,12 @@ class SSH(LinearHasher):
         return linear_arrays(directions, mean)
 
     def _one_at_a_time(
-        self, labeled: Float64Array, signs: NDArray[Any], weights: Float64Array, pairs: Float64Array, spread: Float64Array
+        self,
+        labeled: Float64Array,
+        signs: NDArray[Any],
+        weights: Float64Array,
+        pairs: Float64Array,
+        spread: Float64Array,
     ) -> Float64Array:
         directions = np.zeros((labeled.shape[1], self.n_bits))
         for bit in range(self.n_bits):

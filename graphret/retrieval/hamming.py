@@ -30,9 +30,9 @@ GROWTH = 4
 class Hamming:
     """Ranking "hamming": films by the number of bits in which their codes differ from the query's.
 
-    Bit j of a code x is ``x_j / |x| >= t_j``. The score is the cosine of the two vectors of signs, ``1 - 2 m / d`` for m
-    different bits of d, so that larger is closer. For codes of a hash encoder, or values before a hasher's sign, this is the
-    search that they were made for, at d / 8 bytes a film.
+    Bit j of a code x is ``x_j / |x| >= t_j``. The score is the cosine of the two vectors of signs, ``1 - 2 m / d`` for
+    m different bits of d, so that larger is closer. For codes of a hash encoder, or values before a hasher's sign, this
+    is the search that they were made for, at d / 8 bytes a film.
 
     Exact. Distances are whole numbers, so that many films are as near as each other: `ties` says who comes first, and
     `graphret.evaluation.evaluate_hamming` scores without such a choice.
@@ -42,11 +42,11 @@ class Hamming:
     archive
         The films.
     center
-        ``"zero"``: t = 0, the sign itself. ``"median"``: t is the median of every dimension over the archive's unit codes (a
-        sample of 16,384 of them): codes that are never negative have constant signs otherwise.
+        ``"zero"``: t = 0, the sign itself. ``"median"``: t is the median of every dimension over the archive's unit
+        codes (a sample of 16,384 of them): codes that are never negative have constant signs otherwise.
     ties
-        ``"position"``: of films at the same distance the smaller position first. ``"cosine"``: the nearer by cosine, then the
-        smaller position.
+        ``"position"``: of films at the same distance the smaller position first. ``"cosine"``: the nearer by cosine,
+        then the smaller position.
 
     Examples
     --------
@@ -81,8 +81,8 @@ class Hamming:
     ) -> RankedLists:
         """Rank the k allowed films with the fewest different bits; see `Ranker.rank`.
 
-        O(q n d / 64) words for q queries; the first call reads all codes once. Ties by cosine score every film that is as
-        near as the k-th: at worst all.
+        O(q n d / 64) words for q queries; the first call reads all codes once. Ties by cosine score every film that is
+        as near as the k-th: at worst all.
         """
         k = check_integer("k", k, 1, "ask for at least one film")
         thresholds, search = self.archive.prepared(("hamming", self.center), self._prepare)

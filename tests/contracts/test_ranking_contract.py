@@ -28,7 +28,11 @@ def codes():
 
 
 MOST = {"n": 5, "context": 0.9, "rounds": 3, "density": 0.2, "among": "community", "whitening": 0.5, "pool": 30}
-VARIANTS = [*((name, {}) for name in list_rankings()), ("contextual", MOST)]
+VARIANTS = [
+    *((name, {}) for name in list_rankings()),
+    ("contextual", MOST),
+    ("hamming", {"center": "median", "ties": "cosine"}),
+]
 
 
 @pytest.fixture(scope="module", params=VARIANTS, ids=lambda variant: f"{variant[0]}{'-with-all' if variant[1] else ''}")

@@ -143,6 +143,7 @@ def test_diffusion_stays_in_the_neighbourhood_and_is_filled(archive, query_codes
     [
         ("alpha_qe", {"n": 3, "alpha": 20.0}),
         ("diffusion", {"alpha": 0.2, "gamma": 0.0, "n_iterations": 1, "n_local": 20, "edges": 2}),
+        ("hamming", {"center": "median", "ties": "cosine"}),
         ("region_growing", {"edges": 2}),
         ("nearest", {}),
         (
@@ -163,7 +164,11 @@ def test_every_option_changes_the_scores(archive, query_codes, name, changes):
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("nearst", {}, "ranking='nearst' .* one of alpha_qe, contextual, diffusion, hamming, nearest, region_.*'nearest'"),
+        (
+            "nearst",
+            {},
+            "ranking='nearst' .* one of alpha_qe, contextual, diffusion, hamming, nearest, region_.*'nearest'",
+        ),
         ("diffusion", {"alfa": 1}, "'alfa' is not allowed: give one of alpha, edges, gamma, n_iterations, n_local"),
         ("nearest", {"n": 1}, "the ranking 'nearest' has no options"),
         ("diffusion", {"alpha": 1.0}, "alpha=1.0 .* between 0 and 1"),
