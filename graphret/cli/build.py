@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from graphret.cli.films import Data, Device, EncoderSource, InputSize, Root, Splits, read_films
+from graphret.cli.films import Bits, Data, Device, EncoderSource, InputSize, Root, Splits, read_films
 from graphret.cli.info import show_info
 from graphret.cli.options import config_options
 from graphret.cli.reporting import AsJson, Quiet, report_to_user
@@ -23,6 +23,7 @@ def build(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the index.")],
     split: Splits = None,
     size: InputSize = None,
+    bits: Bits = None,
     device: Device = "auto",
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -36,7 +37,7 @@ def build(
         films = read_films(data, root, split, reporter)
         import graphret
 
-        loaded = graphret.load_encoder(encoder, device=device, size=size)
+        loaded = graphret.load_encoder(encoder, n_bits=bits, device=device, size=size)
         index = graphret.build(films, loaded, out=out, config=config, progress=reporter.progress)
         reporter.result(
             index.info(),

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from graphret._errors import InvalidParameterError
-from graphret.cli.films import Data, Device, EncoderSource, InputSize, Root, Splits, read_films
+from graphret.cli.films import Bits, Data, Device, EncoderSource, InputSize, Root, Splits, read_films
 from graphret.cli.options import config_options
 from graphret.cli.reporting import AsJson, Quiet, report_to_user
 from graphret.index import BuildConfig
@@ -26,6 +26,7 @@ def encode(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for codes.npy and films.parquet.")],
     split: Splits = None,
     size: InputSize = None,
+    bits: Bits = None,
     device: Device = "auto",
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -43,7 +44,7 @@ def encode(
         import graphret
         from graphret.index import encode_films
 
-        loaded = graphret.load_encoder(encoder, device=device, size=size)
+        loaded = graphret.load_encoder(encoder, n_bits=bits, device=device, size=size)
         done = encode_films(
             films,
             loaded,

@@ -14,7 +14,7 @@ def encoders(*, as_json: AsJson = False) -> None:
         specs = [encoder_spec(name) for name in list_encoders()]
         table = Table("encoder", "kind", "code", "size", "pretrained weights", "source", title="Encoders")
         for spec in specs:
-            length = "--n-bits" if spec.code_length is None else str(spec.code_length)
+            length = f"--bits ({spec.default_bits})" if spec.code_length is None else str(spec.code_length)
             pretrained = ", ".join({"txrv": "txrv:NAME"}.get(kind, kind) for kind in spec.pretrained) or "-"
             table.add_row(spec.name, spec.kind, length, f"{spec.default_size} px", pretrained, spec.paper)
         reporter.result(
@@ -23,9 +23,13 @@ def encoders(*, as_json: AsJson = False) -> None:
                     "name": spec.name,
                     "kind": spec.kind,
                     "code_length": spec.code_length,
+                    "default_bits": spec.default_bits,
                     "default_size": spec.default_size,
                     "pretrained": spec.pretrained,
                     "options": dict(spec.options),
+                    "classifies": spec.classifies,
+                    "objective": spec.objective,
+                    "recipe": dict(spec.recipe),
                     "paper": spec.paper,
                 }
                 for spec in specs

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from graphret.cli.reporting import Reporter
     from graphret.data import ImageTable
 
-__all__ = ["Data", "Device", "EncoderSource", "InputSize", "Root", "Splits", "read_films"]
+__all__ = ["Bits", "Data", "Device", "EncoderSource", "InputSize", "Root", "Splits", "read_films"]
 
 Data = Annotated[
     str,
@@ -34,6 +34,12 @@ EncoderSource = Annotated[
 ]
 InputSize = Annotated[
     int | None, typer.Option("--size", help="Side of the encoder's input in px; that of its training if not given.")
+]
+Bits = Annotated[
+    int | None,
+    typer.Option(
+        "--bits", "--n-bits", help="Code length of an untrained hash encoder; that of its paper if not given."
+    ),
 ]
 Device = Annotated[str, typer.Option("--device", help="Where the encoder runs: auto, cpu or cuda.")]
 Splits = Annotated[

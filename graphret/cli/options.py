@@ -19,7 +19,7 @@ __all__ = ["config_options", "documented_parameters", "parse_assignments", "pars
 
 
 def config_options(
-    config: type[Any], *, only: Collection[str] | None = None
+    config: type[Any], *, only: Collection[str] | None = None, as_given: bool = False
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Decorate a command: its parameter ``config`` becomes one option for every field of a dataclass.
 
@@ -34,6 +34,9 @@ def config_options(
         A dataclass whose fields all have defaults.
     only
         The fields that the command needs; the others have no option and keep their defaults.
+    as_given
+        Call the command with ``given``, a dict of the fields that the user named, in place of ``config``: for a config
+        whose defaults depend on another option.
 
     Examples
     --------
@@ -59,16 +62,31 @@ def config_options(
         @functools.wraps(command)
         def with_options(**given: Any) -> Any:
             values = {name: option.parse(given.pop(name)) for name, option in options.items()}
+            if as_given:
+                context = given.pop("context")
+                named = {name: value for name, value in values.items() if _is_named(context, name)}
+                return command(**given, given=named)
             return command(**given, config=config(**values))
 
         signature = inspect.signature(command, eval_str=True)
-        kept = [entry for entry in signature.parameters.values() if entry.name != "config"]
+        own = "given" if as_given else "config"
+        kept = [entry for entry in signature.parameters.values() if entry.name != own]
         added = [option.parameter() for option in options.values()]
+        if as_given:
+            keyword = inspect.Parameter.KEYWORD_ONLY
+            added.append(inspect.Parameter("context", keyword, annotation=typer.Context))
         as_keywords = [entry.replace(kind=inspect.Parameter.KEYWORD_ONLY) for entry in [*kept, *added]]
         with_options.__signature__ = signature.replace(parameters=as_keywords)  # type: ignore[attr-defined]
         return with_options
 
     return decorate
+
+
+def _is_named(context: typer.Context, name: str) -> bool:
+    """Whether the user named an option of the command."""
+    # By its word: the enumeration is click's own or that of the copy of click in typer.
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def _as_it_is(value: Any) -> Any:
@@ -85,17 +103,19 @@ class _Option:
     help: str
     parse: Callable[[Any], Any] = _as_it_is
     metavar: str | None = None
+    further_flags: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, field: "dataclasses.Field[Any]", hint: Any, text: str) -> "_Option":
         name = field.name
+        further = tuple(field.metadata.get("flags", ()))
         if field.default is dataclasses.MISSING:  # a mapping, the one mutable default of our configs
             return cls(name, list[str] | None, None, text, functools.partial(parse_assignments, name), "NAME=VALUE")
         kinds = typing.get_args(hint) if typing.get_origin(hint) in {typing.Union, types.UnionType} else (hint,)
         words = [word for kind in kinds if typing.get_origin(kind) is Literal for word in typing.get_args(kind)]
         nothing = types.NoneType in kinds
         if not words and not (nothing and field.default is not None):
-            return cls(name, hint, field.default, text)  # typer knows these, and "not given" is None
+            return cls(name, hint, field.default, text, further_flags=further)  # None is "not given" for typer
         number = next((kind for kind in (float, int) if kind in kinds), None)
         shown = [*words, *(["NUMBER"] if number else []), *(["none"] if nothing else [])]
         parse = functools.partial(parse_word, number=number, nothing=nothing)
@@ -107,6 +127,7 @@ class _Option:
         flags = [f"{flag}/--no-{flag[2:]}"] if self.annotation is bool else [flag]
         if len(self.name) == 1:
             flags.append(flag[1:])  # k is -k as well
+        flags += self.further_flags
         option = typer.Option(*flags, help=self.help, metavar=self.metavar)
         kind = inspect.Parameter.KEYWORD_ONLY
         return inspect.Parameter(self.name, kind, default=self.default, annotation=Annotated[self.annotation, option])

@@ -1,7 +1,7 @@
 """`graphret train`: an encoder from films and their labels."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -9,13 +9,12 @@ from rich.table import Table
 from graphret.cli.films import Data, Root, read_films
 from graphret.cli.options import config_options
 from graphret.cli.reporting import AsJson, Quiet, report_to_user
-from graphret.encoders import encoder_spec
 from graphret.training import TrainConfig
 
 __all__ = ["train"]
 
 
-@config_options(TrainConfig)
+@config_options(TrainConfig, as_given=True)
 def train(
     *,
     data: Data,
@@ -27,13 +26,15 @@ def train(
     ] = True,
     as_json: AsJson = False,
     quiet: Quiet = False,
-    config: TrainConfig,
+    given: dict[str, Any],
 ) -> None:
     """Train an encoder; stop it at any time, the same command goes on.
 
+    The defaults that are shown are those of P1; a hash encoder has those of its own paper.
+
     The splits "train" and "valid" of the data set are used, never "test".
     """
-    encoder_spec(encoder)
+    config = TrainConfig.for_encoder(encoder, **given)
     with report_to_user(as_json=as_json, quiet=quiet) as reporter:
         films = read_films(data, root, None, reporter)
         from graphret import training
@@ -44,7 +45,10 @@ def train(
         for label, area in record["auc"].items():
             table.add_row(label, f"{area:.3f}")
         table.add_section()
-        table.add_row("mean", f"{record['mean_auc']:.3f}")
+        if record["auc"]:
+            table.add_row("mean", f"{record['mean_auc']:.3f}")
+        if record["retrieval"] is not None:
+            table.add_row("mean average precision of its codes", f"{record['retrieval']:.3f}")
         reporter.result(
             {
                 "encoder": str(out),

@@ -14,7 +14,7 @@ from graphret._types import Float32Array, check_integer
 from graphret.encoders import encoder_files
 from graphret.encoders.device import choose_device
 from graphret.encoders.encoder_config import EncoderConfig
-from graphret.encoders.registry import encoder_spec
+from graphret.encoders.registry import encoder_spec, list_encoders
 from graphret.encoders.resize import prepare_film
 
 if TYPE_CHECKING:
@@ -150,6 +150,11 @@ class Encoder:
         return self.config.label_names
 
     @property
+    def kind(self) -> Literal["dense", "hash"]:
+        """``"dense"``: codes are compared by cosine. ``"hash"``: their signs are bits, compared by Hamming distance."""
+        return encoder_spec(self.name).kind
+
+    @property
     def code_length(self) -> int:
         """Number of values of a code."""
         return self.config.code_length
@@ -207,8 +212,47 @@ class Encoder:
         """
         return self._apply("features", images, self.code_length, precision, batch_size)
 
+    def bits(
+        self, images: Float32Array, *, precision: Precision = "float32", batch_size: int = 64
+    ) -> NDArray[np.uint8]:
+        """Compute the packed bits of a hash encoder: bit j is 1 where value j of the code is >= 0 (sign(0) = +1).
+
+        Parameters
+        ----------
+        images, precision, batch_size
+            As in :meth:`encode`.
+
+        Returns
+        -------
+        ndarray
+            uint8 (b, ceil(code_length / 8)), as :func:`graphret.hashing.hamming_search` and Faiss read them: bit j is
+            bit j % 8 of byte j // 8, the lowest first; the bits after the last are 0.
+
+        Raises
+        ------
+        EncoderError
+            The encoder is not a hash encoder.
+        """
+        if self.kind != "hash":
+            raise EncoderError(
+                f"{self.name!r} is a dense encoder, whose codes have no bits (graphret.hashing makes bits of them)"
+            )
+        codes = self.encode(images, precision=precision, batch_size=batch_size)
+        return np.packbits(codes >= 0, axis=1, bitorder="little")
+
     def predict(self, images: Float32Array, *, precision: Precision = "float32", batch_size: int = 64) -> Float32Array:
-        """Compute the probability of every label, float32 (b, L) in [0, 1]; parameters as in :meth:`encode`."""
+        """Compute the probability of every label, float32 (b, L) in [0, 1]; parameters as in :meth:`encode`.
+
+        Raises
+        ------
+        EncoderError
+            The network has no classifier.
+        """
+        if not encoder_spec(self.name).classifies:
+            raise EncoderError(
+                f"{self.name!r} has no classifier, so it predicts no labels (encode and bits give codes; "
+                f"these encoders have one: {', '.join(n for n in list_encoders() if encoder_spec(n).classifies)})"
+            )
         logits = self._apply("forward", images, len(self.label_names), precision, batch_size)
         # exp may overflow to infinity for a very small logit; the probability is then exactly 0.
         with np.errstate(over="ignore"):

@@ -33,7 +33,7 @@ class EncoderConfig:
     label_names
         Labels of the classifier, in order, all different.
     n_bits
-        Length of the code of a hash encoder.
+        Length of the code of a hash encoder; ``None`` for its default.
     options
         Options of the encoder; those not given have their defaults.
     """
@@ -50,7 +50,7 @@ class EncoderConfig:
         names = tuple(str(name) for name in self.label_names)
         if not names or len(set(names)) != len(names):
             raise InvalidParameterError("label_names", names, "one or more names, all different")
-        spec.check_bits(self.n_bits)
+        object.__setattr__(self, "n_bits", spec.check_bits(self.n_bits))
         object.__setattr__(self, "size", int(self.size))
         object.__setattr__(self, "label_names", names)
         object.__setattr__(self, "options", spec.check_options(self.options))
@@ -58,8 +58,7 @@ class EncoderConfig:
     @property
     def code_length(self) -> int:
         """Number of values of a code."""
-        length = encoder_spec(self.name).code_length
-        return int(self.n_bits if length is None else length)  # type: ignore[arg-type]
+        return encoder_spec(self.name).length(self.n_bits, self.options)
 
     def to_json(self) -> dict[str, Any]:
         """As a JSON object; :meth:`from_json` reads it."""

@@ -39,7 +39,8 @@ def load_encoder(
     n_labels
         Number of labels of an untrained encoder (1 if not given); for another source it must be what that has.
     n_bits
-        Length of the codes of an untrained hash encoder.
+        Length of the codes of an untrained hash encoder, ``None`` for its default; for another source it must be what
+        that has.
     seed
         Seed of the weights of an untrained encoder.
     device

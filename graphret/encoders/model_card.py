@@ -77,9 +77,13 @@ def _validation(validation: Mapping[str, Any]) -> list[str]:
     if not validation:
         return []
     rows = [(label, f"{auc:.4f}") for label, auc in validation["auc"].items()]
+    mean = [f"mean AUC {validation['mean_auc']:.4f}"] if validation["auc"] else []
+    if validation.get("retrieval") is not None:
+        mean.append(f"mean average precision {validation['retrieval']:.4f}")
     source = f"epoch {validation['epoch']}" if validation["epoch"] else "within the first epoch (the time was used up)"
-    lines = ["## Validation", "", f"Weights of {source}, mean AUC {validation['mean_auc']:.4f}.", ""]
-    lines += _table(("label", "AUC"), rows)
+    lines = ["## Validation", "", f"Weights of {source}, {', '.join(mean)}.", ""]
+    if rows:
+        lines += _table(("label", "AUC"), rows)
     if validation["without_auc"]:
         names = ", ".join(validation["without_auc"])
         lines += [f"Without AUC, because the validation split has only one class of them: {names}.", ""]

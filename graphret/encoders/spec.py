@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from graphret._errors import InvalidParameterError, UnknownNameError
 from graphret._types import check_integer
+from graphret.encoders.backbone_names import backbone_channels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +34,7 @@ class EncoderSpec:
         Model file and the class in it. ``factory(n_labels=..., [n_bits=...,] **options)`` gives a ``torch.nn.Module``
         with ``forward(images) -> logits`` and ``features(images) -> codes``.
     code_length
-        Length of a code; ``None`` for a hash encoder, whose codes have ``n_bits`` values.
+        Length of a code with the default options; ``None`` for a hash encoder, whose codes have ``n_bits`` values.
     default_size
         Side of the square input in px that the paper used.
     paper
@@ -50,6 +51,10 @@ class EncoderSpec:
         Name of what its training minimises, see :func:`graphret.encoders.objectives.list_objectives`.
     recipe
         Parameters of a training that its paper sets otherwise than P1, by their names in ``TrainConfig``.
+    default_bits
+        Bits of a hash encoder when no number is asked for.
+    length_option
+        Option that decides the length of a code: a number, or the name of a backbone whose channels it is.
 
     Examples
     --------
@@ -71,9 +76,27 @@ class EncoderSpec:
     classifies: bool = True
     objective: str = "classification"
     recipe: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    default_bits: int | None = None
+    length_option: str | None = None
+
+    def length(self, n_bits: int | None, options: Mapping[str, Any]) -> int:
+        """Length of a code with these bits, of a hash encoder, and these options (:meth:`check_options`).
+
+        Examples
+        --------
+        >>> from graphret.encoders import encoder_spec
+        >>> encoder_spec("gem").length(None, {"backbone": "resnet50"})
+        2048
+        """
+        if self.code_length is None:
+            return int(n_bits)  # type: ignore[arg-type]
+        if self.length_option is None:
+            return self.code_length
+        value = options[self.length_option]
+        return backbone_channels(value) if isinstance(value, str) else int(value)
 
     def check_bits(self, n_bits: int | None) -> int | None:
-        """Return ``n_bits`` if it suits the kind of the encoder, or say why not."""
+        """Return ``n_bits``, or ``default_bits`` for ``None``, if it suits the kind of the encoder; or say why not."""
         if self.kind == "dense":
             if n_bits is not None:
                 raise InvalidParameterError(
@@ -83,7 +106,8 @@ class EncoderSpec:
                     f"{self.name!r} is a dense encoder with codes of {self.code_length} values",
                 )
             return None
-        return check_integer("n_bits", n_bits, 1, f"{self.name!r} is a hash encoder")
+        bits = self.default_bits if n_bits is None else n_bits
+        return check_integer("n_bits", bits, 1, f"{self.name!r} is a hash encoder")
 
     def options_for(self, weights: object, options: Mapping[str, Any]) -> dict[str, Any]:
         """:meth:`check_options`, with the pixels that pretrained weights were trained on unless others are given."""

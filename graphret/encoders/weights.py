@@ -156,6 +156,8 @@ def download(url: str, file: Path, hash_prefix: str | None = None) -> None:
 
 
 def _imagenet_tensors(module: EncoderNetwork) -> dict[str, Tensor]:
+    if module.imagenet_weights is None:
+        raise InvalidParameterError("weights", "imagenet", "None or a path", "nobody has trained this backbone on it")
     url = module.imagenet_weights.url
     file = Path(torch.hub.get_dir()) / "checkpoints" / Path(url).name
     download(url, file, hash_prefix=file.stem.rsplit("-", 1)[1])

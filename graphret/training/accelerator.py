@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState, GradientState, PartialState
+from accelerate.utils import DistributedDataParallelKwargs
 
 from graphret._errors import InvalidParameterError
 from graphret.encoders.device import choose_device
@@ -15,17 +16,20 @@ from graphret.encoders.device import choose_device
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from accelerate.utils import KwargsHandler
+
 __all__ = ["borrow_accelerator"]
 
 _STATES = (AcceleratorState, GradientState, PartialState)
 
 
 @contextmanager
-def borrow_accelerator(device: str, mixed_precision: str) -> Iterator[Accelerator]:
+def borrow_accelerator(device: str, mixed_precision: str, *, unused: bool = False) -> Iterator[Accelerator]:
     """Make an accelerator, and leave torch's random state and accelerate's global state as they were.
 
     accelerate keeps device and precision in singletons for the life of the process: without this a second training
-    could not choose others, and a caller who uses accelerate would find them changed.
+    could not choose others, and a caller who uses accelerate would find them changed. ``unused`` says that a step may
+    leave parameters without a gradient, which several processes have to know.
 
     Raises
     ------
@@ -43,7 +47,8 @@ def borrow_accelerator(device: str, mixed_precision: str) -> Iterator[Accelerato
     devices = [torch.cuda.current_device()] if chosen.type == "cuda" else []
     try:
         with torch.random.fork_rng(devices=devices):
-            yield Accelerator(cpu=chosen.type == "cpu", mixed_precision=mixed_precision)
+            handlers: list[KwargsHandler] = [DistributedDataParallelKwargs(find_unused_parameters=unused)]
+            yield Accelerator(cpu=chosen.type == "cpu", mixed_precision=mixed_precision, kwargs_handlers=handlers)
     finally:
         for state, content in zip(_STATES, before, strict=True):
             state._shared_state.clear()

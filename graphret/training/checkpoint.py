@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Checkpoint", "CheckpointFolder", "flatten_optimizer", "restore_optimizer"]
 
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,20 @@ from typing import TYPE_CHECKING, Any
 from graphret._errors import InvalidParameterError, UnknownNameError
 from graphret._types import check_integer
 from graphret.encoders.device import DEVICES
+from graphret.encoders.objectives import objective_spec
+from graphret.encoders.registry import encoder_spec
 from graphret.encoders.spec import MINIMUM_SIZE
+from graphret.training.samplers import SAMPLERS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 __all__ = ["TrainConfig"]
 
 _PRECISIONS = ("no", "bf16", "fp16")
+_OPTIMIZERS = ("adam", "sgd")
+_SCHEDULES = ("plateau", "steps")
+SELECTIONS = ("auc", "retrieval")
 # They decide how long and on what a training runs, not what an epoch computes.
 _WITHOUT_EFFECT_ON_RESULTS = {"epochs", "n_workers", "max_minutes", "checkpoint_minutes", "device", "cache_bytes"}
 
@@ -24,6 +30,8 @@ _WITHOUT_EFFECT_ON_RESULTS = {"epochs", "n_workers", "max_minutes", "checkpoint_
 class TrainConfig:
     """Parameters of :func:`graphret.training.train`; the defaults are those of P1 for the NIH films.
 
+    :meth:`for_encoder` puts what an encoder's own paper says in their place.
+
     Parameters
     ----------
     epochs
@@ -31,23 +39,49 @@ class TrainConfig:
     batch_size
         Films of a step (on each device), >= 2 because batch normalisation has no statistics of a single film.
     learning_rate
-        Of Adam; P1 has 1e-3 for NIH and 1e-4 for Stanford.
+        At the start; P1 has 1e-3 for NIH and 1e-4 for Stanford.
     size
         Side of the input in px; P1 has 224 (LR) and 512 (HR).
     horizontal_flip
         Mirror half of the films of every epoch at random.
+    objective
+        What is minimised, see :func:`graphret.encoders.objectives.list_objectives`; ``None`` for the encoder's own.
+    objective_options
+        Options of the objective.
+    optimizer
+        ``"adam"`` or ``"sgd"`` (stochastic gradient descent).
+    momentum
+        Of ``"sgd"``, in [0, 1).
+    weight_decay
+        Share of every weight that is added to its gradient, >= 0.
+    schedule
+        When the learning rate falls: ``"plateau"`` (the validation score stands still) or ``"steps"`` (of a fixed
+        number of iterations).
     plateau_patience
-        Epochs without a better mean validation AUC before the learning rate is reduced.
+        Epochs without a better validation score before the learning rate is reduced.
     plateau_factor
-        The learning rate is multiplied by it, in (0, 1).
+        The learning rate is then multiplied by it, in (0, 1).
+    step_iterations
+        Iterations of a step of the schedule ``"steps"``, >= 1.
+    step_factor
+        The learning rate is multiplied by it after every step, in (0, 1).
     learning_rate_floor
         It is never reduced below this.
+    sampler
+        Films of a batch: ``"shuffled"``, every film once an epoch; ``"few_of_a_class"``, at most ``max_of_a_class`` of
+        each class (P2); ``"pairs"``, pairs of films of which 3 are dissimilar for 2 that are similar (P5).
+    max_of_a_class
+        Films of a class in a batch of ``"few_of_a_class"``, >= 1.
+    select_by
+        The epoch is kept whose validation films have the highest ``"auc"`` (mean over the labels) or ``"retrieval"``
+        (mean average precision of ranking them, leaving out films of the same patient); ``None`` for ``"auc"`` where
+        the network has a classifier and ``"retrieval"`` where it has none.
     seed
         Of the first weights, the order of the films, the flips, and the validation split if one must be made.
     weights
         Before training: ``None``, ``"imagenet"``, ``"txrv:NAME"`` or a path; see :func:`graphret.encoders.create`.
     n_bits
-        Length of the code of a hash encoder.
+        Length of the code of a hash encoder; ``None`` for that of its paper.
     options
         Options of the encoder.
     validation_share
@@ -72,12 +106,23 @@ class TrainConfig:
     learning_rate: float = 1e-3
     size: int = 224
     horizontal_flip: bool = True
+    objective: str | None = None
+    objective_options: Mapping[str, Any] = field(default_factory=dict)
+    optimizer: str = "adam"
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    schedule: str = "plateau"
     plateau_patience: int = 1
     plateau_factor: float = 0.1
+    step_iterations: int = 4000
+    step_factor: float = 0.6
     learning_rate_floor: float = 1e-8
+    sampler: str = "shuffled"
+    max_of_a_class: int = 3
+    select_by: str | None = None
     seed: int = 0
     weights: str | None = None
-    n_bits: int | None = None
+    n_bits: int | None = field(default=None, metadata={"flags": ("--bits",)})
     options: Mapping[str, Any] = field(default_factory=dict)
     validation_share: float = 0.1
     mixed_precision: str = "no"
@@ -93,6 +138,8 @@ class TrainConfig:
         check_integer("size", self.size, MINIMUM_SIZE, "the backbones halve the image five times")
         check_integer("plateau_patience", self.plateau_patience, 0)
         check_integer("seed", self.seed, 0)
+        check_integer("step_iterations", self.step_iterations, 1)
+        check_integer("max_of_a_class", self.max_of_a_class, 1)
         check_integer("cache_bytes", self.cache_bytes, 0, "0 decodes the films in every epoch")
         if self.n_workers is not None:
             check_integer("n_workers", self.n_workers, 1, "None takes every processor")
@@ -100,16 +147,28 @@ class TrainConfig:
         _check_number("learning_rate_floor", self.learning_rate_floor)
         _check_number("plateau_factor", self.plateau_factor, below=1.0)
         _check_number("validation_share", self.validation_share, below=1.0)
+        _check_number("step_factor", self.step_factor, below=1.0)
+        _check_number("momentum", self.momentum, below=1.0, zero=True)
+        _check_number("weight_decay", self.weight_decay, zero=True)
         for name in ("max_minutes", "checkpoint_minutes"):
             if getattr(self, name) is not None:
                 _check_number(name, getattr(self, name))
-        if self.mixed_precision not in _PRECISIONS:
-            raise UnknownNameError("mixed_precision", self.mixed_precision, _PRECISIONS)
-        if self.device not in DEVICES:
-            raise UnknownNameError("device", self.device, DEVICES)
+        for name, known in (
+            ("mixed_precision", _PRECISIONS),
+            ("device", DEVICES),
+            ("optimizer", _OPTIMIZERS),
+            ("schedule", _SCHEDULES),
+            ("sampler", SAMPLERS),
+            ("select_by", (*SELECTIONS, None)),
+        ):
+            if getattr(self, name) not in known:
+                raise UnknownNameError(name, getattr(self, name), [str(word) for word in known])
+        if self.objective is not None:
+            objective_spec(self.objective).check_options(self.objective_options)
         # A path is written into JSON and compared when a run is resumed.
         object.__setattr__(self, "weights", None if self.weights is None else str(self.weights))
         object.__setattr__(self, "options", dict(self.options))
+        object.__setattr__(self, "objective_options", dict(self.objective_options))
 
     @classmethod
     def of(cls, config: TrainConfig | None = None, overrides: Mapping[str, Any] | None = None) -> TrainConfig:
@@ -125,11 +184,35 @@ class TrainConfig:
         >>> TrainConfig.of(TrainConfig(epochs=5), {"batch_size": 8}).batch_size
         8
         """
-        known = [entry.name for entry in fields(cls)]
-        for name in overrides or {}:
-            if name not in known:
-                raise UnknownNameError("training parameter", name, known)
+        _check_names(cls, overrides or {})
         return replace(config or cls(), **(overrides or {}))
+
+    @classmethod
+    def for_encoder(cls, name: str, **overrides: Any) -> TrainConfig:
+        """Take the size, the code length and the recipe of an encoder's paper, and put single parameters over them.
+
+        Options of the encoder and of the objective that are not given keep those of the recipe; another ``objective``
+        than the recipe's takes none of them.
+
+        Raises
+        ------
+        UnknownNameError
+            Unknown encoder, or an override that is no parameter of a training.
+
+        Examples
+        --------
+        >>> TrainConfig.for_encoder("densenet121", epochs=5) == TrainConfig(epochs=5)
+        True
+        """
+        spec = encoder_spec(name)
+        _check_names(cls, overrides)
+        values = {"size": spec.default_size, "n_bits": spec.default_bits, **spec.recipe, **overrides}
+        if overrides.get("objective") in {None, spec.objective}:
+            own = dict(spec.recipe.get("objective_options", {}))
+            values["objective_options"] = {**own, **overrides.get("objective_options", {})}
+        elif "objective_options" not in overrides:
+            values["objective_options"] = {}
+        return cls(**values)
 
     def to_json(self) -> dict[str, Any]:
         """Every parameter, as a JSON object."""
@@ -140,7 +223,15 @@ class TrainConfig:
         return {name: value for name, value in self.to_json().items() if name not in _WITHOUT_EFFECT_ON_RESULTS}
 
 
-def _check_number(name: str, value: Any, below: float = float("inf")) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < below:
-        allowed = "a number > 0" if below == float("inf") else f"a number > 0 and < {below:g}"
-        raise InvalidParameterError(name, value, allowed)
+def _check_names(config: type[TrainConfig], names: Iterable[str]) -> None:
+    known = [entry.name for entry in fields(config)]
+    for name in names:
+        if name not in known:
+            raise UnknownNameError("training parameter", name, known)
+
+
+def _check_number(name: str, value: Any, below: float = float("inf"), *, zero: bool = False) -> None:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not (0 < value < below or (zero and value == 0)):
+        least = "a number >= 0" if zero else "a number > 0"
+        raise InvalidParameterError(name, value, least if below == float("inf") else f"{least} and < {below:g}")

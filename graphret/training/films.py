@@ -12,10 +12,13 @@ from graphret._errors import GraphretError
 from graphret._numba import available_threads
 from graphret.data import FilmProblem, ImageTable
 from graphret.encoders.resize import prepare_film
+from graphret.training.masks import Masks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from types import TracebackType
+
+    from numpy.typing import NDArray
 
     from graphret._types import BoolArray, Float32Array, Int64Array, Progress
 
@@ -43,6 +46,8 @@ class PreparedFilms:
         Threads that decode; ``None`` for as many as there are processors.
     progress
         Told about the reading into memory.
+    mask_rows
+        int64, the rows whose masks will be asked for; none if nothing learns from masks.
     """
 
     def __init__(
@@ -54,6 +59,7 @@ class PreparedFilms:
         cache_bytes: int,
         n_workers: int | None = None,
         progress: Progress | None = None,
+        mask_rows: Int64Array | None = None,
     ) -> None:
         self.table = table
         self.size = size
@@ -61,10 +67,15 @@ class PreparedFilms:
         self._pool = ThreadPoolExecutor(n_workers or available_threads(), thread_name_prefix="graphret-film")
         self._cache: Float32Array | None = None
         self._slots = np.full(len(table), -1, dtype=np.int64)
-        if len(rows) * size * size * 4 <= cache_bytes:
+        self._masks = None if mask_rows is None else Masks(table, size)
+        self._mask_cache: NDArray[np.uint8] | None = None
+        n_masks = 0 if mask_rows is None else len(mask_rows)
+        if (len(rows) * 4 + n_masks) * size * size <= cache_bytes:
             self._slots[rows] = np.arange(len(rows))
             try:
                 self._cache = self._read_all(rows, progress)
+                if self._masks is not None and mask_rows is not None:
+                    self._mask_cache = self._read_masks(self._masks, mask_rows, progress)
             except BaseException:
                 self.close()
                 raise
@@ -100,6 +111,19 @@ class PreparedFilms:
         for rows, futures in ahead:
             yield self._gather(rows, futures)
 
+    def masks(self, rows: Int64Array) -> Float32Array | None:
+        """Masks float32 (b, size, size) in [0, 1] of some of ``mask_rows``, NaN where there is none.
+
+        ``None`` if none was asked for at the start.
+        """
+        if self._masks is None:
+            return None
+        if self._mask_cache is not None:
+            stored = self._mask_cache[self._slots[rows]]
+        else:
+            stored = np.stack(list(self._pool.map(self._masks.read, rows.tolist())))
+        return Masks.decode(stored)
+
     def close(self) -> None:
         """Stop the threads, without waiting for films that nobody will use."""
         self._pool.shutdown(wait=True, cancel_futures=True)
@@ -131,6 +155,18 @@ class PreparedFilms:
                     cache[slot] = image
             if progress is not None:
                 progress("reading films", min(start + block, len(rows)), len(rows))
+        return cache
+
+    def _read_masks(self, masks: Masks, rows: Int64Array, progress: Progress | None) -> NDArray[np.uint8]:
+        """Masks in the slots of their films; the films of a training come before those of its validation."""
+        cache = np.full((int(self._slots[rows].max(initial=-1)) + 1, self.size, self.size), Masks.NONE, dtype=np.uint8)
+        block = 256
+        for start in range(0, len(rows), block):
+            part = rows[start : start + block]
+            for row, mask in zip(part.tolist(), self._pool.map(masks.read, part.tolist()), strict=True):
+                cache[self._slots[row]] = mask
+            if progress is not None:
+                progress("reading masks", min(start + block, len(rows)), len(rows))
         return cache
 
     def _read(self, row: int) -> Float32Array | None:

@@ -35,11 +35,14 @@ def train(
     progress: Progress | None = None,
     **overrides: Any,
 ) -> Encoder:
-    """Train an encoder on the labels of films (P1, section "Image codes"; SPEC 1.1).
+    """Train an encoder on the labels of films (P1, section "Image codes"; SPEC 1.1 and 2).
 
-    Adam on the weighted cross entropy of P1 Eq. 1; the learning rate falls when the mean validation AUC stands still;
-    the weights of the epoch with the highest mean validation AUC are kept. Only films of the split "train" train, and
-    only those of "valid" choose the epoch; a table without "valid" gives up a part of "train" for it, by patient.
+    Every encoder has an objective and a recipe of its own; for those of P1 it is Adam on the weighted cross entropy of
+    P1 Eq. 1, and the learning rate falls when the mean validation AUC stands still. The weights of the epoch with the
+    highest validation score are kept: the mean AUC, or how well the codes rank where the network has no classifier.
+    Only films of the split "train" train, and only those of "valid" choose the epoch; a table without "valid" gives up
+    a part of "train" for it, by patient. A column "mask" of the table (paths of pictures, relative to its root) is
+    what a segmentation learns from.
 
     A run that was stopped in any way goes on from its last checkpoint, with the same result as one that was not: to
     the bit on a processor with the same number of threads, to rounding on CUDA. A finished run called again with
@@ -55,16 +58,17 @@ def train(
         One of :func:`graphret.encoders.list_encoders`.
     out
         Folder for ``encoder.json``, ``encoder.safetensors``, ``MODEL_CARD.md``, ``history.json`` (loss, AUC of every
-        label, learning rate, time of every epoch), ``problems.json`` (films that could not be read) and
+        label, score, learning rate, time of every epoch), ``problems.json`` (films that could not be read) and
         ``checkpoint/``.
     config
-        Parameters of the training.
+        All parameters of the training, taken as they are; ``None`` for ``TrainConfig.for_encoder(name)``, which is the
+        recipe of the encoder's paper.
     resume
         Go on from the checkpoint in ``out``. ``False`` removes it and starts again.
     progress
         Called as ``progress(stage, done, total)``.
     **overrides
-        Single parameters of :class:`TrainConfig`, over ``config``.
+        Single parameters of :class:`TrainConfig`, over ``config`` or over the recipe.
 
     Returns
     -------
@@ -85,10 +89,12 @@ def train(
     DeviceError
         The device is not there.
     """
-    config = TrainConfig.of(config, overrides)
+    config = TrainConfig.for_encoder(name, **overrides) if config is None else TrainConfig.of(config, overrides)
     task = make_task(table, name, config)
     out = Path(out)
-    with borrow_accelerator(config.device, config.mixed_precision) as accelerator:
+    # The head of P1 is all that its loss reads; other objectives read a part of what a network gives.
+    unused = task.objective != "classification"
+    with borrow_accelerator(config.device, config.mixed_precision, unused=unused) as accelerator:
         folder = CheckpointFolder(out / "checkpoint")
         identity = task.identity(accelerator.num_processes)
         checkpoint = folder.read() if resume else None
@@ -108,6 +114,7 @@ def train(
                 cache_bytes=config.cache_bytes,
                 n_workers=config.n_workers,
                 progress=report,
+                mask_rows=trainer.mask_rows,
             ) as films:
                 trainer.run(films, out, folder, report)
         encoder = Encoder(trainer.best_module(), task.encoder, device=config.device, record=trainer.record())

@@ -10,7 +10,9 @@ import numpy as np
 
 from graphret._errors import DataError, InvalidParameterError
 from graphret.encoders.encoder_config import EncoderConfig
+from graphret.encoders.objectives import objective_spec
 from graphret.encoders.registry import encoder_spec
+from graphret.training.masks import MASK_COLUMN, has_masks
 from graphret.training.validation import labels_with_both_classes
 
 if TYPE_CHECKING:
@@ -42,13 +44,35 @@ class Task:
         """Rows of the validation split."""
         return np.flatnonzero(self.table.splits == "valid")
 
+    @property
+    def objective(self) -> str:
+        """Name of what is minimised."""
+        return self.config.objective or encoder_spec(self.encoder.name).objective
+
+    @property
+    def objective_options(self) -> dict[str, Any]:
+        """Every option of the objective."""
+        return objective_spec(self.objective).check_options(self.config.objective_options)
+
+    @property
+    def select_by(self) -> str:
+        """What epochs are compared by: "auc" or "retrieval"."""
+        return self.config.select_by or ("auc" if encoder_spec(self.encoder.name).classifies else "retrieval")
+
     def identity(self, n_processes: int) -> dict[str, Any]:
         """What decides the weights, as flat JSON: equal identities may share a checkpoint."""
         table = self.table
         return {
             **{f"encoder {key}": value for key, value in self.encoder.to_json().items()},
             **self.config.deciding(),
+            "n_bits": self.encoder.n_bits,
             "options": dict(self.encoder.options),
+            "objective": self.objective,
+            "objective_options": self.objective_options,
+            "select_by": self.select_by,
+            "masks of the films": _digest("\n".join(table.columns[MASK_COLUMN].tolist()).encode())
+            if has_masks(table)
+            else None,
             "training films": len(self.train_rows),
             "validation films": len(self.valid_rows),
             "ids of the films": _digest("\n".join(table.ids.tolist()).encode()),
@@ -88,7 +112,9 @@ def make_task(table: ImageTable, name: str, config: TrainConfig) -> Task:
     Raises
     ------
     DataError
-        Too few films, no labels, or no label with both classes in the validation split.
+        Too few films, no labels, or validation films by which no epoch can be chosen.
+    UnknownNameError, InvalidParameterError
+        Unknown encoder, objective or option, or a parameter that does not fit the encoder.
     """
     if not table.label_names:
         raise DataError("the table has no labels: there is nothing to train on (choose a card with labels)")
@@ -106,7 +132,15 @@ def make_task(table: ImageTable, name: str, config: TrainConfig) -> Task:
     task = Task(table, config, encoder, note)
     if len(task.train_rows) < 2:
         raise DataError(f"the training split has {len(task.train_rows)} films: give at least 2 with split 'train'")
-    if not labels_with_both_classes(table.labels[task.valid_rows]):
+    if task.select_by == "auc" and not encoder_spec(name).classifies:
+        raise InvalidParameterError("select_by", "auc", "'retrieval' or None", f"{name!r} has no classifier")
+    task.objective_options  # noqa: B018 - refuses unknown ones
+    if task.select_by == "retrieval" and not _can_rank(table, task.valid_rows):
+        raise DataError(
+            f"no two of the {len(task.valid_rows)} films of the validation split are of different patients and share a "
+            "label, so no epoch can be chosen: give more films with split 'valid', or another validation_share or seed"
+        )
+    if task.select_by == "auc" and not labels_with_both_classes(table.labels[task.valid_rows]):
         raise DataError(
             f"no label has a positive and a negative film among the {len(task.valid_rows)} of the validation split, "
             "so no epoch can be chosen: give more films with split 'valid', or another validation_share or seed"
@@ -134,6 +168,13 @@ def refuse_other_task(found: dict[str, Any], wanted: dict[str, Any], out: Path) 
             "a folder without another training, the same data and parameters, or resume=False to start again",
             "its checkpoint differs: " + "; ".join(different),
         )
+
+
+def _can_rank(table: ImageTable, rows: Int64Array) -> bool:
+    """Whether a class of the validation films has two patients."""
+    labels, patients = table.labels[rows], table.patients[rows]
+    classes = np.column_stack([labels == 1, (labels == 0).all(axis=1)])
+    return any(len(np.unique(patients[column])) > 1 for column in classes.T)
 
 
 def _digest(content: bytes) -> str:

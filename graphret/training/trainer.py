@@ -14,9 +14,15 @@ from torch import Tensor
 
 from graphret._errors import DataError, EncoderError
 from graphret.encoders.encoder_files import replace_file
-from graphret.encoders.losses import label_weights, weighted_cross_entropy
+from graphret.encoders.objectives import create_objective
+from graphret.encoders.registry import encoder_spec
+from graphret.training import samplers
+from graphret.training.calibration import TrainingFilms
 from graphret.training.checkpoint import Checkpoint, CheckpointFolder, flatten_optimizer, restore_optimizer
-from graphret.training.validation import label_aucs
+from graphret.training.masks import has_masks
+from graphret.training.optimization import LearningRate, make_optimizer
+from graphret.training.step import TrainingStep
+from graphret.training.validation import Score, label_aucs, retrieval_map
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +39,7 @@ __all__ = ["Trainer"]
 
 
 class Trainer:
-    """Network, optimiser, learning-rate schedule and history of one training.
+    """Network, objective, optimiser, learning-rate schedule and history of one training.
 
     Everything random in an epoch is a function of the seed and the number of the epoch, or part of the checkpoint;
     so a resumed run repeats what an uninterrupted one would have done.
@@ -56,27 +62,26 @@ class Trainer:
         self.task, self.config, self.accelerator, self.identity = task, task.config, accelerator, identity
         self._begun = time.monotonic()  # reading the films counts towards max_minutes
         self.rows = np.concatenate([task.train_rows, task.valid_rows])
-        weights = label_weights(task.table.labels[task.train_rows])
-        self._weights = torch.as_tensor(weights, dtype=torch.float32, device=accelerator.device)
+        spec = encoder_spec(task.encoder.name)
+        self._kind, self._classifies = spec.kind, spec.classifies
+        self._places = np.full(len(task.table), -1, dtype=np.int64)
+        self._places[task.train_rows] = np.arange(len(task.train_rows))
 
         torch.manual_seed(self.config.seed)
         module = task.encoder.create(self.config.weights if checkpoint is None else None)
-        module = module.to(accelerator.device).to(memory_format=torch.channels_last)
-        self._optimizer = torch.optim.Adam(module.parameters(), lr=self.config.learning_rate, betas=(0.9, 0.999))
-        self._schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(
-            self._optimizer,
-            mode="max",
-            factor=self.config.plateau_factor,
-            patience=self.config.plateau_patience,
-            min_lr=self.config.learning_rate_floor,
-        )
-        self._module = module
-        self._prepared, self._prepared_optimizer = accelerator.prepare(module, self._optimizer)
+        labels = task.table.labels[task.train_rows].astype(np.int8)
+        objective = create_objective(task.objective, labels, task.encoder.n_bits, **task.objective_options)
+        self._module = module.to(accelerator.device).to(memory_format=torch.channels_last)
+        self._step_module = TrainingStep(self._module, objective.to(accelerator.device))
+        self._optimizer = make_optimizer(self._step_module.parameters(), self.config)
+        self._learning_rate = LearningRate(self._optimizer, self.config)
+        self._prepared, self._prepared_optimizer = accelerator.prepare(self._step_module, self._optimizer)
 
         self.history: list[dict[str, Any]] = []
         self.best: dict[str, Any] | None = None
         self._best_tensors: dict[str, Tensor] | None = None
         self._epoch, self._step, self._loss, self._seconds, self._n_trained = 0, 0, 0.0, 0.0, 0
+        self._iterations = 0
         self._bad_rows: list[int] = []
         self._skipped: list[int] = []  # the bad rows that were known when the epoch began
         self._problems: list[dict[str, str]] = []
@@ -94,8 +99,14 @@ class Trainer:
             if deadline is not None and self._agree(time.monotonic() >= deadline):
                 break
         if self.best is None:  # the time was used up within the first epoch
-            self._choose(0, self._validate(films, progress))
+            self._choose(0, self._validate(films, progress), films)
         self._write_json(out / "problems.json", self._problems)
+
+    @property
+    def mask_rows(self) -> Int64Array | None:
+        """Rows whose masks the objective learns from."""
+        wanted = self._step_module.objective.uses_masks and has_masks(self.task.table)
+        return self.task.train_rows if wanted else None
 
     @property
     def finished(self) -> bool:
@@ -111,7 +122,7 @@ class Trainer:
     def record(self) -> dict[str, Any]:
         """How the weights came about, for the model card."""
         best = self.best or {}
-        names = [name for name in self.task.encoder.label_names if name not in best["auc"]]
+        names = self._without_auc(best["auc"])
         return {
             "trained": True,
             "seed": self.config.seed,
@@ -137,8 +148,9 @@ class Trainer:
         begun, saved = time.monotonic() - self._seconds, time.monotonic()
         stage = f"epoch {self._epoch + 1}/{self.config.epochs}"
         for rows, images, readable in films.batches(mine[self._step :]):
-            loss += self._train_step(rows, images, readable, flips)
+            loss += self._train_step(rows, images, readable, flips, films.masks(rows))
             self._step += 1
+            self._iterations += 1
             if progress is not None:
                 progress(stage, self._step, n_steps)
             now = time.monotonic()
@@ -155,17 +167,30 @@ class Trainer:
         self._n_trained = sum(len(group) for group in groups[: n_steps * self.accelerator.num_processes])
         return True
 
-    def _train_step(self, rows: Int64Array, images: Float32Array, readable: BoolArray, flips: BoolArray) -> Tensor:
+    def _train_step(
+        self,
+        rows: Int64Array,
+        images: Float32Array,
+        readable: BoolArray,
+        flips: BoolArray,
+        masks: Float32Array | None,
+    ) -> Tensor:
+        self._learning_rate.after_iterations(self._iterations)
         labels = self.task.table.labels[rows].astype(np.int8)
         labels[~readable] = -1
         batch = self._to_device(images)
+        shown = None
+        if masks is not None:
+            masks[~readable] = np.nan
+            shown = torch.from_numpy(masks).to(batch.device)
         if self.config.horizontal_flip:
             mirrored = torch.from_numpy(flips[rows]).to(batch.device)
             batch = torch.where(mirrored[:, None, None, None], batch.flip(-1), batch)
-        with self.accelerator.autocast():
-            logits = self._prepared(batch)
+            shown = None if shown is None else torch.where(mirrored[:, None, None], shown.flip(-1), shown)
         truth = torch.from_numpy(labels).to(batch.device)
-        loss = weighted_cross_entropy(logits, truth, self._weights)
+        places = torch.from_numpy(self._places[rows]).to(batch.device)
+        with self.accelerator.autocast():
+            loss: Tensor = self._prepared(batch, truth, places, shown)
         self._prepared_optimizer.zero_grad()
         self.accelerator.backward(loss)
         self._prepared_optimizer.step()
@@ -179,19 +204,17 @@ class Trainer:
                 f"the loss of epoch {self._epoch + 1} is not finite: the last checkpoint in {folder.folder} is kept "
                 f"(start again with a learning_rate below {self.config.learning_rate:g}, or mixed_precision='no')"
             )
-        learning_rate = self._optimizer.param_groups[0]["lr"]
-        aucs = self._validate(films, progress)
+        learning_rate = self._learning_rate.current
+        score = self._validate(films, progress)
         self._note_problems(films)
         self._epoch += 1
-        better = self._choose(self._epoch, aucs)
-        mean = float(np.mean(list(aucs.values())))
-        self._schedule.step(mean)
+        better = self._choose(self._epoch, score, films)
+        self._learning_rate.after_epoch(score.score)
         self.history.append(
             {
                 "epoch": self._epoch,
                 "loss": self._loss,
-                "mean_auc": mean,
-                "auc": aucs,
+                **score.to_json(),
                 "best": better,
                 "learning_rate": learning_rate,
                 "seconds": round(self._seconds, 3),
@@ -200,52 +223,81 @@ class Trainer:
         )
         self._step, self._loss, self._seconds = 0, 0.0, 0.0
         self._save(folder, films)
-        names = [name for name in self.task.encoder.label_names if name not in aucs]
         history = {
             "encoder": self.task.encoder.to_json(),
             "training": self.config.to_json(),
-            "labels_without_auc": names,
+            "labels_without_auc": self._without_auc(score.auc),
             "problems": self._problems,
             "epochs": self.history,
         }
         self._write_json(out / "history.json", history)
 
-    def _validate(self, films: PreparedFilms, progress: Progress | None) -> dict[str, float]:
-        """AUC of every label with both classes, over the validation films of every process."""
+    def _validate(self, films: PreparedFilms, progress: Progress | None) -> Score:
+        """Score of the weights as they are now, over the validation films of every process."""
         for buffer in self._module.buffers():  # each process has its own running statistics
             broadcast(buffer)
+        by_retrieval = self.task.select_by == "retrieval"
+        self._prepared.eval()
+        if by_retrieval:
+            self._calibrate(films)
         rows = self.task.valid_rows
         groups = [rows[start : start + self.config.batch_size] for start in range(0, len(rows), self.config.batch_size)]
         mine = groups[self.accelerator.process_index :: self.accelerator.num_processes]
         parts = []
-        self._prepared.eval()
         with torch.inference_mode():
             for done, (group, images, readable) in enumerate(films.batches(mine), 1):
+                batch = self._to_device(images)
                 with self.accelerator.autocast():
-                    logits = self._module(self._to_device(images))
-                probabilities = torch.sigmoid(logits.double()).float().cpu().numpy()
-                parts.append((group[readable], probabilities[readable]))
+                    # Apart from the codes, because a network may centre what it gives as codes, but not in its outputs.
+                    logits = self._module(batch) if self._classifies else None
+                    codes = self._module.features(batch) if by_retrieval else None
+                values = [
+                    None if logits is None else torch.sigmoid(logits.double()).float().cpu().numpy()[readable],
+                    None if codes is None else codes.float().cpu().numpy()[readable],
+                ]
+                parts.append((group[readable], *values))
                 if progress is not None:
                     progress("validation", done, len(mine))
-        parts = gather_object(parts)
-        kept = np.concatenate([part[0] for part in parts])
-        labels = self.task.table.labels[kept]
-        aucs = label_aucs(np.concatenate([part[1] for part in parts]), labels, self.task.encoder.label_names)
-        if not aucs:
-            raise DataError(
-                f"of {len(rows)} validation films {len(kept)} can be read, and no label has both classes among them: "
-                "no epoch can be chosen (the log names the films that cannot be read)"
-            )
-        return aucs
+        return self._score(gather_object(parts))
 
-    def _choose(self, epoch: int, aucs: dict[str, float]) -> bool:
-        """Keep the weights if their mean AUC is higher than that of every epoch before (the first of equals stays)."""
-        mean = float(np.mean(list(aucs.values())))
-        if self.best is not None and mean <= self.best["mean_auc"]:
+    def _score(self, parts: list[Any]) -> Score:
+        """AUC of every label with both classes, and how well the codes rank, of all processes together."""
+        table = self.task.table
+        kept = np.concatenate([part[0] for part in parts])
+        readable = f"of {len(self.task.valid_rows)} validation films {len(kept)} can be read"
+        hint = "no epoch can be chosen (the log names the films that cannot be read)"
+        aucs = {}
+        if self._classifies:
+            probabilities = np.concatenate([part[1] for part in parts])
+            aucs = label_aucs(probabilities, table.labels[kept], self.task.encoder.label_names)
+        if self.task.select_by == "auc":
+            if not aucs:
+                raise DataError(f"{readable}, and no label has both classes among them: {hint}")
+            return Score.of_auc(aucs)
+        codes = np.concatenate([part[2] for part in parts])
+        order = np.argsort(kept)  # with one process or several
+        kept, codes = kept[order], codes[order]
+        value = retrieval_map(codes, table.labels[kept], table.patients[kept], binary=self._kind == "hash")
+        if not np.isfinite(value):
+            raise DataError(f"{readable}, and none has a similar film of another patient among them: {hint}")
+        return Score(value, "retrieval", aucs, value)
+
+    def _calibrate(self, films: PreparedFilms) -> None:
+        with torch.inference_mode():
+            self._module.calibrate(TrainingFilms(films, self.task.train_rows, self.config.batch_size, self._to_device))
+
+    def _choose(self, epoch: int, score: Score, films: PreparedFilms) -> bool:
+        """Keep the weights if their score is higher than that of every epoch before (the first of equals stays)."""
+        if self.best is not None and score.score <= self.best["score"]:
             return False
-        self.best = {"epoch": epoch, "mean_auc": mean, "auc": aucs}
+        if self.task.select_by == "auc":  # a choice by retrieval needed it before
+            self._calibrate(films)
+        self.best = {"epoch": epoch, **score.to_json()}
         self._best_tensors = {key: value.detach().cpu().clone() for key, value in self._module.state_dict().items()}
         return True
+
+    def _without_auc(self, aucs: dict[str, float]) -> list[str]:
+        return [name for name in self.task.encoder.label_names if name not in aucs] if self._classifies else []
 
     def _order_of(self, epoch: int) -> tuple[Int64Array, BoolArray]:
         """Rows of the training films in the order of this epoch; for every row of the table, whether it is flipped."""
@@ -255,10 +307,16 @@ class Trainer:
         return order[~np.isin(order, self._skipped)], flips
 
     def _groups(self, order: Int64Array) -> list[Int64Array]:
-        size = self.config.batch_size
-        groups = [order[start : start + size] for start in range(0, len(order), size)]
-        if groups and len(groups[-1]) == 1:  # batch normalisation has no statistics of a single film
-            groups.pop()
+        config, labels = self.config, self.task.table.labels[order]
+        generator = np.random.default_rng([config.seed, self._epoch, 1])
+        if config.sampler == "few_of_a_class":
+            groups = samplers.few_of_a_class(order, labels, config.batch_size, config.max_of_a_class, generator)
+        elif config.sampler == "pairs":
+            groups = samplers.pairs(order, labels, config.batch_size, generator)
+        else:
+            groups = samplers.shuffled(order, config.batch_size)
+        # Batch normalisation has no statistics of a single film.
+        groups = [group for group in groups if len(group) > 1]
         if len(groups) < self.accelerator.num_processes:
             raise DataError(
                 f"{len(order)} of {len(self.task.train_rows)} training films can be read: too few for a step of "
@@ -288,12 +346,13 @@ class Trainer:
         if not self.accelerator.is_main_process:
             return
         optimizer_tensors, groups = flatten_optimizer(self._optimizer)
-        tensors = {f"module.{key}": value for key, value in self._module.state_dict().items()} | optimizer_tensors
+        tensors = {f"module.{key}": value for key, value in self._step_module.state_dict().items()} | optimizer_tensors
         tensors |= {f"random.{key}": value for key, value in self._random_states()}
         state = {
             "identity": self.identity,
             "epoch": self._epoch,
             "step": self._step,
+            "iterations": self._iterations,
             "loss": self._loss,
             "seconds": self._seconds,
             "history": self.history,
@@ -310,9 +369,9 @@ class Trainer:
         state, tensors = checkpoint.state, checkpoint.tensors
         prefix = "module."
         own = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
-        self._module.load_state_dict(own)
+        self._step_module.load_state_dict(own)
         for entry in state["history"]:  # the schedule has no state but what it was told
-            self._schedule.step(entry["mean_auc"])
+            self._learning_rate.after_epoch(entry["score"])
         restore_optimizer(self._optimizer, tensors, state["optimizer_groups"])
         if state["scaler"] is not None:
             self.accelerator.scaler.load_state_dict(state["scaler"])
@@ -320,7 +379,7 @@ class Trainer:
         if "random.cuda" in tensors and self.accelerator.device.type == "cuda":
             torch.cuda.set_rng_state(tensors["random.cuda"])
         self.history, self.best, self._best_tensors = state["history"], state["best"], checkpoint.best
-        self._epoch, self._step = state["epoch"], state["step"]
+        self._epoch, self._step, self._iterations = state["epoch"], state["step"], state["iterations"]
         self._loss, self._seconds = state["loss"], state["seconds"]
         self._bad_rows, self._problems, self._skipped = state["bad_rows"], state["problems"], state["skipped"]
 

@@ -1,9 +1,10 @@
-"""How well the classifier of an encoder separates the labels: area under the ROC curve."""
+"""How good an encoder is: area under the ROC curve of its classifier, precision of rankings by its codes."""
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,13 +16,47 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from graphret._types import Float32Array
+    from graphret._types import BoolArray, Float32Array, Float64Array
     from graphret.data import ImageTable
     from graphret.encoders import Encoder
 
-__all__ = ["classifier_auc", "label_aucs", "labels_with_both_classes"]
+__all__ = ["Score", "classifier_auc", "label_aucs", "labels_with_both_classes", "retrieval_map"]
 
 logger = logging.getLogger(__name__)
+
+MAX_QUERIES = 2000
+"""Films that ask in :func:`retrieval_map`, at most."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """How good an epoch is on the validation films.
+
+    Parameters
+    ----------
+    score
+        What epochs are compared by, larger is better.
+    selected_by
+        What ``score`` is: ``"auc"`` or ``"retrieval"``.
+    auc
+        AUC by label; empty without a classifier.
+    retrieval
+        Mean average precision of :func:`retrieval_map`, where it was asked for.
+    """
+
+    score: float
+    selected_by: str
+    auc: dict[str, float]
+    retrieval: float | None = None
+
+    @classmethod
+    def of_auc(cls, auc: dict[str, float]) -> Score:
+        """Compare epochs by the mean AUC."""
+        return cls(float(np.mean(list(auc.values()))), "auc", auc)
+
+    def to_json(self) -> dict[str, Any]:
+        """As a JSON object, with the mean AUC (``None`` without a classifier)."""
+        return {**asdict(self), "mean_auc": float(np.mean(list(self.auc.values()))) if self.auc else None}
 
 
 def classifier_auc(
@@ -110,6 +145,80 @@ def label_aucs(probabilities: Float32Array, labels: NDArray[np.int8], names: Seq
         truth = torch.from_numpy(labels[known, column].astype(np.int64))
         aucs[names[column]] = float(binary_auroc(scores, truth))
     return aucs
+
+
+def retrieval_map(
+    codes: Float32Array, labels: NDArray[np.int8], patients: Sequence[str] | NDArray[np.str_], *, binary: bool
+) -> float:
+    """Mean average precision when each film ranks all films of other patients.
+
+    A film is relevant if it shares a positive label with the query, or both are known to have no finding. Binary codes
+    are compared by the Hamming distance of their signs (sign(0) = +1), others by cosine. Films at the same distance
+    count with the average precision that they have on average over all their orders (McSherry and Najork 2008), so that
+    no order of the table is rewarded.
+
+    Parameters
+    ----------
+    codes
+        float32 (n, d).
+    labels
+        int8 (n, L): 1, 0, -1 uncertain.
+    patients
+        n patients.
+    binary
+        Whether only the signs count.
+
+    Returns
+    -------
+    float
+        In [0, 1], over the films that have a relevant one, at most 2000 of them, evenly spaced. NaN if none has.
+
+    Notes
+    -----
+    O(q n (d + log n)) for q queries, O(n) memory beside the codes.
+
+    Examples
+    --------
+    >>> codes = np.array([[1, 2], [3, 4], [-1, 1], [-2, 2]], dtype=np.float32)
+    >>> labels = np.array([[1, 0], [1, 0], [0, 1], [0, 1]], dtype=np.int8)
+    >>> retrieval_map(codes, labels, list("abcd"), binary=True)
+    1.0
+    """
+    positive, healthy = (labels == 1).astype(np.float32), (labels == 0).all(axis=1)
+    names = np.asarray(patients)
+    points = np.where(codes >= 0, 1.0, -1.0).astype(np.float32) if binary else _unit(codes)
+    precisions = []
+    n = len(codes)
+    for query in np.linspace(0, n - 1, min(n, MAX_QUERIES)).round().astype(np.int64).tolist():
+        others = names != names[query]
+        relevant = (positive @ positive[query] > 0) | (healthy & healthy[query])
+        if not relevant[others].any():
+            continue
+        precisions.append(_expected_precision(points[others] @ points[query], relevant[others]))
+    return float(np.mean(precisions)) if precisions else float("nan")
+
+
+def _unit(codes: Float32Array) -> Float32Array:
+    # A network can give an all-zero code early in its training; it is then equally far from all.
+    lengths = np.linalg.norm(codes.astype(np.float64), axis=1, keepdims=True)
+    unit: Float32Array = (codes / np.maximum(lengths, 1e-12)).astype(np.float32)
+    return unit
+
+
+def _expected_precision(similarities: Float32Array, relevant: BoolArray) -> float:
+    """Average precision over all orders of equal similarities: one term for every place of the ranking."""
+    order = np.argsort(-similarities, kind="stable")
+    ranked, hits = similarities[order], relevant[order].astype(np.float64)
+    starts = np.flatnonzero(np.concatenate([[True], ranked[1:] != ranked[:-1]]))
+    sizes = np.diff(np.append(starts, len(ranked)))
+    found = np.add.reduceat(hits, starts)
+    before = np.concatenate([[0.0], np.cumsum(found)[:-1]])
+    n, r, earlier = (np.repeat(values, sizes) for values in (sizes, found, before))
+    place = np.arange(1, len(ranked) + 1)
+    within = place - np.repeat(starts, sizes)
+    # Given that this place holds one of the r, the places before it in the group hold others of them by chance.
+    expected: Float64Array = r / n * (earlier + 1 + (within - 1) * (r - 1) / np.maximum(n - 1, 1)) / place
+    return float(expected.sum() / hits.sum())
 
 
 def labels_with_both_classes(labels: NDArray[np.int8]) -> list[int]:

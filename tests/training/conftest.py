@@ -14,6 +14,7 @@ from torch import nn
 from graphret.data import ImageTable
 from graphret.encoders import EncoderSpec, registry
 from graphret.encoders.network import EncoderNetwork
+from graphret.encoders.objectives.objective import NetworkOutputs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,8 +44,9 @@ class TinyNetwork(EncoderNetwork):
     def features(self, images: torch.Tensor) -> torch.Tensor:
         return self.code(self.backbone(images))
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.classifier(self.dropout(self.features(images)))
+    def outputs(self, images: torch.Tensor) -> NetworkOutputs:
+        codes = self.features(images)
+        return NetworkOutputs(codes, self.classifier(self.dropout(codes)))
 
 
 def register_tiny() -> None:

@@ -12,8 +12,10 @@ import torch
 from graphret._errors import DataError, DeviceError, EncoderError, InvalidParameterError, UnknownNameError
 from graphret.encoders import Encoder, load_encoder
 from graphret.encoders.losses import label_weights, weighted_cross_entropy
+from graphret.encoders.objectives.classification import Classification
 from graphret.training import TrainConfig, classifier_auc, train
 from graphret.training.trainer import Trainer
+from graphret.training.validation import Score
 
 
 def history_of(out):
@@ -83,7 +85,7 @@ def test_the_epoch_with_the_highest_mean_auc_is_kept(table, tmp_path, small, mon
     best = int(np.argmax(aucs)) + 1
     reference = train(table, "tiny", out=tmp_path / "reference", **{**small, "epochs": best})
     answers = iter([*aucs[:best], *aucs])
-    monkeypatch.setattr(Trainer, "_validate", lambda *_: {"bright top": next(answers)})
+    monkeypatch.setattr(Trainer, "_validate", lambda *_: Score.of_auc({"bright top": next(answers)}))
     reference = train(table, "tiny", out=tmp_path / "again", **{**small, "epochs": best})
     encoder = train(table, "tiny", out=tmp_path / "out", **small)
     assert encoder.record["validation"]["epoch"] == best
@@ -92,7 +94,7 @@ def test_the_epoch_with_the_highest_mean_auc_is_kept(table, tmp_path, small, mon
 
 
 def test_the_learning_rate_falls_on_a_plateau_down_to_the_floor(table, tmp_path, small, monkeypatch):
-    monkeypatch.setattr(Trainer, "_validate", lambda *_: {"bright top": 0.5})
+    monkeypatch.setattr(Trainer, "_validate", lambda *_: Score.of_auc({"bright top": 0.5}))
     for patience, expected in ((0, [1e-2, 1e-2, 1e-3, 4e-4, 4e-4]), (1, [1e-2, 1e-2, 1e-2, 1e-3, 1e-3])):
         parameters = {**small, "epochs": 5, "learning_rate": 1e-2, "learning_rate_floor": 4e-4}
         out = tmp_path / str(patience)
@@ -118,7 +120,7 @@ def test_the_learning_rate_falls_on_a_plateau_down_to_the_floor(table, tmp_path,
 def test_every_deciding_parameter_changes_the_weights(table, tmp_path, small, change, monkeypatch):
     # Rising and then standing still: the last epochs of both runs are kept, and the learning rate can fall.
     answers = iter([0.5, 0.4, 0.6] * 2)
-    monkeypatch.setattr(Trainer, "_validate", lambda *_: {"bright top": next(answers)})
+    monkeypatch.setattr(Trainer, "_validate", lambda *_: Score.of_auc({"bright top": next(answers)}))
     first = train(table, "tiny", out=tmp_path / "a", **small)
     answers = iter([0.5, 0.6, 0.7] if "epochs" in change else [0.5, 0.4, 0.6])
     second = train(table, "tiny", out=tmp_path / "b", **{**small, **change})
@@ -259,9 +261,7 @@ def test_what_cannot_be_trained_is_refused_before_anything_is_written(table, tmp
 def test_a_loss_that_explodes_is_an_error_and_keeps_the_checkpoint(table, tmp_path, small):
     train(table, "tiny", out=tmp_path / "out", **{**small, "epochs": 1})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            "graphret.training.trainer.weighted_cross_entropy", lambda logits, *_: (logits * float("nan")).sum()
-        )
+        patch.setattr(Classification, "forward", lambda _, outputs, targets: (outputs.logits * float("nan")).sum())
         with pytest.raises(EncoderError, match=r"epoch 2 is not finite.*learning_rate below 0.003"):
             train(table, "tiny", out=tmp_path / "out", **small)
     assert json.loads((tmp_path / "out" / "checkpoint" / "checkpoint.json").read_text())["state"]["epoch"] == 1

@@ -16,6 +16,7 @@ from graphret._errors import EncoderError, InvalidParameterError, MissingFileErr
 from graphret.encoders import Encoder, load_encoder
 from graphret.training import train
 from graphret.training.trainer import Trainer
+from graphret.training.validation import Score
 
 TIMES = ("seconds", "films_per_second")
 
@@ -57,7 +58,7 @@ def test_ctrl_c_and_again_gives_the_same_bits(table, tmp_path, small, whole, at,
 
 
 def test_the_learning_rate_falls_as_it_would_have(table, tmp_path, small, monkeypatch):
-    monkeypatch.setattr(Trainer, "_validate", lambda *_: {"bright top": 0.5})
+    monkeypatch.setattr(Trainer, "_validate", lambda *_: Score.of_auc({"bright top": 0.5}))
     plateau = {**small, "epochs": 6, "plateau_patience": 2}
     train(table, "tiny", out=tmp_path / "whole", **plateau)
     for stop in (2, 3, 5):

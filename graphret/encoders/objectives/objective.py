@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from torch import Tensor, nn
 
@@ -49,7 +49,8 @@ class Targets:
         int64 (b,): place of each film among the training films, 0 to n_train - 1, in the order of the labels that the
         objective was made with.
     masks
-        float (b, h, w) in [0, 1], NaN for a film without a mask; ``None`` when no film of the data set has one.
+        float (b, s, s) in [0, 1] at the size of the input, NaN for a film without a mask; ``None`` when no film of the
+        data set has one, or the objective has not ``uses_masks``.
     """
 
     labels: Tensor
@@ -61,9 +62,16 @@ class Objective(nn.Module, ABC):
     """A loss with what it has to know of all training films; its parameters, if any, are trained with the network.
 
     A subclass is made as ``factory(labels, n_bits, **options)``: ``labels`` int8 (n_train, L) of the training films,
-    ``n_bits`` the length of the codes (``None`` for a dense encoder).
+    ``n_bits`` the length of the codes (``None`` for a dense encoder). What it must remember between the steps of a
+    training beside its parameters are buffers: they are in every checkpoint. It is in training mode in every step.
     """
+
+    uses_masks: ClassVar[bool] = False
+    """Whether it reads ``targets.masks``; masks are read from their files only for an objective that does."""
 
     @abstractmethod
     def forward(self, outputs: NetworkOutputs, targets: Targets) -> Tensor:
-        """Loss of a batch, a scalar float32 (or wider) tensor."""
+        """Loss of a batch, a scalar float32 (or wider) tensor, as are the outputs and targets that are given.
+
+        It has a gradient function also where the batch says nothing (sum nothing of the codes, not of nothing).
+        """

@@ -1,0 +1,32 @@
+"""R-MAC: the maxima of regions of several sizes."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from graphret._types import check_integer
+from graphret.encoders.pooling.regions import region_maxima, rmac_regions
+
+__all__ = ["RMAC"]
+
+
+class RMAC(nn.Module):
+    """Regional maximum activations (Tolias, Sicre, Jegou, ICLR 2016): region maxima of length one, added.
+
+    Departure from the paper: no PCA-whitening of the region vectors.
+
+    Parameters
+    ----------
+    n_scales
+        Sizes of the regions, >= 1; 3 in the paper: 14 regions of square maps.
+    """
+
+    def __init__(self, n_scales: int = 3) -> None:
+        super().__init__()
+        self.n_scales = check_integer("n_scales", n_scales, 1)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(b, c, h, w) -> (b, c)."""
+        regions = rmac_regions(maps.shape[2], maps.shape[3], self.n_scales)
+        return normalize(region_maxima(maps, regions), dim=2).sum(dim=1)
