@@ -56,8 +56,8 @@ def details(report: dict[str, Any]) -> list[str]:
         [f"Queries with a label, and drawn: {asked['n_asked']} of {asked['n_of_the_split']} of the split."],
         ["Uncertain labels count as positive; a film is relevant if it shares a label with the query."],
         [
-            f"Seed {experiment['seed']}; intervals: {intervals['n_resamples']} resamples of patients, "
-            f"seed {intervals['seed']}."
+            f"Seed {experiment['seed']}; intervals: {intervals['n_resamples']} resamples of patients,",
+            f"seed {intervals['seed']}.",
         ],
         [
             "“:bits” after a ranking: it ran on +1 and -1 for the bits, in the graph engine. “tuned”: the ranking that",

@@ -77,10 +77,9 @@ def _against_cost(rows: Sequence[dict[str, Any]], cost: str, main: str, words: s
     figure, axes = _axes()
     for number, ranking in enumerate(dict.fromkeys(row["ranking"] for row in rows)):
         chosen = [row for row in rows if row["ranking"] == ranking and row["costs"].get(cost)]
-        axes.scatter(
-            [row["costs"][cost] for row in chosen], [_mean(row, main) for row in chosen],
-            s=32, alpha=0.8, color=_COLOURS[number % len(_COLOURS)], marker=_MARKERS[number % len(_MARKERS)], label=ranking,
-        )  # fmt: skip
+        look = {"color": _COLOURS[number % len(_COLOURS)], "marker": _MARKERS[number % len(_MARKERS)]}
+        costs, means = [row["costs"][cost] for row in chosen], [_mean(row, main) for row in chosen]
+        axes.scatter(costs, means, s=32, alpha=0.8, label=ranking, **look)
     for row in _best_rows(rows, main):
         if row["costs"].get(cost):
             place = row["costs"][cost], _mean(row, main)

@@ -101,7 +101,7 @@ ENCODER = 'name = "mine"\n[[methods]]\nkind = "encoder"\nname = "resnet18"\n'
         (MINIMAL + '[rankings]\nhash = ["nearby"]', "rankings.hash = 'nearby' .* nearest"),
         (MINIMAL + '[engine]\nK = 3', "engine: build parameter='K'"),
         (MINIMAL + '[training]\nlearning_rat = 3', "training.learning_rat = 3 .* learning_rate"),
-        (MINIMAL + '[training]\nepochs = 3', r"training.epochs .* the budget is the same for all methods"),
+        (MINIMAL + '[training]\nepochs = 3', r"training.epochs .*the budget is the same for all methods"),
         (MINIMAL.replace("random", "encode"), "methods.kind = 'encode' .* one of encoder, hasher, random, untrained"),
         (MINIMAL + 'name = 3', "methods.*.name = 3: give a text"),
         (MINIMAL + "bits = [0]", "methods.bits=0"),

@@ -35,7 +35,9 @@ def test_a_template_names_known_methods_or_says_which_are_missing(name):
     assert experiment.data.card in list_cards()
     assert any(method.kind == "random" for method in experiment.methods)
     registered = {*list_encoders(), *list_hashers()}
-    unknown = [method.name for method in experiment.methods if method.kind != "random" and method.name not in registered]
+    unknown = [
+        method.name for method in experiment.methods if method.kind != "random" and method.name not in registered
+    ]
     assert missing_methods(experiment) == unknown
 
 
@@ -78,8 +80,8 @@ def test_unknown_names():
         read_template("p5-table9")
     with pytest.raises(UnknownNameError, match="published='p5-table9'"):
         read_published("p5-table9")
-    with pytest.raises(ExperimentError, match="unknown key 'figures.0..colour'"):
-        figures = [{"name": "a", "measure": "P@1", "value": 1, "colour": 2}]
+    figures = [{"name": "a", "measure": "P@1", "value": 1, "colour": 2}]
+    with pytest.raises(ExperimentError, match=r"unknown key 'figures.0..colour'"):
         fill_toml(PublishedTable, {"name": "x", "table": "x", "paper": "x", "figures": figures}, "x.toml")
 
 
