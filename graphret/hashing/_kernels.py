@@ -23,28 +23,43 @@ def _distance(planes, film, query):
 
 
 @jit()
-def _block_has_nearer(planes, first, query, threshold):
-    """Whether any of BLOCK codes differs from the query in fewer bits than the threshold.
+def _block_distances(planes, first, query, out):
+    """Write the distances of BLOCK films to out.
+
+    A slice of a plane is indexed from 0, which numba needs to see that no index is negative: only then it vectorises
+    well.
+    """
+    for word in range(query.shape[0]):
+        bits = query[word]
+        plane = planes[word, first : first + BLOCK]
+        if word == 0:
+            for film in range(BLOCK):
+                out[film] = popcount(plane[film] ^ bits)
+        else:
+            for film in range(BLOCK):
+                out[film] += popcount(plane[film] ^ bits)
+
+
+@jit()
+def _block_has_nearer(planes, first, query, threshold, distances):
+    """Whether any of BLOCK films differs from the query in fewer bits than the threshold.
 
     The sign bits of ``distance - threshold`` are gathered by OR: no branch, so the loop runs on whole registers.
     """
     signs = np.int64(0)
     if query.shape[0] == 1:
-        only = query[0]
+        only, plane = query[0], planes[0, first : first + BLOCK]
         for film in range(BLOCK):
-            signs |= popcount(planes[0, first + film] ^ only) - threshold
+            signs |= popcount(plane[film] ^ only) - threshold
     elif query.shape[0] == 2:
-        one, two = query[0], query[1]
+        one, other = query[0], query[1]
+        left, right = planes[0, first : first + BLOCK], planes[1, first : first + BLOCK]
         for film in range(BLOCK):
-            signs |= popcount(planes[0, first + film] ^ one) + popcount(planes[1, first + film] ^ two) - threshold
+            signs |= popcount(left[film] ^ one) + popcount(right[film] ^ other) - threshold
     else:
-        distances = np.full(BLOCK, -threshold, np.int64)
-        for word in range(query.shape[0]):
-            bits = query[word]
-            for film in range(BLOCK):
-                distances[film] += popcount(planes[word, first + film] ^ bits)
+        _block_distances(planes, first, query, distances)
         for film in range(BLOCK):
-            signs |= distances[film]
+            signs |= distances[film] - threshold
     return signs < 0
 
 
@@ -99,6 +114,7 @@ def _scan_group(planes, first, stop, queries, k, allowed, names, starts, forbidd
     thresholds = np.full(n_queries, n_distances, np.int64)
     places = np.empty(n_distances + 1, np.int64)
     spare_ids, spare_distances = np.empty(pool, np.int32), np.empty(pool, np.int32)
+    block = np.empty(BLOCK, np.int64)
     tile = max(BLOCK, TILE_WORDS // n_words // BLOCK * BLOCK)
     for begin in range(first, stop, tile):
         end = min(begin + tile, stop)
@@ -106,12 +122,20 @@ def _scan_group(planes, first, stop, queries, k, allowed, names, starts, forbidd
             query = queries[number]
             threshold = thresholds[number]
             for start in range(begin, end, BLOCK):
-                last = min(start + BLOCK, end)
-                if last - start == BLOCK and not _block_has_nearer(planes, start, query, threshold):
-                    continue
-                for film in range(start, last):
-                    distance = _distance(planes, film, query)
-                    if distance >= threshold or (allowed.shape[0] > 0 and not allowed[film]):
+                n_block = min(BLOCK, end - start)
+                if n_block == BLOCK:
+                    if not _block_has_nearer(planes, start, query, threshold, block):
+                        continue
+                    _block_distances(planes, start, query, block)
+                else:
+                    for place in range(n_block):
+                        block[place] = _distance(planes, start + place, query)
+                for place in range(n_block):
+                    distance = block[place]
+                    if distance >= threshold:
+                        continue
+                    film = start + place
+                    if allowed.shape[0] > 0 and not allowed[film]:
                         continue
                     name = names[film] if names.shape[0] > 0 else film
                     if _is_listed(forbidden, starts[number], starts[number + 1], name):

@@ -8,7 +8,7 @@ import zipfile
 from abc import ABC, abstractmethod
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import numpy as np
 
@@ -121,7 +121,7 @@ class Hasher(ABC):
                 raise CodesError(f"codes: row {row} holds NaN or infinity: remove or re-encode it")
         with threadpool_limits(1, user_api="blas"):
             arrays = self._fit(codes, labels)
-        self._arrays = {"n_dimensions": np.int64(codes.shape[1]), **arrays}  # type: ignore[dict-item]
+        self._arrays = {"n_dimensions": np.array(codes.shape[1]), **arrays}
         return self
 
     def project(self, codes: Any, *, n_threads: int | None = None) -> Float32Array:
@@ -209,11 +209,12 @@ class Hasher(ABC):
             )
         if name not in Hasher._known or not issubclass(Hasher._known[name], cls):
             raise EncoderError(f"{path} holds the hasher {name!r}, not {cls.__name__}: Hasher.load opens any")
-        made = Hasher._known[name](about["n_bits"], seed=about["seed"], **about["options"])
+        try:
+            made = Hasher._known[name](about["n_bits"], seed=about["seed"], **about["options"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise EncoderError(f"{path} holds {name!r} with options that it does not have: {error}") from error
         made._arrays = arrays
-        if not isinstance(made, cls):  # for the type checker: issubclass was asked above
-            raise EncoderError(f"{path} holds the hasher {name!r}")
-        return made
+        return cast("Self", made)
 
     @abstractmethod
     def _fit(self, codes: Codes, labels: Any) -> dict[str, NDArray[Any]]:

@@ -78,7 +78,7 @@ class SSH(LinearHasher):
         *,
         seed: int = 0,
         method: str = "sequential",
-        eta: float = 0.25,
+        eta: float = 0.05,
         alpha: float = 0.5,
         n_labeled: int = 1000,
     ) -> None:

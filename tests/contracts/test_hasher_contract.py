@@ -26,7 +26,7 @@ CHANGES = {
 def clustered(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Codes, none below 0, of ten classes in 24 dimensions, most of whose variance has nothing to do with them."""
     truth = np.random.default_rng(99)
-    centres, mixing = truth.normal(size=(10, 12)), truth.normal(size=(20, 24))
+    centres, mixing = truth.normal(size=(10, 12)), np.linalg.qr(truth.normal(size=(24, 20)))[0].T
     generator = np.random.default_rng(seed)
     classes = generator.integers(0, 10, n)
     signal = centres[classes] + 0.5 * generator.normal(size=(n, 12))
@@ -215,6 +215,10 @@ def test_files_that_are_no_hashers_are_refused(tmp_path):
             Hasher.load(path)
     np.savez(path, header=np.array(json.dumps({"schema": "graphret.hasher", "version": 9, "name": "lsh"})))
     with pytest.raises(EncoderError, match=r"graphret.hasher 9.*update graphret"):
+        Hasher.load(path)
+    about = {"schema": "graphret.hasher", "version": 1, "name": "lsh", "n_bits": 8, "seed": 0, "options": {"wide": 1}}
+    np.savez(path, header=np.array(json.dumps(about)))
+    with pytest.raises(EncoderError, match=r"'lsh' with options .* 'wide'"):
         Hasher.load(path)
     np.savez(path, header=np.array([{}], dtype=object))  # pickled: never read
     with pytest.raises(EncoderError, match="is not a hasher"):

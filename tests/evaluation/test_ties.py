@@ -119,6 +119,13 @@ def test_undefined_values_are_those_of_lists(films):
     assert np.isnan([nobody["nDCG@3"], nobody["R@3"], nobody["mAP@3:relevant"]]).all()
 
 
+def test_without_labels_or_queries_nothing_is_defined(films):
+    queries, bits, wanted, labels = films
+    for ties in ("expected", "position"):
+        assert np.isnan(evaluate_hamming(queries, bits, wanted[:, :0], labels[:, :0], ["P@1"], ties=ties)["P@1"]).all()
+        assert evaluate_hamming(queries[:0], bits, wanted[:0], labels, ["P@1"], ties=ties)["P@1"].shape == (0,)
+
+
 def test_many_labels_do_not_overflow():
     labels = np.ones((3, 1100), bool)
     labels[1:, 5:] = False
