@@ -13,10 +13,10 @@ stopped. Only figures leave the work folder, never a film.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -24,6 +24,9 @@ from record import parser_of, progress, say, write_results
 
 from graphret.comparison import Experiment, changed, compare, read_experiment
 from graphret.data import generate_phantom
+
+if TYPE_CHECKING:
+    import argparse
 
 HERE = Path(__file__).resolve().parent
 PHANTOM_FILMS = 2400

@@ -36,6 +36,8 @@ class ComparedFilms:
         All films that can be read: the splits "train" and "valid" train.
     database, queries
         Those that are searched, and those that ask; every query has a positive label.
+    asking_split
+        All films of the queries' split, those without a label too: classifiers are measured on them.
     key
         Digest of ids, labels, splits and paths.
     record
@@ -47,6 +49,7 @@ class ComparedFilms:
     table: ImageTable
     database: ImageTable
     queries: ImageTable
+    asking_split: ImageTable
     key: str
     record: dict[str, Any]
     whole_card: bool
@@ -112,7 +115,7 @@ def prepare_films(data: DataSettings, out: Path, progress: Progress | None = Non
     }
     key = digest(table.ids, table.paths, table.labels, table.splits, table.patients, database.ids, queries.ids)
     complete = not (data.n_queries or data.n_database or n_unreadable or whole.problems)
-    return ComparedFilms(table, database, queries, key, record, complete)
+    return ComparedFilms(table, database, queries, table.split(data.queries), key, record, complete)
 
 
 def _card(data: DataSettings) -> Card:

@@ -46,7 +46,8 @@ class Representation:
     stages
         Its folder.
     costs
-        ``auc`` (by label, or None), ``training_seconds``, ``films_per_second``; None where there is no such thing.
+        ``auc`` (by label, or None), ``training_seconds``, ``epochs`` that were finished, ``films_per_second``; None
+        where there is no such thing.
     """
 
     method: MethodSettings
@@ -216,9 +217,11 @@ class Representations:
             self._codes(encoder, table, stages.folder / f"encode-{name}")
             for name, table in (("database", films.database), ("queries", films.queries))
         )
-        auc = auc_of(encoder, films.queries) if method.kind == "encoder" else None
+        auc = auc_of(encoder, films.asking_split) if method.kind == "encoder" else None
         rate = self._films_per_second(encoder)
-        return codes, query_codes, {"auc": auc, "training_seconds": seconds, "films_per_second": rate}
+        done = encoder.record.get("training", {}).get("epochs done")
+        costs = {"auc": auc, "training_seconds": seconds, "epochs": done, "films_per_second": rate}
+        return codes, query_codes, costs
 
     def _codes(self, encoder: Encoder, table: ImageTable, folder: Path) -> Codes:
         from graphret.index import encode_films

@@ -107,6 +107,7 @@ def _costs(report: dict[str, Any]) -> Table:
         "ranking",
         "AUC",
         "training s",
+        "epochs",
         "encoding films/s",
         "query ms",
         "bytes per film",
@@ -118,15 +119,16 @@ def _costs(report: dict[str, Any]) -> Table:
         numbers = [
             _number(mean_auc(row), ".3f"),
             _number(costs.get("training_seconds"), ".0f"),
+            _number(costs.get("epochs"), "d"),
             _number(costs.get("films_per_second"), ".0f"),
             _number(costs.get("query_milliseconds"), ".3f"),
             _number(costs.get("bytes_per_film"), ".0f"),
         ]
         lines.append((*_names(row), *numbers, chosen["ranking"] if chosen else ""))
     text = (
-        "AUC: mean over labels, on the queries. Training: the epochs, or the fit of a hasher after the training of its "
-        "encoder. Query: median of single queries for ten hits on one thread, from code to list, without encoding. "
-        "Bytes: what the ranking reads of a film."
+        "AUC: mean over labels, on all films of the queries' split. Training: the epochs, or the fit of a hasher after "
+        "the training of its encoder. Query: median of single queries for ten hits on one thread, from code to list, "
+        "without encoding. Bytes: what the ranking reads of a film."
     )
     return Table("Costs", text, head, tuple(lines))
 
@@ -176,7 +178,7 @@ def _auc(report: dict[str, Any]) -> Table:
         (method, "" if bits is None else str(bits), *(_number(areas.get(label), ".3f") for label in labels))
         for (method, bits), areas in seen.items()
     )
-    text = "Of the classifier, on the queries; a label of which they have one class only has none."
+    text = "Of the classifier, on all films of the queries' split; a label of which they have one class has none."
     return Table("AUC by label", text, ("method", "bits", *labels), lines)
 
 

@@ -60,14 +60,14 @@ def trained_encoder(
     return encoder, seconds
 
 
-def auc_of(encoder: Encoder, queries: ImageTable) -> dict[str, float] | None:
-    """AUC of the classifier by label on the queries; None for an encoder without one."""
+def auc_of(encoder: Encoder, table: ImageTable) -> dict[str, float] | None:
+    """AUC of the classifier by label on the films of a table; None for an encoder without one."""
     from graphret.encoders import encoder_spec
     from graphret.training import classifier_auc
 
     if not encoder_spec(encoder.name).classifies:
         return None
-    return classifier_auc(encoder, queries, split=None)
+    return classifier_auc(encoder, table, split=None)
 
 
 def _seconds_of_epochs(out: Path) -> float:
