@@ -38,9 +38,11 @@ def main() -> None:
     experiment = read_experiment(HERE / f"{arguments.name}.toml")
     root = arguments.data_root / arguments.name
     if arguments.name == "phantom":
-        root = arguments.work / "phantom-films"
+        root = arguments.work / ("phantom-smoke" if arguments.smoke else "phantom-films")
         if not (root / "films.csv").exists():
-            generate_phantom(root, PHANTOM_FILMS, size=experiment.data.size, progress=progress())
+            generate_phantom(
+                root, 200 if arguments.smoke else PHANTOM_FILMS, size=experiment.data.size, progress=progress()
+            )
     experiment = changed(
         experiment,
         root=str(root),
@@ -74,7 +76,7 @@ def smoke(experiment: Experiment) -> Experiment:
     return replace(
         experiment,
         methods=methods,
-        data=replace(experiment.data, size=32, n_queries=40, n_database=300),
+        data=replace(experiment.data, size=32, n_queries=40, n_database=300, fractions=(0.1, 0.05, 0.85)),
         budget=replace(experiment.budget, epochs=1, max_minutes=0.02),
         bits=(16,),
         intervals=replace(experiment.intervals, n_resamples=100),

@@ -74,7 +74,7 @@ class MeasuredRow:
 
 
 def row_name(method: MethodSettings, n_bits: int | None, ranking: str) -> str:
-    """Call a row.
+    """Call a row; without a ranking, all rows of a method at one length.
 
     Examples
     --------
@@ -82,14 +82,14 @@ def row_name(method: MethodSettings, n_bits: int | None, ranking: str) -> str:
     >>> row_name(MethodSettings("encoder", "siamese_hash"), 48, "hamming")
     'siamese_hash, 48 bits, hamming'
     """
-    return ", ".join([method.label, *([f"{n_bits} bits"] if n_bits is not None else []), ranking])
+    bits = "" if n_bits is None else f"{n_bits} bits"
+    return ", ".join(part for part in (method.label, bits, ranking) if part)
 
 
 def failed_row(method: MethodSettings, n_bits: int | None, ranking: str, error: BaseException) -> MeasuredRow:
     """A row that says why it has no figures."""
     reason = " ".join(str(error).split()) or type(error).__name__
-    name = row_name(method, n_bits, ranking) if ranking else method.label
-    return MeasuredRow(name, method.label, method.kind, method.name, n_bits, ranking, error=reason)
+    return MeasuredRow(row_name(method, n_bits, ranking), method.label, method.kind, method.name, n_bits, ranking, error=reason)
 
 
 class RowMaker:

@@ -11,8 +11,9 @@ from graphret.comparison import list_published, list_templates, missing_methods,
 from graphret.comparison.experiment_file import fill_toml
 from graphret.comparison.published import PublishedTable, why_other_images
 from graphret.data import ImageTable, list_cards, read_card
-from graphret.encoders import list_encoders
-from graphret.hashing import list_hashers
+from graphret.encoders import encoder_spec, list_encoders
+from graphret.hashing import hasher_options, list_hashers
+from graphret.training import TrainConfig
 
 TABLES = {
     *(f"p1-table{n}" for n in (4, 5, 6, 7)),
@@ -39,6 +40,17 @@ def test_a_template_names_known_methods_or_says_which_are_missing(name):
         method.name for method in experiment.methods if method.kind != "random" and method.name not in registered
     ]
     assert missing_methods(experiment) == unknown
+
+
+@pytest.mark.parametrize("name", sorted(TABLES))
+def test_options_and_trainings_of_a_template_are_possible(name):
+    experiment = read_template(name)
+    for method in experiment.methods:
+        if method.kind == "encoder" and method.name in list_encoders():
+            encoder_spec(method.name).check_options(method.options)
+            TrainConfig.for_encoder(method.name, **experiment.training, **method.training)
+        if method.kind == "hasher":
+            assert set(method.options) <= set(hasher_options(method.name))
 
 
 @pytest.mark.parametrize("name", sorted(TABLES))
