@@ -89,7 +89,9 @@ def row_name(method: MethodSettings, n_bits: int | None, ranking: str) -> str:
 def failed_row(method: MethodSettings, n_bits: int | None, ranking: str, error: BaseException) -> MeasuredRow:
     """A row that says why it has no figures."""
     reason = " ".join(str(error).split()) or type(error).__name__
-    return MeasuredRow(row_name(method, n_bits, ranking), method.label, method.kind, method.name, n_bits, ranking, error=reason)
+    return MeasuredRow(
+        row_name(method, n_bits, ranking), method.label, method.kind, method.name, n_bits, ranking, error=reason
+    )
 
 
 class RowMaker:
@@ -206,7 +208,7 @@ class RowMaker:
                 (query_codes, codes), (films.queries, films.database), report.excluded, experiment.measures
             )
         plain = scores.to_dict()["measures"]
-        arrays = {f"values {measure}": scores.values[measure] for measure in experiment.measures}
+        arrays: dict[str, Any] = {f"values {measure}": scores.values[measure] for measure in experiment.measures}
         arrays |= {"positions": scores.positions, "similarities": scores.similarities}
         return {"chosen": chosen, "measures": plain, "ties": ties, "costs": costs}, arrays
 

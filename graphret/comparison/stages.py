@@ -90,7 +90,8 @@ class Stages:
         """Write a stage: its arrays first, then the record that makes it count."""
         if arrays is not None:
             content = io.BytesIO()
-            np.savez(content, **dict(arrays))
+            named: dict[str, Any] = dict(arrays)
+            np.savez(content, **named)
             with atomic_binary(self.folder / f"{name}.npz") as file:
                 file.write(content.getbuffer())
         document = {"key": key, "arrays": arrays is not None, "record": dict(record)}
