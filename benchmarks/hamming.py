@@ -34,6 +34,13 @@ if TYPE_CHECKING:
 
 BATCH, SINGLE = 1000, 50
 ANCHORS = 300
+QUICK = {
+    "itq": {"n_iterations": 1},
+    "ksh": {"n_iterations": 1},
+    "mlh": {"n_iterations": 1},
+    "ssh": {"method": "orthogonal"},
+}
+"""Options that fit quickly: how long encoding takes does not depend on them."""
 
 
 def race(ours: Callable[[], object], theirs: Callable[[], object], runs: int) -> tuple[list[float], list[float]]:
@@ -88,7 +95,7 @@ def encode(name: str, options: argparse.Namespace) -> list[dict[str, Any]]:
     generator = np.random.default_rng(0)
     n, d, bits = options.rows, options.d, options.code_bits
     codes = np.maximum(generator.standard_normal((n, d), dtype=np.float32) + 0.5, 0)
-    hasher = create_hasher(name, bits, **({"n_iterations": 1} if name in {"itq", "ksh", "mlh"} else {}))
+    hasher = create_hasher(name, bits, **QUICK.get(name, {}))
     sample = codes[:3000]
     hasher.fit(sample, generator.integers(0, 10, len(sample)) if hasher.needs_labels else None)
     widths = [d, ANCHORS, bits] if name == "ksh" else [d, bits]

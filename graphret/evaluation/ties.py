@@ -276,9 +276,9 @@ def evaluate_hamming(
     pairs = excluded_pairs(excluded, n_queries, len(search))
     forbidden = np.split(pairs % len(search), np.searchsorted(pairs, np.arange(1, n_queries) * len(search)))
     if ties == "position":
-        limits = {"allowed": searchable, "forbidden": forbidden[:n_queries]}
         k = max(measure.k for measure in wanted)
-        ranked, _ = search.search(query_bits, k, **limits, n_threads=n_threads)
+        films = [rows.astype(np.int32) for rows in forbidden[:n_queries]]
+        ranked, _ = search.search(query_bits, k, allowed=searchable, forbidden=films, n_threads=n_threads)
         return evaluate_ranking(
             ranked, of_queries, of_films, [measure.name for measure in wanted], excluded=excluded, allowed=allowed
         )

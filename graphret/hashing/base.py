@@ -276,7 +276,7 @@ def linear_arrays(directions: NDArray[Any], mean: NDArray[Any]) -> dict[str, NDA
 
 
 def _check(codes: Any, n_dimensions: int | None) -> NDArray[Any]:
-    array = np.asanyarray(codes)
+    array: NDArray[Any] = np.asanyarray(codes)
     if array.ndim != 2 or array.shape[1] == 0:
         raise CodesError(f"codes have shape {array.shape}: give a float32 array (n, d) with d >= 1")
     if array.dtype.kind not in "fiu":

@@ -91,7 +91,8 @@ class SSH(LinearHasher):
 
     def _fit(self, codes: Codes, labels: Any) -> dict[str, NDArray[Any]]:
         self._check_bits(codes.shape[1], len(codes))
-        rows, signs = PairLabels(labels, len(codes)).sample(self.n_labeled, np.random.default_rng(self.seed))
+        rows, known = PairLabels(labels, len(codes)).sample(self.n_labeled, np.random.default_rng(self.seed))
+        signs = known.astype(np.float64)
         mean, spread = covariance(codes)
         labeled = np.asarray(codes[rows], np.float64) - mean
         similar, dissimilar = np.count_nonzero(signs > 0), np.count_nonzero(signs < 0)
@@ -106,7 +107,7 @@ class SSH(LinearHasher):
     def _one_at_a_time(
         self,
         labeled: Float64Array,
-        signs: NDArray[Any],
+        signs: Float64Array,
         weights: Float64Array,
         pairs: Float64Array,
         spread: Float64Array,

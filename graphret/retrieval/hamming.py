@@ -125,7 +125,7 @@ class Hamming:
         similarities = np.zeros(shape, np.float32)
         pending, size = np.arange(len(queries)), min(GROWTH * k, len(search))
         while pending.size:
-            forbidden = None if queries.forbidden is None else [queries.forbidden[query] for query in pending]
+            forbidden = None if queries.forbidden is None else [queries.forbidden[query] for query in pending.tolist()]
             films, away = search.search(
                 bits[pending], size, allowed=queries.allowed, forbidden=forbidden, n_threads=n_threads
             )
