@@ -200,8 +200,6 @@ class RowMaker:
                 "query_milliseconds": query_milliseconds(index, timed, ranking, options, made.n_bits),
                 "bytes_per_film": bytes_per_film(index, ranking, made.n_bits),
             }
-        if chosen is not None:
-            index.forget_tuning()
         ties = None
         if ranking == "hamming":
             ties = expected_under_ties(
@@ -220,7 +218,9 @@ class RowMaker:
         key = digest(made.key, self.experiment.engine)
         folder = made.stages.folder / name
         if made.stages.load(f"{name}-built", key) is not None and (folder / "CURRENT").is_file():
-            return graphret.open(folder)
+            opened = graphret.open(folder)
+            opened.forget_tuning()  # of a ranking before; a tuning would change the options of another one
+            return opened
         index = graphret.build(
             codes, out=folder, films=self.films.database, progress=self.progress, **self.experiment.engine
         )
