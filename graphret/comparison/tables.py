@@ -127,8 +127,8 @@ def _costs(report: dict[str, Any]) -> Table:
         lines.append((*_names(row), *numbers, chosen["ranking"] if chosen else ""))
     text = (
         "AUC: mean over labels, on all films of the queries' split. Training: the epochs, or the fit of a hasher after "
-        "the training of its encoder. Films: decoded and encoded on all processors. Query: median of single queries for "
-        "ten hits on one thread, from code to list, without encoding. Bytes: what the ranking reads of a film."
+        "the training of its encoder. Films: decoded and encoded on all processors. Query: median of single queries "
+        "for ten hits on one thread, from code to list, without encoding. Bytes: what the ranking reads of a film."
     )
     return Table("Costs", text, head, tuple(lines))
 
