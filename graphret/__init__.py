@@ -14,6 +14,7 @@ from graphret._errors import (
     DataError,
     DeviceError,
     EncoderError,
+    ExperimentError,
     FilmError,
     GraphretError,
     IndexLockedError,
@@ -26,6 +27,7 @@ from graphret._errors import (
 )
 
 if TYPE_CHECKING:
+    from graphret.comparison import compare
     from graphret.data import ImageTable, read_dataset, read_film
     from graphret.encoders import list_encoders, load_encoder
     from graphret.evaluation import evaluate, tune
@@ -43,6 +45,7 @@ __all__ = [
     "DataError",
     "DeviceError",
     "EncoderError",
+    "ExperimentError",
     "FilmError",
     "GraphretError",
     "Hits",
@@ -57,6 +60,7 @@ __all__ = [
     "UnknownNameError",
     "__version__",
     "build",
+    "compare",
     "evaluate",
     "list_encoders",
     "list_rankings",
@@ -73,6 +77,7 @@ _HOMES = {
     "ImageTable": "graphret.data",
     "Index": "graphret.index",
     "build": "graphret.index",
+    "compare": "graphret.comparison",
     "evaluate": "graphret.evaluation",
     "list_encoders": "graphret.encoders",
     "list_rankings": "graphret.retrieval",

@@ -20,6 +20,7 @@ __all__ = [
     "DataError",
     "DeviceError",
     "EncoderError",
+    "ExperimentError",
     "FilmError",
     "GraphretError",
     "IndexLockedError",
@@ -94,6 +95,12 @@ class DataError(GraphretError):
 
 class CardError(DataError):
     """A dataset card is not valid; the message names the key and the known ones."""
+
+    exit_status = 2
+
+
+class ExperimentError(GraphretError):
+    """An experiment file of a comparison is not valid; the message names the file, the key and what is allowed."""
 
     exit_status = 2
 

@@ -6,6 +6,7 @@ import typer
 
 from graphret import __version__
 from graphret.cli.build import build
+from graphret.cli.compare import compare
 from graphret.cli.datasets import datasets
 from graphret.cli.demo import demo
 from graphret.cli.encode import encode
@@ -27,7 +28,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for command in (demo, datasets, encoders, train, encode, build, tune, query, evaluate, info, verify, export):
+for command in (demo, datasets, encoders, train, encode, build, tune, query, evaluate, compare, info, verify, export):
     app.command()(command)
 
 

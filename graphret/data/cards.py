@@ -23,6 +23,7 @@ __all__ = [
     "CardColumns",
     "CardFacts",
     "CardFiles",
+    "CardSample",
     "CardSource",
     "CardSplits",
     "list_cards",
@@ -30,7 +31,7 @@ __all__ = [
     "specs_folder",
 ]
 
-READERS = ("chexpert", "csv", "folder", "nih")
+READERS = ("chexpert", "csv", "elcap", "folder", "jsrt", "nih", "origa", "tcia")
 UNCERTAIN_POLICIES = ("positive", "negative")
 T = TypeVar("T")
 
@@ -41,13 +42,15 @@ class CardFiles:
 
     ``tables``: names of the label table, the first that exists is read (``.gz`` is tried as well). ``test_tables``:
     a second table whose films are the test split. ``images``: folders of the films, wildcards allowed.
-    ``strip_prefixes``: what the table writes before a path and the disk may not have.
+    ``strip_prefixes``: what the table writes before a path and the disk may not have. ``masks``: folders of the masks,
+    see `masks.mask_column`.
     """
 
     tables: tuple[str, ...] = ()
     test_tables: tuple[str, ...] = ()
     images: tuple[str, ...] = (".",)
     strip_prefixes: tuple[str, ...] = ()
+    masks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,15 @@ class CardSplits:
     train_list: str = ""
     test_list: str = ""
     fractions: tuple[float, ...] = (0.7, 0.1, 0.2)
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class CardSample:
+    """A fixed part of the films: at most so many of a label, and of a split; see `sample.sample_films`."""
+
+    per_label: dict[str, int] = field(default_factory=dict)
+    per_split: dict[str, int] = field(default_factory=dict)
     seed: int = 0
 
 
@@ -126,7 +138,7 @@ class Card:
         The official split puts films of one patient on both sides, and that is accepted.
     patient_pattern
         Regular expression with one group, the patient, searched in a film's file name (``folder`` reader).
-    files, columns, splits, source, facts
+    files, columns, splits, sample, source, facts
         See their classes.
     paper, notes
         Where the choice of labels comes from, and what a user should know.
@@ -150,6 +162,7 @@ class Card:
     files: CardFiles = field(default_factory=CardFiles)
     columns: CardColumns = field(default_factory=CardColumns)
     splits: CardSplits = field(default_factory=CardSplits)
+    sample: CardSample = field(default_factory=CardSample)
     source: CardSource = field(default_factory=CardSource)
     facts: CardFacts = field(default_factory=CardFacts)
     paper: str = ""
@@ -163,6 +176,12 @@ class Card:
         for name, sources in self.consolidate.items():
             self._require(name in self.labels, "consolidate", name, f"a label of the card: {', '.join(self.labels)}")
             self._require(bool(sources), f"consolidate.{name}", sources, "at least one label of the archive")
+        for name in self.sample.per_label:
+            self._require(
+                name in self.labels, "sample.per_label", name, f"a label of the card: {', '.join(self.labels)}"
+            )
+        for name in self.sample.per_split:
+            self._require(name in {"train", "test"}, "sample.per_split", name, "train (valid is taken from it) or test")
         if self.patient_pattern:
             try:
                 groups = re.compile(self.patient_pattern).groups

@@ -11,10 +11,15 @@ from graphret._errors import DataError, UnknownNameError
 from graphret.data.cards import Card, read_card
 from graphret.data.chexpert import read_chexpert
 from graphret.data.csv_table import read_csv
+from graphret.data.elcap import read_elcap
 from graphret.data.folder import read_folder
+from graphret.data.jsrt import read_jsrt
 from graphret.data.nih import read_nih
+from graphret.data.origa import read_origa
+from graphret.data.sample import sample_films
 from graphret.data.splits import SPLITS, StrArray, split_by_patient
 from graphret.data.table import ImageTable
+from graphret.data.tcia import read_tcia
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,15 +33,20 @@ __all__ = ["consolidate", "read_dataset"]
 _READERS: dict[str, Callable[[Card, Path], Records]] = {
     "chexpert": read_chexpert,
     "csv": read_csv,
+    "elcap": read_elcap,
     "folder": read_folder,
+    "jsrt": read_jsrt,
     "nih": read_nih,
+    "origa": read_origa,
+    "tcia": read_tcia,
 }
 
 
 def read_dataset(card: str | Path | Card, root: str | Path, split: str | None = None) -> ImageTable:
     """Read a data set: its card says what is kept, ``root`` is where its files are.
 
-    Films that are listed but missing or empty are left out and named in ``problems``. Where the archive has no
+    Films that are listed but missing or empty are left out and named in ``problems``; those beyond the card's sample
+    are left out silently. Where the archive has no
     official split, patients are split by `split_by_patient` with the card's fractions and seed; where it has
     one without a validation part, that part is taken from the training patients.
 
@@ -100,6 +110,7 @@ def read_dataset(card: str | Path | Card, root: str | Path, split: str | None = 
         card=card.name,
         root=str(root),
     )
+    table = sample_films(table, card.sample)
     if not card.allow_shared_patients:
         table.check_patients()
     return table if split is None else table.split(split)

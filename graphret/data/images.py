@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 from PIL import (
     BmpImagePlugin,
+    GifImagePlugin,
     Image,
     ImageFile,
     ImageOps,
@@ -75,6 +76,7 @@ _SIGNATURES: tuple[tuple[bytes, str, _Opener], ...] = (
     (b"II\x2b\x00", "TIFF", _TiffFile),
     (b"MM\x00\x2b", "TIFF", _TiffFile),
     (b"BM", "BMP", BmpImagePlugin.BmpImageFile),
+    (b"GIF8", "GIF", GifImagePlugin.GifImageFile),
 )
 _SHOWN = {"L", "I;16"} if sys.byteorder == "little" else {"L"}
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
@@ -83,7 +85,8 @@ _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 def read_film(path: str | Path) -> Float32Array:
     """Decode one film.
 
-    PNG, JPEG, TIFF, BMP and DICOM, recognised by content (a DICOM file without its preamble by its suffix).
+    PNG, JPEG, TIFF, BMP, GIF and DICOM, recognised by content (a DICOM file without its preamble by its suffix, a raw
+    film of JSRT by its suffix .IMG and its size).
 
     ============================== ==========================================================================
     in the file                    in the film
@@ -97,6 +100,7 @@ def read_film(path: str | Path) -> Float32Array:
     EXIF / TIFF orientation        applied
     DICOM                          modality LUT or rescale; then the first VOI LUT, else the first window; without
                                    either, the range that the stored bits can hold goes to [0, 1]
+    raw film of JSRT               12 bits, inverted: 1 - value / 4095
     ============================== ==========================================================================
 
     Parameters
@@ -177,11 +181,7 @@ def read_pixels(path: str | Path) -> NDArray[Any]:
                     pixels = _read_picture(path, kind, opener)
                     break
             else:
-                if path.suffix.lower() not in DICOM_SUFFIXES:
-                    raise FilmError(path, "not an image: it does not begin like PNG, JPEG, TIFF, BMP or DICOM")
-                from graphret.data.dicom import read_dicom
-
-                pixels = read_dicom(path, force=True)
+                pixels = _read_without_signature(path)
     except (FilmError, MemoryError):
         raise
     except Exception as error:  # a damaged file makes decoders fail in ways that no list of exceptions covers
@@ -196,6 +196,19 @@ def read_pixels(path: str | Path) -> NDArray[Any]:
     if low < 0.0 or high > 1.0:
         pixels = np.clip(pixels, 0.0, 1.0)
     return np.ascontiguousarray(pixels, dtype=np.float32)
+
+
+def _read_without_signature(path: Path) -> NDArray[Any]:
+    """A raw film of JSRT, known by its name and size, or a DICOM file without its preamble, known by its suffix."""
+    from graphret.data.raw import is_raw, read_raw
+
+    if is_raw(path):
+        return read_raw(path)
+    if path.suffix.lower() not in DICOM_SUFFIXES:
+        raise FilmError(path, "not an image: it does not begin like PNG, JPEG, TIFF, BMP, GIF or DICOM")
+    from graphret.data.dicom import read_dicom
+
+    return read_dicom(path, force=True)
 
 
 def write_png(path: str | Path, film: Float32Array) -> None:

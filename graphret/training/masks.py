@@ -23,7 +23,8 @@ __all__ = ["MASK_COLUMN", "Masks", "has_masks"]
 logger = logging.getLogger(__name__)
 
 MASK_COLUMN = "mask"
-"""Column of a table with the path of a film's mask, "" where it has none; relative to the table's root."""
+"""Column of a table with the path of a film's mask, "" where it has none; relative to the table's root. Several paths
+with "|" between them are parts of one mask (left and right lung)."""
 
 
 def has_masks(table: ImageTable) -> bool:
@@ -58,9 +59,10 @@ class Masks:
         name = str(self._table.columns[MASK_COLUMN][row]) if MASK_COLUMN in self._table.columns else ""
         if name:
             try:
-                inside = (read_pixels(self._root / name) > 0).astype(np.float32)
+                parts = [read_pixels(self._root / part) > 0 for part in name.split("|")]
+                inside = np.logical_or.reduce(parts).astype(np.float32)
                 return np.rint(prepare_film(inside, self._size) * (self.NONE - 1)).astype(np.uint8)
-            except (GraphretError, OSError) as error:
+            except (GraphretError, OSError, ValueError) as error:
                 logger.warning("the mask of film %s is left out: %s", self._table.ids[row], error)
         return np.full((self._size, self._size), self.NONE, dtype=np.uint8)
 

@@ -1,0 +1,148 @@
+"""`graphret compare`: the graph engine and hashing on the same films."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from graphret._errors import InvalidParameterError
+from graphret.cli.reporting import AsJson, Quiet, Reporter, report_to_user
+
+if TYPE_CHECKING:
+    from graphret.comparison import Comparison, Experiment
+
+__all__ = ["compare"]
+
+_SHOWN = ("P@10", "ACG@10", "nDCG@100", "mAP@100")
+
+
+def compare(
+    *,
+    data: Annotated[
+        str, typer.Option("--data", metavar="CARD", help="Card of the data set; that of the experiment if not given.")
+    ] = "",
+    root: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder with the files of the data set.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder for encoders, codes, figures and the report.")
+    ] = None,
+    experiment: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Experiment file (TOML), see docs/comparison.md.")
+    ] = None,
+    template: Annotated[
+        str | None, typer.Option(metavar="NAME", help="An experiment that comes along, as p5-table1.")
+    ] = None,
+    list_templates: Annotated[
+        bool, typer.Option("--list-templates", help="List the experiments that come along, and nothing else.")
+    ] = False,
+    methods: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME,...",
+            help="Only these: labels of the experiment, encoders, hashers, untrained:ENCODER, random.",
+        ),
+    ] = "",
+    bits: Annotated[str, typer.Option(metavar="N,...", help="Lengths of the codes.")] = "",
+    size: Annotated[int | None, typer.Option(help="Side of every encoder's input in px.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Of every training: passes over the training films.")] = None,
+    max_minutes: Annotated[float | None, typer.Option(help="Of every training: minutes; 0 for no limit.")] = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Compare encoders, hashers and rankings on the same films, with the same budget; stopped, it goes on.
+
+    Without an experiment: the encoder of the engine, the hash encoders of the papers, every hasher on the engine's
+    codes, an untrained encoder, and random codes. Writes comparison.json, comparison.md and comparison.html.
+    """
+    with report_to_user(as_json=as_json, quiet=quiet) as reporter:
+        if list_templates:
+            _list(reporter)
+            return
+        from graphret.comparison import changed, missing_methods, open_experiment
+        from graphret.comparison import compare as run
+
+        if experiment is not None and template is not None:
+            raise InvalidParameterError("template", template, "either --experiment or --template")
+        if out is None:
+            raise InvalidParameterError("out", None, "--out DIR, a folder for everything that is made")
+        settings = changed(
+            open_experiment(_template(template) if template is not None else experiment),
+            card=data,
+            root="" if root is None else str(root),
+            size=size,
+            bits=_numbers(bits),
+            methods=_names(methods),
+            epochs=epochs,
+            max_minutes=max_minutes,
+        )
+        _check_data(settings)
+        missing = missing_methods(settings)
+        if missing:
+            reporter.note(f"not registered, so without figures: {', '.join(dict.fromkeys(missing))}")
+        comparison = run(out=out, experiment=settings, progress=reporter.progress)
+        written = comparison.save(out)
+        document = {**comparison.to_dict(), "files": [str(path) for path in written]}
+        reporter.result(document, _table(comparison), *_failures(comparison), f"Report: {written[2]}")
+
+
+def _list(reporter: Reporter) -> None:
+    from graphret.comparison import list_templates, missing_methods, read_template
+
+    table = Table("template", "what it is", "card", "not registered", title="Experiments that come along")
+    documents = []
+    for name in list_templates():
+        found = read_template(name)
+        missing = list(dict.fromkeys(missing_methods(found)))
+        table.add_row(name, found.title, found.data.card, ", ".join(missing))
+        labels = [method.label for method in found.methods]
+        documents.append(
+            {"name": name, "title": found.title, "card": found.data.card, "methods": labels, "missing": missing}
+        )
+    reporter.result(documents, table, "graphret compare --template NAME --root DIR --out DIR runs one.")
+
+
+def _template(name: str) -> "Experiment":
+    from graphret.comparison import read_template
+
+    return read_template(name)
+
+
+def _check_data(experiment: "Experiment") -> None:
+    """Refuse a call that names no films, in the words of its options."""
+    for option, value in (("data", experiment.data.card), ("root", experiment.data.root)):
+        if not value:
+            key = {"data": "data.card"}.get(option, "data.root")
+            raise InvalidParameterError(option, value, f"--{option}, or {key} in the experiment")
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _numbers(text: str) -> list[int]:
+    try:
+        return [int(name) for name in _names(text)]
+    except ValueError:
+        raise InvalidParameterError("bits", text, "whole numbers with commas between them, as 16,32,64") from None
+
+
+def _table(comparison: "Comparison") -> Table:
+    measures = [name for name in comparison.experiment.measures if name in _SHOWN]
+    measures = measures or list(comparison.experiment.measures[:4])
+    table = Table("method", "bits", "ranking", *measures, "ms", "bytes", title=comparison.experiment.title)
+    for row in comparison.rows:
+        if row.error:
+            continue
+        cells = [_figure(row.measures[name]["mean"]) for name in measures]
+        bits = "" if row.n_bits is None else str(row.n_bits)
+        costs = f"{row.costs['query_milliseconds']:.3f}", f"{row.costs['bytes_per_film']:.0f}"
+        table.add_row(row.method, bits, row.ranking, *cells, *costs)
+    return table
+
+
+def _figure(value: Any) -> str:
+    return "undefined" if value is None else f"{value:.4f}"
+
+
+def _failures(comparison: "Comparison") -> list[str]:
+    return [f"{row.name}: no figures: {row.error}" for row in comparison.rows if row.error]

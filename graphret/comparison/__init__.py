@@ -1,0 +1,43 @@
+"""Compare the graph engine and hashing on the same films: experiments, runs that resume, reports."""
+
+from __future__ import annotations
+
+from graphret.comparison.defaults import changed, default_experiment, methods_by_name
+from graphret.comparison.experiment import (
+    BudgetSettings,
+    DataSettings,
+    Experiment,
+    IntervalSettings,
+    MethodSettings,
+    RankingSettings,
+    SheetSettings,
+)
+from graphret.comparison.experiment_file import read_experiment
+from graphret.comparison.published import list_published, read_published
+from graphret.comparison.report import Comparison
+from graphret.comparison.rows import MeasuredRow
+from graphret.comparison.runner import compare, open_experiment
+from graphret.comparison.templates import list_templates, missing_methods, read_template
+
+__all__ = [
+    "BudgetSettings",
+    "Comparison",
+    "DataSettings",
+    "Experiment",
+    "IntervalSettings",
+    "MeasuredRow",
+    "MethodSettings",
+    "RankingSettings",
+    "SheetSettings",
+    "changed",
+    "compare",
+    "default_experiment",
+    "list_published",
+    "list_templates",
+    "methods_by_name",
+    "missing_methods",
+    "open_experiment",
+    "read_experiment",
+    "read_published",
+    "read_template",
+]

@@ -1,0 +1,329 @@
+"""What a comparison is: films, methods, budget, rankings, measures. Declarative: plain values, no code."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from graphret._errors import ExperimentError, GraphretError
+from graphret._types import check_integer
+from graphret.data.splits import SPLITS, check_fractions
+from graphret.encoders.spec import MINIMUM_SIZE
+from graphret.evaluation.measures import parse_measure
+from graphret.index import BuildConfig
+from graphret.retrieval import list_rankings
+from graphret.training import TrainConfig
+
+__all__ = [
+    "KINDS",
+    "MEASURES",
+    "TUNED",
+    "BudgetSettings",
+    "DataSettings",
+    "Experiment",
+    "IntervalSettings",
+    "MethodSettings",
+    "RankingSettings",
+    "SheetSettings",
+]
+
+KINDS = ("encoder", "hasher", "random", "untrained")
+TUNED = "tuned"
+"""The ranking that `graphret tune` chooses on the searched films themselves."""
+
+MEASURES = (
+    *(f"P@{k}" for k in (10, 20, 30, 50, 100)),
+    *("ACG@10", "nDCG@10", "nDCG@100", "mAP@10", "mAP@100", "mAP@100:relevant", "gmAP@100"),
+)
+_OF_THE_BUDGET = ("epochs", "max_minutes")
+_OF_THE_EXPERIMENT = (*_OF_THE_BUDGET, "size", "n_bits", "options")
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """The films.
+
+    Parameters
+    ----------
+    card, root
+        As for `read_dataset`; the command line and `compare` may give both.
+    size
+        Side of every encoder's input in px.
+    queries
+        Split whose films ask.
+    database
+        Splits whose films are searched.
+    n_queries, n_database
+        At most so many films ask, or are searched, drawn by ``seed``; 0 takes all.
+    fractions, split_seed
+        Instead of the card's, where there is no official split.
+    exclude
+        "patient": a query never gets a film of its own patient. "none": it does.
+    near_duplicates
+        CSV file with the columns file_a and file_b, relative to itself: a film that is nearly the same as a query is
+        not searched.
+    seed
+        Draws queries and searched films.
+    """
+
+    card: str = ""
+    root: str = ""
+    size: int = 64
+    queries: str = "test"
+    database: tuple[str, ...] = ("train", "valid")
+    n_queries: int = 0
+    n_database: int = 0
+    fractions: tuple[float, ...] = ()
+    split_seed: int = -1
+    exclude: str = "patient"
+    near_duplicates: str = ""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_integer("data.size", self.size, MINIMUM_SIZE, "the encoders halve the image five times")
+        for name in ("n_queries", "n_database", "seed"):
+            check_integer(f"data.{name}", getattr(self, name), 0)
+        check_integer("data.split_seed", self.split_seed, -1, "-1 leaves the seed of the card")
+        for split in (self.queries, *self.database):
+            _require(split in SPLITS, "data.queries and data.database", split, f"one of {', '.join(SPLITS)}")
+        _require(bool(self.database), "data.database", self.database, "at least one split")
+        _require(
+            self.queries not in self.database, "data.database", self.database, "splits without that of the queries"
+        )
+        _require(self.exclude in {"patient", "none"}, "data.exclude", self.exclude, '"patient" or "none"')
+        if self.fractions:
+            check_fractions(self.fractions)
+
+
+@dataclass(frozen=True)
+class BudgetSettings:
+    """What every training may take: passes over the training films, and minutes (0: no limit); the same for all."""
+
+    epochs: int = 5
+    max_minutes: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_integer("budget.epochs", self.epochs, 1)
+        _require(self.max_minutes >= 0, "budget.max_minutes", self.max_minutes, "minutes, or 0 for no limit")
+
+
+@dataclass(frozen=True)
+class RankingSettings:
+    """Rankings of methods that name none, by what the method gives: real values, or values whose signs are bits.
+
+    A name of `list_rankings`, or "tuned", or a name with ``:bits``: the same ranking with +1 and -1 for the bits.
+    """
+
+    dense: tuple[str, ...] = ("nearest", "region_growing", "contextual", TUNED)
+    hash: tuple[str, ...] = ("hamming", "nearest", "region_growing", "region_growing:bits", "contextual:bits")
+
+    def __post_init__(self) -> None:
+        for key in ("dense", "hash"):
+            _check_rankings(f"rankings.{key}", getattr(self, key), bits=key == "hash")
+
+
+@dataclass(frozen=True)
+class MethodSettings:
+    """One method.
+
+    Parameters
+    ----------
+    kind
+        "encoder": trained on the films; "untrained": an encoder with random weights; "hasher": fitted to the codes of
+        another method; "random": codes that know nothing, the level of chance.
+    name
+        Registry name of the encoder or hasher; "random" needs none.
+    label
+        How the report calls it; made of the other keys when empty.
+    on
+        For a hasher: the label of the method whose codes it takes.
+    bits
+        Lengths of the code; those of the experiment when empty. An encoder of real values has none.
+    options
+        Options of the encoder or hasher.
+    training
+        Parameters of `TrainConfig` for this method alone; size and budget are the same for all.
+    rankings
+        Instead of those of the experiment.
+    """
+
+    kind: str
+    name: str = ""
+    label: str = ""
+    on: str = ""
+    bits: tuple[int, ...] = ()
+    options: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+    rankings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _require(self.kind in KINDS, "methods.kind", self.kind, f"one of {', '.join(KINDS)}")
+        _require(bool(self.name) or self.kind == "random", "methods.name", self.name, f"the name of the {self.kind}")
+        _require((self.kind == "hasher") == bool(self.on), "methods.on", self.on, "the label of a method, for a hasher")
+        _require(
+            not self.training or self.kind == "encoder",
+            "methods.training",
+            self.training,
+            'none: only an "encoder" is trained',
+        )
+        if not self.label:
+            made = {"hasher": f"{self.name} on {self.on}", "untrained": f"{self.name} untrained", "random": "random"}
+            object.__setattr__(self, "label", made.get(self.kind, self.name))
+        for bits in self.bits:
+            check_integer("methods.bits", bits, 1)
+        _check_rankings("methods.rankings", self.rankings, bits=True)
+        _check_training("methods.training", self.training, _OF_THE_EXPERIMENT)
+
+
+@dataclass(frozen=True)
+class IntervalSettings:
+    """Bootstrap by patient: resamples, and seed."""
+
+    n_resamples: int = 2000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_integer("intervals.n_resamples", self.n_resamples, 1)
+        check_integer("intervals.seed", self.seed, 0)
+
+
+@dataclass(frozen=True)
+class SheetSettings:
+    """Contact sheets: the same queries by several methods; 0 queries draws none."""
+
+    queries: int = 4
+    hits: int = 6
+    methods: int = 8
+
+    def __post_init__(self) -> None:
+        check_integer("sheets.queries", self.queries, 0)
+        check_integer("sheets.hits", self.hits, 1)
+        check_integer("sheets.methods", self.methods, 1)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A comparison.
+
+    Parameters
+    ----------
+    name, title, notes
+        Short and long name, and what a reader should know.
+    data, budget, rankings, intervals, sheets
+        See their classes.
+    methods
+        One or more, every label once; a hasher comes after the method that it stands on.
+    bits
+        Lengths of the codes of methods that name none.
+    measures
+        See `list_measures`.
+    reference
+        Row or method that the others are compared with, query by query; the first row that is there when empty.
+    training
+        Parameters of `TrainConfig` for all trainings, such as seed or device.
+    engine
+        Parameters of `BuildConfig` for the graph, such as k.
+    seed
+        Of untrained weights, random codes, hashers and trainings.
+    timed_queries
+        Queries that are timed one by one.
+    tune_queries, tune_seconds
+        For the ranking "tuned".
+    published
+        Names of tables of published figures (`list_templates`) that stand beside.
+
+    Raises
+    ------
+    ExperimentError, InvalidParameterError
+        A value that is not allowed.
+
+    Examples
+    --------
+    >>> Experiment(name="mine", methods=(MethodSettings("random"),)).methods[0].label
+    'random'
+    """
+
+    name: str
+    methods: tuple[MethodSettings, ...]
+    title: str = ""
+    notes: str = ""
+    data: DataSettings = field(default_factory=DataSettings)
+    budget: BudgetSettings = field(default_factory=BudgetSettings)
+    bits: tuple[int, ...] = (64,)
+    rankings: RankingSettings = field(default_factory=RankingSettings)
+    measures: tuple[str, ...] = MEASURES
+    intervals: IntervalSettings = field(default_factory=IntervalSettings)
+    reference: str = ""
+    training: dict[str, Any] = field(default_factory=dict)
+    engine: dict[str, Any] = field(default_factory=dict)
+    sheets: SheetSettings = field(default_factory=SheetSettings)
+    seed: int = 0
+    timed_queries: int = 50
+    tune_queries: int = 500
+    tune_seconds: float = 60.0
+    published: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _require(bool(self.methods), "methods", self.methods, "at least one method")
+        labels: list[str] = []
+        for method in self.methods:
+            _require(method.label not in labels, "methods.label", method.label, "every label once")
+            if method.on:
+                _require(
+                    method.on in labels,
+                    "methods.on",
+                    method.on,
+                    f"the label of a method above it: {', '.join(labels) or 'there is none'}",
+                )
+            labels.append(method.label)
+        named = not self.reference or any(f"{self.reference}, ".startswith(f"{label}, ") for label in labels)
+        _require(named, "reference", self.reference, f"a row or the label of a method: {', '.join(labels)}")
+        _require(bool(self.bits), "bits", self.bits, "at least one length")
+        for bits in self.bits:
+            check_integer("bits", bits, 1)
+        _require(
+            bool(self.measures) and len(set(self.measures)) == len(self.measures),
+            "measures",
+            self.measures,
+            "every measure once",
+        )
+        for measure in self.measures:
+            parse_measure(measure)
+        check_integer("seed", self.seed, 0)
+        check_integer("timed_queries", self.timed_queries, 1)
+        check_integer("tune_queries", self.tune_queries, 2)
+        _require(self.tune_seconds > 0, "tune_seconds", self.tune_seconds, "seconds > 0")
+        _check_training("training", self.training, (*_OF_THE_EXPERIMENT, "seed"))
+        try:
+            BuildConfig.of(None, self.engine)
+        except GraphretError as error:
+            raise ExperimentError(f"engine: {error}") from error
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all settings as a JSON object."""
+        return asdict(self)
+
+
+def _require(holds: bool, key: str, got: object, allowed: str) -> None:
+    if not holds:
+        raise ExperimentError(f"{key} = {got!r} is not allowed: give {allowed}")
+
+
+def _check_rankings(key: str, names: tuple[str, ...], *, bits: bool) -> None:
+    known = [*list_rankings(), TUNED, "hamming"]
+    for name in names:
+        ranking, colon, form = name.partition(":")
+        right = ranking in known and (not colon or (form == "bits" and bits and ranking != "hamming"))
+        suffix = ", each perhaps with :bits" if bits else ""
+        _require(right, key, name, f"one of {', '.join(sorted(set(known)))}{suffix}")
+
+
+def _check_training(key: str, given: dict[str, Any], elsewhere: tuple[str, ...]) -> None:
+    known = [entry.name for entry in fields(TrainConfig) if entry.name not in elsewhere]
+    for name, value in given.items():
+        hint = " (the budget is the same for all methods: [budget])" if name in _OF_THE_BUDGET else ""
+        _require(name in known, f"{key}.{name}", value, f"one of {', '.join(known)}{hint}")
+    try:
+        TrainConfig.of(None, given)
+    except GraphretError as error:
+        raise ExperimentError(f"{key}: {error}") from error

@@ -1,0 +1,181 @@
+"""Figures that papers have published: read from `data_specs/published`, and never taken for measurements of ours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from graphret._errors import ExperimentError, UnknownNameError
+from graphret.comparison.experiment_file import fill_toml, read_toml
+from graphret.data import read_card
+from graphret.data.cards import specs_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from graphret.comparison.films import ComparedFilms
+
+__all__ = [
+    "OTHER_IMAGES",
+    "PublishedFigure",
+    "PublishedTable",
+    "list_published",
+    "published_folder",
+    "read_published",
+    "why_other_images",
+]
+
+OTHER_IMAGES = "published, other images"
+"""What stands over every published figure, unless the films are those of the paper."""
+
+
+@dataclass(frozen=True)
+class PublishedFigure:
+    """One figure of a table.
+
+    Parameters
+    ----------
+    name
+        The paper's name of the method.
+    measure
+        As `list_measures` where it is one of those, otherwise in words.
+    value
+        As printed, percentages as shares.
+    method
+        Label of the method of the template that it stands beside; "" for a method that graphret does not have.
+    bits
+        Length of the code; 0 where the paper gives none.
+    card, size
+        Card of the films and side of the input in px, where the table has several; "" and 0 where not.
+    ranking
+        Of the row that it stands beside; "" for the first of the method.
+    """
+
+    name: str
+    measure: str
+    value: float
+    method: str = ""
+    bits: int = 0
+    card: str = ""
+    size: int = 0
+    ranking: str = ""
+
+
+@dataclass(frozen=True)
+class PublishedTable:
+    """One table of a paper.
+
+    Parameters
+    ----------
+    name
+        Of the file, as "p5-table1".
+    table, paper
+        As "P5 Table 1", and who published it.
+    cards
+        Cards of the paper's own films; empty where no card stands for them.
+    setting
+        Which films were searched, by whom asked.
+    notes
+        What is unclear in the paper, and how it was read.
+    figures
+        See `PublishedFigure`.
+    """
+
+    name: str
+    table: str
+    paper: str
+    cards: tuple[str, ...] = ()
+    setting: str = ""
+    notes: str = ""
+    figures: tuple[PublishedFigure, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        if not self.figures:
+            raise ExperimentError("figures = () is not allowed: give at least one figure")
+
+    def to_dict(self, card: str, size: int, other_images: str) -> dict[str, Any]:
+        """Return the figures as plain data for films of ``card`` at ``size``.
+
+        ``other_images`` is why they are of other images, "" if they are not. A figure of another card or size than
+        these keeps its place in the paper's table, but stands beside no method.
+        """
+        figures = []
+        for figure in self.figures:
+            suits = figure.card in {"", card} and figure.size in {0, size}
+            where = ", ".join(
+                [*([figure.card] if figure.card else []), *([f"{figure.size} px"] if figure.size else [])]
+            )
+            name = f"{figure.name} ({where})" if where else figure.name
+            figures.append({**vars(figure), "name": name, "method": figure.method if suits else ""})
+        kept = ("name", "table", "paper", "setting", "notes")
+        return {**{name: getattr(self, name) for name in kept}, "other_images": other_images, "figures": figures}
+
+
+def published_folder() -> Path:
+    """Folder of the published figures that come with graphret."""
+    return specs_folder() / "published"
+
+
+def list_published() -> list[str]:
+    """Names of the tables of published figures, sorted.
+
+    Examples
+    --------
+    >>> "p5-table1" in list_published()
+    True
+    """
+    return sorted(path.stem for path in published_folder().glob("*.toml"))
+
+
+def read_published(name: str) -> PublishedTable:
+    """Read a table of published figures.
+
+    Raises
+    ------
+    UnknownNameError
+        There is no such table.
+    ExperimentError
+        The file is not as `PublishedTable` says.
+
+    Examples
+    --------
+    >>> read_published("p5-table1").table
+    'P5 Table 1'
+    """
+    if name not in list_published():
+        raise UnknownNameError("published", name, list_published())
+    path = published_folder() / f"{name}.toml"
+    return fill_toml(PublishedTable, read_toml(path), str(path))
+
+
+def why_other_images(table: PublishedTable, films: ComparedFilms) -> str:
+    """Say why published figures are of other images than the films of a comparison; "" when they are the same.
+
+    They are the same only if the card is one of the paper's, nothing of it was left away, and the counts of the card's
+    [facts] hold for the films that were read.
+    """
+    card = films.table.card
+    if card not in table.cards:
+        return (
+            f"the films are those of {card!r}, the paper's are {', '.join(map(repr, table.cards)) or 'not in a card'}"
+        )
+    if not films.whole_card:
+        return "not all films of the data set were used"
+    facts = read_card(card).facts
+    if not facts.films:
+        return f"the card {card!r} states no counts to check the films against"
+    own = films.table
+    counts: list[tuple[str, int, int]] = [("films", facts.films, len(own))]
+    if facts.patients:
+        counts.append(("patients", facts.patients, len(set(own.patients.tolist()))))
+    counts += [
+        (f"films of view {view}", number, int((own.views == view).sum())) for view, number in facts.views.items()
+    ]
+    for word, value, numbers in (("positive", 1, facts.positive), ("uncertain", -1, facts.uncertain)):
+        for label, number in numbers.items():
+            found = -1
+            if label in own.label_names:
+                found = int((own.labels[:, own.label_names.index(label)] == value).sum())
+            counts.append((f"{word} films of {label}", number, found))
+    wrong = [f"{found} {what}, the card says {number}" for what, number, found in counts if found != number]
+    return wrong[0] if wrong else ""

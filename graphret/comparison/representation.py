@@ -1,0 +1,245 @@
+"""What a method makes of the films: codes of the searched films and of the queries, with what they cost."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from graphret._errors import DataError, InvalidParameterError
+from graphret._types import check_codes
+from graphret.comparison.stages import Stages, digest, folder_name
+from graphret.comparison.training import auc_of, trained_encoder
+from graphret.hashing import create_hasher
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from graphret._types import Codes, Progress
+    from graphret.comparison.experiment import Experiment, MethodSettings
+    from graphret.comparison.films import ComparedFilms
+    from graphret.data import ImageTable
+    from graphret.encoders import Encoder
+
+__all__ = ["Representation", "Representations"]
+
+_TIMED_FILMS = 256
+
+
+@dataclass(frozen=True, eq=False)
+class Representation:
+    """Codes of one method at one length.
+
+    Parameters
+    ----------
+    method
+        Its settings.
+    n_bits
+        Length of the binary code; None for a method of real values only.
+    codes, query_codes
+        float32 (n, d) and (q, d): real values; their signs are the bits where there are bits.
+    key
+        Digest of everything that decides the codes.
+    stages
+        Its folder.
+    costs
+        ``auc`` (by label, or None), ``training_seconds``, ``epochs`` that were finished, ``films_per_second``; None
+        where there is no such thing.
+    """
+
+    method: MethodSettings
+    n_bits: int | None
+    codes: Codes
+    query_codes: Codes
+    key: str
+    stages: Stages
+    costs: dict[str, Any]
+
+    def as_bits(self) -> tuple[Codes, Codes]:
+        """+1 and -1 for the bits, of the searched films and of the queries; sign(0) = +1."""
+        one, other = (np.where(values >= 0, 1, -1).astype(np.float32) for values in (self.codes, self.query_codes))
+        return one, other
+
+
+class Representations:
+    """Makes the codes of every method, once; what is finished is read from its files.
+
+    Parameters
+    ----------
+    experiment, films
+        What is compared, and on what.
+    out
+        Folder of the comparison.
+    progress
+        Called by the long steps.
+    """
+
+    def __init__(self, experiment: Experiment, films: ComparedFilms, out: Path, progress: Progress | None) -> None:
+        self.experiment, self.films, self.out, self.progress = experiment, films, out, progress
+        self._made: dict[tuple[str, int | None], Representation] = {}
+
+    def lengths(self, method: MethodSettings) -> list[int | None]:
+        """Code lengths of a method: None for one that gives no bits.
+
+        Raises
+        ------
+        UnknownNameError
+            An encoder that is not registered.
+        InvalidParameterError
+            Lengths for an encoder that takes none.
+        """
+        if method.kind in {"encoder", "untrained"}:
+            from graphret.encoders import encoder_spec
+
+            if encoder_spec(method.name).kind == "dense":
+                if method.bits:
+                    raise InvalidParameterError(
+                        "methods.bits",
+                        method.bits,
+                        "no bits",
+                        f"{method.name!r} gives real values; a hasher makes bits of them",
+                    )
+                return [None]
+        return list(method.bits or self.experiment.bits)
+
+    def make(self, method: MethodSettings, n_bits: int | None) -> Representation:
+        """Codes of a method at one length; trained, encoded or fitted if they are not there yet."""
+        known = self._made.get((method.label, n_bits))
+        if known is None:
+            known = self._make(method, n_bits)
+            self._made[method.label, n_bits] = known
+        return known
+
+    def forget(self, method: MethodSettings, n_bits: int | None) -> None:
+        """Let go of the codes of a method in memory, unless a hasher stands on it."""
+        if not any(other.on == method.label for other in self.experiment.methods):
+            self._made.pop((method.label, n_bits), None)
+
+    def base_of(self, method: MethodSettings) -> Representation:
+        """Codes that a hasher stands on."""
+        base = next(other for other in self.experiment.methods if other.label == method.on)
+        lengths = self.lengths(base)
+        if len(lengths) != 1:
+            raise InvalidParameterError(
+                "methods.on", method.on, "a method with codes of one length", f"it has {lengths}"
+            )
+        return self.make(base, lengths[0])
+
+    def _make(self, method: MethodSettings, n_bits: int | None) -> Representation:
+        base = self.base_of(method) if method.kind == "hasher" else None
+        key = digest(self._deciding(method, n_bits, base), self.films.key)
+        label = method.label if n_bits is None else f"{method.label}-{n_bits}"
+        stages = Stages(self.out / "methods" / folder_name(label, key))
+        done = stages.load("codes", key)
+        if done is None:
+            codes, query_codes, costs = self._compute(method, n_bits, base, stages, key)
+            check_codes(codes)
+            check_codes(query_codes, name="codes of the queries")
+            done = costs, {"codes": codes, "query_codes": query_codes}
+            stages.save("codes", key, costs, done[1])
+        costs, arrays = done
+        return Representation(method, n_bits, arrays["codes"], arrays["query_codes"], key, stages, costs)
+
+    def _deciding(self, method: MethodSettings, n_bits: int | None, base: Representation | None) -> dict[str, Any]:
+        experiment = self.experiment
+        deciding: dict[str, Any] = {
+            "kind": method.kind,
+            "name": method.name,
+            "n_bits": n_bits,
+            "options": method.options,
+            "seed": experiment.seed,
+        }
+        if base is not None:
+            return {**deciding, "on": base.key}
+        if method.kind == "random":
+            return deciding
+        deciding["size"] = experiment.data.size
+        if method.kind == "encoder":
+            budget = experiment.budget
+            deciding["training"] = {**experiment.training, **method.training}
+            deciding["budget"] = [budget.epochs, budget.max_minutes]
+        return deciding
+
+    def _compute(
+        self, method: MethodSettings, n_bits: int | None, base: Representation | None, stages: Stages, key: str
+    ) -> tuple[Codes, Codes, dict[str, Any]]:
+        if method.kind == "random":
+            generator = np.random.default_rng([self.experiment.seed, n_bits or 1])
+            sizes = len(self.films.database), len(self.films.queries)
+            codes, query_codes = (generator.standard_normal((n, n_bits or 1), dtype=np.float32) for n in sizes)
+            return codes, query_codes, {"auc": None, "training_seconds": None, "films_per_second": None}
+        if base is not None:
+            return self._fit(method, int(n_bits or 0), base)
+        return self._encode(method, n_bits, stages, key)
+
+    def _fit(self, method: MethodSettings, n_bits: int, base: Representation) -> tuple[Codes, Codes, dict[str, Any]]:
+        """Fit a hasher to the codes of the searched films of the training split, with their labels if it takes them."""
+        rows = np.flatnonzero(self.films.database.splits == "train")
+        if not rows.size:
+            raise DataError('no searched film is of the split "train": a hasher has nothing to learn from')
+        hasher = create_hasher(method.name, n_bits, **{"seed": self.experiment.seed, **method.options})
+        began = time.perf_counter()
+        hasher.fit(base.codes[rows], self.films.database.labels[rows] if hasher.needs_labels else None)
+        seconds = time.perf_counter() - began
+        codes, query_codes = (
+            np.ascontiguousarray(hasher.project(c), np.float32) for c in (base.codes, base.query_codes)
+        )
+        # Its encoder has to run first, so the rate is that of both.
+        timed = base.codes[: min(len(base.codes), _TIMED_FILMS)]
+        began = time.perf_counter()
+        hasher.transform(timed)
+        seconds_a_film = (time.perf_counter() - began) / len(timed)
+        rate = base.costs["films_per_second"]
+        costs = {
+            "auc": None,
+            "training_seconds": seconds + (base.costs["training_seconds"] or 0.0),
+            "fitting_seconds": seconds,
+            "films_per_second": None if rate is None else 1 / (1 / rate + seconds_a_film),
+        }
+        return codes, query_codes, costs
+
+    def _encode(
+        self, method: MethodSettings, n_bits: int | None, stages: Stages, key: str
+    ) -> tuple[Codes, Codes, dict[str, Any]]:
+        experiment, films = self.experiment, self.films
+        if method.kind == "untrained":
+            from graphret.encoders import Encoder
+
+            names, size = films.table.label_names, experiment.data.size
+            encoder = Encoder.untrained(method.name, names, size, experiment.seed, n_bits=n_bits, **method.options)
+            seconds = None
+        else:
+            encoder, seconds = trained_encoder(experiment, method, n_bits, films.table, stages, key, self.progress)
+        codes, query_codes = (
+            self._codes(encoder, table, stages.folder / f"encode-{name}")
+            for name, table in (("database", films.database), ("queries", films.queries))
+        )
+        auc = auc_of(encoder, films.asking_split) if method.kind == "encoder" else None
+        rate = self._films_per_second(encoder)
+        done = encoder.record.get("training", {}).get("epochs done")
+        costs = {"auc": auc, "training_seconds": seconds, "epochs": done, "films_per_second": rate}
+        return codes, query_codes, costs
+
+    def _codes(self, encoder: Encoder, table: ImageTable, folder: Path) -> Codes:
+        from graphret.index import encode_films
+
+        encoded = encode_films(table, encoder, folder, progress=self.progress)
+        if len(encoded.rows) != len(table):
+            first = encoded.problems[0]
+            raise DataError(f"{len(encoded.problems)} films were not encoded, first {first.id}: {first.reason}")
+        return np.array(encoded.codes, dtype=np.float32)
+
+    def _films_per_second(self, encoder: Encoder) -> float:
+        """Decode, resize and encode some of the films once more, after a first batch that nobody times."""
+        from graphret.index import encode_films
+
+        n = min(_TIMED_FILMS, len(self.films.database))
+        table = self.films.database.select(np.arange(n))
+        encoder.encode(np.stack([encoder.prepare(table.read_pixels(0))]))
+        with tempfile.TemporaryDirectory() as folder:
+            began = time.perf_counter()
+            encode_films(table, encoder, folder)
+            return n / (time.perf_counter() - began)

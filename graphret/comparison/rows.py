@@ -1,0 +1,242 @@
+"""One row of a comparison: a method, a length of its code, and a ranking, measured as `graphret.evaluate` measures."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from graphret._errors import InvalidParameterError
+from graphret.comparison.cost import bytes_per_film, query_milliseconds
+from graphret.comparison.experiment import TUNED
+from graphret.comparison.stages import digest
+from graphret.comparison.ties import expected_under_ties
+from graphret.evaluation import evaluate, tune
+
+if TYPE_CHECKING:
+    from graphret._types import Float32Array, Float64Array, Int32Array, Progress
+    from graphret.comparison.experiment import Experiment, MethodSettings
+    from graphret.comparison.films import ComparedFilms
+    from graphret.comparison.representation import Representation
+    from graphret.index import Index
+
+__all__ = ["MeasuredRow", "RowMaker", "failed_row", "row_name"]
+
+
+@dataclass(frozen=True, eq=False)
+class MeasuredRow:
+    """One row.
+
+    Attributes
+    ----------
+    name
+        Method, bits and ranking in words; unique in a comparison.
+    method, kind, registered
+        Label, kind and registry name of the method.
+    n_bits
+        Length of the binary code, None for real values.
+    ranking
+        As the experiment names it; ``chosen`` says what "tuned" has chosen.
+    measures
+        Mean and interval over patients by measure, as plain values.
+    ties
+        For a ranking by Hamming distance: mean over queries of what the measures are expected to be if films at one
+        distance came in random order. None for other rankings.
+    costs
+        auc, training_seconds, films_per_second, query_milliseconds, bytes_per_film.
+    error
+        Why there are no figures; "" when there are.
+    values
+        float64 (q,) by measure, one value per query; NaN where undefined.
+    positions, similarities
+        int32 and float32 (q, K): the lists.
+    """
+
+    name: str
+    method: str
+    kind: str
+    registered: str
+    n_bits: int | None
+    ranking: str
+    chosen: dict[str, Any] | None = None
+    measures: dict[str, dict[str, Any]] = field(default_factory=dict)
+    ties: dict[str, float | None] | None = None
+    costs: dict[str, Any] = field(default_factory=dict)
+    error: str = ""
+    values: dict[str, Float64Array] = field(default_factory=dict, repr=False)
+    positions: Int32Array | None = field(default=None, repr=False)
+    similarities: Float32Array | None = field(default=None, repr=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the figures as plain data."""
+        kept = ("name", "method", "kind", "registered", "n_bits", "ranking", "chosen", "measures", "ties", "costs")
+        return {**{name: getattr(self, name) for name in kept}, "error": self.error or None}
+
+
+def row_name(method: MethodSettings, n_bits: int | None, ranking: str) -> str:
+    """Call a row; without a ranking, all rows of a method at one length.
+
+    Examples
+    --------
+    >>> from graphret.comparison.experiment import MethodSettings
+    >>> row_name(MethodSettings("encoder", "siamese_hash"), 48, "hamming")
+    'siamese_hash, 48 bits, hamming'
+    """
+    bits = "" if n_bits is None else f"{n_bits} bits"
+    return ", ".join(part for part in (method.label, bits, ranking) if part)
+
+
+def failed_row(method: MethodSettings, n_bits: int | None, ranking: str, error: BaseException) -> MeasuredRow:
+    """A row that says why it has no figures."""
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return MeasuredRow(
+        row_name(method, n_bits, ranking), method.label, method.kind, method.name, n_bits, ranking, error=reason
+    )
+
+
+class RowMaker:
+    """Measures the rankings of one representation after the other, on the same queries.
+
+    Parameters
+    ----------
+    experiment, films
+        What is compared, and on what.
+    progress
+        Called by the long steps.
+    """
+
+    def __init__(self, experiment: Experiment, films: ComparedFilms, progress: Progress | None) -> None:
+        self.experiment, self.films, self.progress = experiment, films, progress
+
+    def rankings(self, method: MethodSettings, n_bits: int | None) -> tuple[str, ...]:
+        """Rankings of a method: its own, or those of the experiment that suit what it gives."""
+        if method.rankings:
+            return method.rankings
+        defaults = self.experiment.rankings
+        return defaults.dense if n_bits is None else defaults.hash
+
+    def make(self, made: Representation, ranking: str) -> MeasuredRow:
+        """Measure one ranking, or read what was measured before.
+
+        Raises
+        ------
+        InvalidParameterError
+            A ranking of bits for a method that has none.
+        """
+        name, _, form = ranking.partition(":")
+        if made.n_bits is None and (name == "hamming" or form):
+            raise InvalidParameterError(
+                "rankings", ranking, "a ranking of real values", f"{made.method.label} gives no bits"
+            )
+        key = self._key(made, ranking)
+        stage = f"row-{ranking.replace(':', '-')}"
+        done = made.stages.load(stage, key)
+        if done is None:
+            record, arrays = self._measure(made, name, form)
+            made.stages.save(stage, key, record, arrays)
+            done = record, arrays
+        record, arrays = done
+        return MeasuredRow(
+            name=row_name(made.method, made.n_bits, ranking),
+            method=made.method.label,
+            kind=made.method.kind,
+            registered=made.method.name,
+            n_bits=made.n_bits,
+            ranking=ranking,
+            chosen=record["chosen"],
+            measures=record["measures"],
+            ties=record["ties"],
+            costs={**made.costs, **record["costs"]},
+            values={measure: arrays[f"values {measure}"] for measure in self.experiment.measures},
+            positions=arrays["positions"],
+            similarities=arrays["similarities"],
+        )
+
+    def is_done(self, made: Representation, ranking: str) -> bool:
+        """Whether a ranking was measured before."""
+        return made.stages.load(f"row-{ranking.replace(':', '-')}", self._key(made, ranking)) is not None
+
+    def clear(self, made: Representation) -> None:
+        """Remove what can be made again quickly: the indexes of a representation that is measured."""
+        for entry in made.stages.folder.glob("index-*"):
+            shutil.rmtree(entry, ignore_errors=True)
+        for entry in made.stages.folder.glob("encode-*"):
+            shutil.rmtree(entry, ignore_errors=True)
+
+    def _key(self, made: Representation, ranking: str) -> str:
+        experiment = self.experiment
+        deciding = {
+            "ranking": ranking,
+            "measures": experiment.measures,
+            "intervals": [experiment.intervals.n_resamples, experiment.intervals.seed],
+            "exclude": experiment.data.exclude,
+            "engine": experiment.engine,
+            "timed": experiment.timed_queries,
+            "tune": [experiment.tune_queries, experiment.tune_seconds] if ranking.startswith(TUNED) else [],
+        }
+        return digest(made.key, deciding)
+
+    def _measure(self, made: Representation, name: str, form: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        experiment, films = self.experiment, self.films
+        codes, query_codes = made.as_bits() if form else (made.codes, made.query_codes)
+        with self._index(made, codes, form) as index:
+            chosen = self._tune(index) if name == TUNED else None
+            ranking = name if chosen is None else str(chosen["ranking"])
+            report = evaluate(
+                index,
+                (query_codes, films.queries),
+                measures=experiment.measures,
+                rankings=[ranking],
+                baselines=(),
+                exclude=None if experiment.data.exclude == "none" else experiment.data.exclude,
+                n_resamples=experiment.intervals.n_resamples,
+                seed=experiment.intervals.seed,
+                progress=self.progress,
+            )
+            scores = report.rankings[0]
+            options = {} if chosen is None else chosen["options"]
+            timed = query_codes[: experiment.timed_queries]
+            costs = {
+                "query_milliseconds": query_milliseconds(index, timed, ranking, options, made.n_bits),
+                "bytes_per_film": bytes_per_film(index, ranking, made.n_bits),
+            }
+        ties = None
+        if ranking == "hamming":
+            ties = expected_under_ties(
+                (query_codes, codes), (films.queries, films.database), report.excluded, experiment.measures
+            )
+        plain = scores.to_dict()["measures"]
+        arrays: dict[str, Any] = {f"values {measure}": scores.values[measure] for measure in experiment.measures}
+        arrays |= {"positions": scores.positions, "similarities": scores.similarities}
+        return {"chosen": chosen, "measures": plain, "ties": ties, "costs": costs}, arrays
+
+    def _index(self, made: Representation, codes: Float32Array, form: str) -> Index:
+        """Index of the codes; it is built once for all rankings of a representation."""
+        import graphret
+
+        name = f"index-{form or 'values'}"
+        key = digest(made.key, self.experiment.engine)
+        folder = made.stages.folder / name
+        if made.stages.load(f"{name}-built", key) is not None and (folder / "CURRENT").is_file():
+            opened = graphret.open(folder)
+            opened.forget_tuning()  # of a ranking before; a tuning would change the options of another one
+            return opened
+        index = graphret.build(
+            codes, out=folder, films=self.films.database, progress=self.progress, **self.experiment.engine
+        )
+        made.stages.save(f"{name}-built", key, {})
+        return index
+
+    def _tune(self, index: Index) -> dict[str, Any]:
+        """Choose the ranking on the searched films: those that validated, where there are some."""
+        has_valid = bool((index.films.splits == "valid").any()) and bool((index.films.splits != "valid").any())
+        found = tune(
+            index,
+            split="valid" if has_valid else None,
+            n_queries=self.experiment.tune_queries,
+            budget=self.experiment.tune_seconds,
+            seed=self.experiment.seed,
+            progress=self.progress,
+        )
+        index.record_tuning(found.to_dict())
+        return {"ranking": found.ranking, "options": dict(found.options), "complete": found.complete}

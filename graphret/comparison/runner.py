@@ -1,0 +1,169 @@
+"""Run a comparison: every method, every length of code, every ranking; what is finished is not done again."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+import graphret
+from graphret._errors import ExperimentError
+from graphret._numba import available_threads
+from graphret.comparison.defaults import changed, default_experiment
+from graphret.comparison.experiment import Experiment
+from graphret.comparison.experiment_file import read_experiment
+from graphret.comparison.films import prepare_films
+from graphret.comparison.published import read_published, why_other_images
+from graphret.comparison.report import Comparison
+from graphret.comparison.representation import Representations
+from graphret.comparison.rows import MeasuredRow, RowMaker, failed_row
+from graphret.comparison.significance import differences_from
+from graphret.comparison.templates import list_templates, read_template
+
+if TYPE_CHECKING:
+    import os
+
+    from graphret._types import Progress
+    from graphret.comparison.experiment import MethodSettings
+
+__all__ = ["compare", "open_experiment"]
+
+logger = logging.getLogger(__name__)
+
+
+def open_experiment(source: str | os.PathLike[str] | Experiment | None) -> Experiment:
+    """Open an experiment: a file, the name of a template, one in memory, or the default for None.
+
+    Raises
+    ------
+    MissingFileError, ExperimentError
+        As `read_experiment`.
+    """
+    if source is None:
+        return default_experiment()
+    if isinstance(source, Experiment):
+        return source
+    if str(source) in list_templates():
+        return read_template(str(source))
+    return read_experiment(Path(source))
+
+
+def compare(
+    card: str = "",
+    root: str | os.PathLike[str] = "",
+    *,
+    out: str | os.PathLike[str],
+    experiment: str | os.PathLike[str] | Experiment | None = None,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Compare the graph engine and hashing on the same films.
+
+    Every method of the experiment is trained within the same budget, encodes the same films and is asked by the same
+    queries; every row is measured as `graphret.evaluate` measures. A method that fails becomes a row that says why.
+    Whatever is finished is kept in ``out`` under the digest of what decides it: a comparison that is killed goes on
+    when it is called again, and a changed experiment does only what is new.
+
+    Parameters
+    ----------
+    card, root
+        Data set, as for `read_dataset`; "" leaves what the experiment says.
+    out
+        Folder for everything: encoders, codes, figures, and the report.
+    experiment
+        File, name of a template (`list_templates`), an `Experiment`; the default compares the encoder of the engine,
+        the four hash encoders of the papers, every hasher on the engine's codes, an untrained encoder and random codes.
+    progress
+        Called as ``progress(stage, done, total)``.
+
+    Returns
+    -------
+    Comparison
+        Rows, differences and description; `Comparison.save` writes the report. Equal for equal films, experiment and
+        seed, apart from times, where no training was ended by its minutes.
+
+    Raises
+    ------
+    ExperimentError
+        The experiment is not valid, or its reference is no row.
+    UnknownNameError, MissingFileError, DataError
+        The data set cannot be read.
+    """
+    settings = changed(open_experiment(experiment), card=str(card), root=str(root))
+    tables = [read_published(name) for name in settings.published]
+    home = Path(out)
+    began = time.monotonic()
+    films = prepare_films(settings.data, home, progress)
+    representations = Representations(settings, films, home, progress)
+    maker = RowMaker(settings, films, progress)
+    rows = [row for method in settings.methods for row in _rows_of(method, representations, maker)]
+    reference = _reference(settings, rows)
+    differences = {}
+    if reference is not None:
+        differences = differences_from(rows, reference, films.queries.patients, settings.intervals)
+    return Comparison(
+        experiment=settings,
+        rows=tuple(rows),
+        reference=None if reference is None else reference.name,
+        differences=differences,
+        films=films.record,
+        published=[
+            table.to_dict(films.table.card, settings.data.size, why_other_images(table, films)) for table in tables
+        ],
+        machine={
+            "graphret": graphret.__version__,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+            "processors": available_threads(),
+            "seconds_of_this_call": round(time.monotonic() - began, 1),
+        },
+        queries=films.queries,
+        database=films.database,
+    )
+
+
+def _rows_of(method: MethodSettings, representations: Representations, maker: RowMaker) -> list[MeasuredRow]:
+    """All rows of a method; whatever goes wrong with it is said in a row."""
+    try:
+        lengths = representations.lengths(method)
+    except Exception as error:  # noqa: BLE001 - the other methods go on
+        return [_failed(method, None, "", error)]
+    rows = []
+    for n_bits in lengths:
+        logger.info("%s%s", method.label, "" if n_bits is None else f", {n_bits} bits")
+        try:
+            made = representations.make(method, n_bits)
+        except Exception as error:  # noqa: BLE001
+            rows.append(_failed(method, n_bits, "", error))
+            continue
+        for ranking in maker.rankings(method, n_bits):
+            try:
+                rows.append(maker.make(made, ranking))
+            except Exception as error:  # noqa: BLE001
+                rows.append(_failed(method, n_bits, ranking, error))
+        maker.clear(made)
+        representations.forget(method, n_bits)
+    return rows
+
+
+def _failed(method: MethodSettings, n_bits: int | None, ranking: str, error: Exception) -> MeasuredRow:
+    row = failed_row(method, n_bits, ranking, error)
+    logger.warning("%s: no figures: %s", row.name, row.error)
+    return row
+
+
+def _reference(settings: Experiment, rows: list[MeasuredRow]) -> MeasuredRow | None:
+    """The row that the others are compared with."""
+    measured = [row for row in rows if row.values]
+    wanted = settings.reference
+    if not wanted:
+        return measured[0] if measured else None
+    for row in measured:
+        if wanted in {row.name, row.method}:
+            return row
+    if any(wanted in {row.name, row.method} for row in rows):
+        return None  # it failed, and its row says why
+    raise ExperimentError(f"reference = {wanted!r} is not allowed: give one of {'; '.join(row.name for row in rows)}")

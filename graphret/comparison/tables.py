@@ -1,0 +1,233 @@
+"""The tables of a report as lists of texts, for Markdown and HTML alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from graphret.comparison.published import OTHER_IMAGES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Table", "mean_auc", "measured", "report_tables"]
+
+_COMPARED = ("P@10", "ACG@10", "nDCG@100", "mAP@100")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A titled table with a sentence above it; ``foreign`` are the columns that hold no measurement of ours."""
+
+    title: str
+    text: str
+    head: tuple[str, ...]
+    lines: tuple[tuple[str, ...], ...]
+    foreign: tuple[int, ...] = ()
+
+
+def report_tables(report: dict[str, Any]) -> list[Table]:
+    """Make all tables of a report (what `Comparison.to_dict` returns); those without a line are left out."""
+    tables = [
+        _quality(report),
+        _costs(report),
+        _differences(report),
+        _ties(report),
+        _auc(report),
+        *_published_alone(report),
+        _failures(report),
+    ]
+    return [table for table in tables if table.lines]
+
+
+def measured(report: dict[str, Any]) -> list[dict[str, Any]]:
+    """Rows with figures."""
+    return [row for row in report["rows"] if not row["error"]]
+
+
+def mean_auc(row: dict[str, Any]) -> float | None:
+    """Mean over labels, or None for a method without a classifier."""
+    areas = (row["costs"] or {}).get("auc")
+    return float(np.mean(list(areas.values()))) if areas else None
+
+
+def _quality(report: dict[str, Any]) -> Table:
+    measures = report["experiment"]["measures"]
+    rows = measured(report)
+    columns = _published_columns(report, rows)
+    head = ("method", "bits", "ranking", *measures, *(title for title, _ in columns))
+    lines = []
+    for place, row in enumerate(rows):
+        figures = [_interval(row["measures"][measure]) for measure in measures]
+        lines.append((*_names(row), *figures, *(cells[place] for _, cells in columns)))
+    text = "Mean over queries, 95 % bootstrap interval over patients. " + (
+        "Columns that begin with “published” hold figures of papers, never measurements of ours."
+        if columns
+        else "Random codes are the level of chance."
+    )
+    n = 3 + len(measures)
+    return Table("Figures", text, head, tuple(lines), tuple(range(n, n + len(columns))))
+
+
+def _published_columns(report: dict[str, Any], rows: Sequence[dict[str, Any]]) -> list[tuple[str, list[str]]]:
+    """A column for every table and measure that has a figure of one of the methods (not for the AUC of each label)."""
+    columns = []
+    for table in report["published"]:
+        mark = OTHER_IMAGES if table["other_images"] else "published, the same images"
+        measures = [figure["measure"] for figure in table["figures"] if not figure["measure"].startswith("AUC ")]
+        for measure in dict.fromkeys(measures):
+            cells = [""] * len(rows)
+            for figure in table["figures"]:
+                place = _place_of(figure, rows)
+                if figure["measure"] == measure and place is not None:
+                    cells[place] = f"{figure['value']:g}"
+            if any(cells):
+                columns.append((f"{mark}: {table['table']}, {measure}", cells))
+    return columns
+
+
+def _place_of(figure: dict[str, Any], rows: Sequence[dict[str, Any]]) -> int | None:
+    """The first row of a figure's method at its length of code, or that of its ranking."""
+    for place, row in enumerate(rows):
+        if (
+            row["method"] == figure["method"]
+            and (not figure["bits"] or row["n_bits"] == figure["bits"])
+            and figure["ranking"] in {"", row["ranking"]}
+        ):
+            return place
+    return None
+
+
+def _costs(report: dict[str, Any]) -> Table:
+    head = (
+        "method",
+        "bits",
+        "ranking",
+        "AUC",
+        "training s",
+        "epochs",
+        "encoding films/s",
+        "query ms",
+        "bytes per film",
+        "tuned to",
+    )
+    lines = []
+    for row in measured(report):
+        costs, chosen = row["costs"], row["chosen"]
+        numbers = [
+            _number(mean_auc(row), ".3f"),
+            _number(costs.get("training_seconds"), ".0f"),
+            _number(costs.get("epochs"), "d"),
+            _number(costs.get("films_per_second"), ".0f"),
+            _number(costs.get("query_milliseconds"), ".3f"),
+            _number(costs.get("bytes_per_film"), ".0f"),
+        ]
+        lines.append((*_names(row), *numbers, chosen["ranking"] if chosen else ""))
+    text = (
+        "AUC: mean over labels, on all films of the queries' split. Training: the epochs, or the fit of a hasher after "
+        "the training of its encoder. Films: decoded and encoded on all processors. Query: median of single queries "
+        "for ten hits on one thread, from code to list, without encoding. Bytes: what the ranking reads of a film."
+    )
+    return Table("Costs", text, head, tuple(lines))
+
+
+def _differences(report: dict[str, Any]) -> Table:
+    reference = report["reference"]
+    measures = [name for name in report["experiment"]["measures"] if name in _COMPARED]
+    measures = measures or report["experiment"]["measures"][:3]
+    lines = [
+        (*_names(row), *(_difference(report["differences"][row["name"]][measure]) for measure in measures))
+        for row in measured(report)
+        if row["name"] in report["differences"]
+    ]
+    n = report["experiment"]["intervals"]["n_resamples"]
+    text = (
+        f"Query by query; above 0 is better than {reference}. The interval is of this one difference; p is two-sided "
+        f"and adjusted for the {len(lines)} rows of a measure (Holm): the chance of even one false finding in a column "
+        f"stays below it. With {n} resamples an adjusted p cannot be below {min(1.0, len(lines) / (n + 1)):.4f}."
+    )
+    return Table(f"Differences from {reference}", text, ("method", "bits", "ranking", *measures), tuple(lines))
+
+
+def _ties(report: dict[str, Any]) -> Table:
+    rows = [row for row in measured(report) if row["ties"]]
+    measures = [name for name in report["experiment"]["measures"] if any(name in row["ties"] for row in rows)]
+    lines = []
+    for row in rows:
+        cells = [
+            f"{_number(row['measures'][name]['mean'], '.4f')} / {_number(row['ties'].get(name), '.4f')}"
+            for name in measures
+        ]
+        lines.append((*_names(row)[:2], *cells))
+    text = (
+        "Short codes put many films at one distance. First the order that was measured above (the smaller film first), "
+        "then what is expected if films at one distance come in random order."
+    )
+    return Table("Ties of Hamming distances", text, ("method", "bits", *measures), tuple(lines))
+
+
+def _auc(report: dict[str, Any]) -> Table:
+    labels = report["films"]["labels"]
+    seen: dict[tuple[str, Any], dict[str, float]] = {}
+    for row in measured(report):
+        if row["costs"].get("auc"):
+            seen.setdefault((row["method"], row["n_bits"]), row["costs"]["auc"])
+    lines = tuple(
+        (method, "" if bits is None else str(bits), *(_number(areas.get(label), ".3f") for label in labels))
+        for (method, bits), areas in seen.items()
+    )
+    text = "Of the classifier, on all films of the queries' split; a label of which they have one class has none."
+    return Table("AUC by label", text, ("method", "bits", *labels), lines)
+
+
+def _published_alone(report: dict[str, Any]) -> list[Table]:
+    """Every published figure, in tables of their own."""
+    tables = []
+    for table in report["published"]:
+        mark = f"{OTHER_IMAGES} ({table['other_images']})" if table["other_images"] else "published, the same images"
+        measures = list(dict.fromkeys(figure["measure"] for figure in table["figures"]))
+        lines: dict[tuple[str, str], dict[str, str]] = {}
+        for figure in table["figures"]:
+            key = figure["name"], str(figure["bits"] or "")
+            lines.setdefault(key, {})[figure["measure"]] = f"{figure['value']:g}"
+        text = f"{table['paper']} {table['setting']} {table['notes']}".strip()
+        tables.append(
+            Table(
+                f"{table['table']}: {mark}",
+                text,
+                ("method of the paper", "bits", *(f"published {measure}" for measure in measures)),
+                tuple((*key, *(cells.get(measure, "") for measure in measures)) for key, cells in lines.items()),
+                tuple(range(2, 2 + len(measures))),
+            )
+        )
+    return tables
+
+
+def _failures(report: dict[str, Any]) -> Table:
+    lines = tuple((*_names(row), row["error"]) for row in report["rows"] if row["error"])
+    return Table("Without figures", "What failed, and why.", ("method", "bits", "ranking", "reason"), lines)
+
+
+def _names(row: dict[str, Any]) -> tuple[str, str, str]:
+    return row["method"], "" if row["n_bits"] is None else str(row["n_bits"]), row["ranking"]
+
+
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
+
+
+def _interval(figures: dict[str, Any]) -> str:
+    if figures["mean"] is None:
+        return "undefined"
+    if figures["low"] is None:
+        return f"{figures['mean']:.4f} (one patient)"
+    return f"{figures['mean']:.4f} [{figures['low']:.4f}, {figures['high']:.4f}]"
+
+
+def _difference(figures: dict[str, Any]) -> str:
+    if figures["mean"] is None or figures["low"] is None:
+        return "undefined"
+    interval = f"{figures['mean']:+.4f} [{figures['low']:+.4f}, {figures['high']:+.4f}]"
+    return f"{interval}, p = {_number(figures['p_holm'], '.4f')}"

@@ -1,0 +1,78 @@
+"""The trainings of a comparison: one budget for all, and a training that is finished is not done again."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from graphret._types import Progress
+    from graphret.comparison.experiment import Experiment, MethodSettings
+    from graphret.comparison.stages import Stages
+    from graphret.data import ImageTable
+    from graphret.encoders import Encoder
+
+__all__ = ["auc_of", "trained_encoder"]
+
+
+def trained_encoder(
+    experiment: Experiment,
+    method: MethodSettings,
+    n_bits: int | None,
+    table: ImageTable,
+    stages: Stages,
+    key: str,
+    progress: Progress | None,
+) -> tuple[Encoder, float]:
+    """Train an encoder within the budget, or load it; return it with the seconds of its training.
+
+    A training that was killed goes on from its checkpoint, with what is left of its minutes. The seconds are those of
+    the epochs (validation and the reading of films not counted), or of the whole call if not one epoch was finished.
+    """
+    from graphret.encoders import load_encoder
+    from graphret.training import train
+
+    device = experiment.training.get("device", "auto")
+    out = stages.folder / "encoder"
+    done = stages.load("training", key)
+    if done is not None and (out / "encoder.json").is_file():
+        return load_encoder(out, device=device), float(done[0]["seconds"])
+    parameters: dict[str, Any] = {
+        "seed": experiment.seed,
+        **experiment.training,
+        **method.training,
+        "size": experiment.data.size,
+        "epochs": experiment.budget.epochs,
+        "options": dict(method.options),
+    }
+    if n_bits is not None:
+        parameters["n_bits"] = n_bits
+    if experiment.budget.max_minutes:
+        left = experiment.budget.max_minutes - _seconds_of_epochs(out) / 60
+        parameters["max_minutes"] = max(left, 0.01)
+    began = time.perf_counter()
+    encoder = train(table, method.name, out=out, progress=progress, **parameters)
+    seconds = _seconds_of_epochs(out) or time.perf_counter() - began
+    stages.save("training", key, {"seconds": seconds})
+    return encoder, seconds
+
+
+def auc_of(encoder: Encoder, table: ImageTable) -> dict[str, float] | None:
+    """AUC of the classifier by label on the films of a table; None for an encoder without one."""
+    from graphret.encoders import encoder_spec
+    from graphret.training import classifier_auc
+
+    if not encoder_spec(encoder.name).classifies:
+        return None
+    return classifier_auc(encoder, table, split=None)
+
+
+def _seconds_of_epochs(out: Path) -> float:
+    try:
+        epochs = json.loads((out / "history.json").read_text(encoding="utf-8"))["epochs"]
+        return float(sum(epoch["seconds"] for epoch in epochs))
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0.0

@@ -1,0 +1,47 @@
+"""`graphret compare` through the command line."""
+
+from graphret.comparison import list_templates
+
+
+def test_templates_are_listed(run, run_json):
+    documents = run_json("compare", "--list-templates")
+    assert [document["name"] for document in documents] == list_templates()
+    assert all(document["methods"] for document in documents)
+    assert "p5-table1" in run("compare", "--list-templates").out
+
+
+def test_a_small_comparison(workshop, run_json, tmp_path, monkeypatch):
+    file = tmp_path / "mine.toml"
+    file.write_text(
+        'name = "mine"\nmeasures = ["P@10"]\ntimed_queries = 2\n[intervals]\nn_resamples = 20\n[data]\nsize = 32\n'
+        '[sheets]\nqueries = 0\n[rankings]\nhash = ["hamming"]\n[[methods]]\nkind = "random"\n',
+        encoding="utf-8",
+    )
+    out = tmp_path / "out"
+    call = ["compare", "--data", "phantom", "--root", workshop.films, "--out", out, "--experiment", file]
+    document = run_json(*call, "--bits", "8,16")
+    assert [(row["method"], row["n_bits"], row["ranking"]) for row in document["rows"]] == [
+        ("random", 8, "hamming"),
+        ("random", 16, "hamming"),
+    ]
+    assert document["experiment"]["data"]["card"] == "phantom"
+    assert {"comparison.json", "comparison.md", "comparison.html"} <= {path.name for path in out.iterdir()}
+    assert len(document["files"]) == 3
+
+
+def test_wrong_calls_are_refused(run, tmp_path):
+    for arguments, message in (
+        (["--data", "phantom", "--root", tmp_path], "out=None"),
+        (["--out", tmp_path, "--root", tmp_path], "data=''"),
+        (["--out", tmp_path, "--data", "phantom"], "root=''"),
+        (["--out", tmp_path, "--template", "p9"], "template='p9'"),
+        (["--out", tmp_path, "--template", "p5-table1", "--experiment", "x"], "either --experiment or --template"),
+        (["--out", tmp_path, "--experiment", tmp_path / "none.toml"], "experiment file not found"),
+        (["--out", tmp_path, "--data", "phantom", "--root", tmp_path, "--bits", "x"], "whole numbers"),
+        (["--out", tmp_path, "--data", "phantom", "--root", tmp_path, "--methods", "x"], "methods='x'"),
+        (["--out", tmp_path, "--data", "phantom", "--root", tmp_path, "--epochs", "0"], "budget.epochs=0"),
+        (["--out", tmp_path, "--data", "phantom", "--root", tmp_path / "none", "--methods", "random"], "not found"),
+    ):
+        done = run("compare", *arguments)
+        assert (done.status, done.out) == (2, ""), (arguments, done.err)
+        assert message in done.err

@@ -1,0 +1,28 @@
+"""The experiments of benchmarks/comparison are valid, and name registered methods only."""
+
+from pathlib import Path
+
+import pytest
+
+from graphret.comparison import missing_methods, read_experiment
+from graphret.encoders import encoder_spec, list_encoders
+from graphret.hashing import list_hashers
+
+FOLDER = Path(__file__).resolve().parents[2] / "benchmarks" / "comparison"
+
+
+@pytest.mark.parametrize("name", ["kermany", "mednist", "nih", "phantom"])
+def test_an_experiment_on_films(name):
+    experiment = read_experiment(FOLDER / f"{name}.toml")
+    assert experiment.name == name
+    assert missing_methods(experiment) == []
+    for method in experiment.methods:
+        if method.kind == "encoder":
+            encoder_spec(method.name).check_options(method.options)
+
+
+def test_mednist_has_every_method():
+    methods = read_experiment(FOLDER / "mednist.toml").methods
+    assert {method.name for method in methods if method.kind == "encoder"} == set(list_encoders())
+    assert {method.name for method in methods if method.kind == "hasher"} == set(list_hashers())
+    assert {"random", "untrained"} <= {method.kind for method in methods}

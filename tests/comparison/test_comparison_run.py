@@ -1,0 +1,237 @@
+"""A comparison measures as evaluate does, goes on after a kill, and says what failed."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import graphret
+from graphret._errors import DataError, ExperimentError
+from graphret.comparison import DataSettings, MethodSettings, compare
+from graphret.comparison.films import prepare_films
+from graphret.comparison.stages import Stages, digest
+from graphret.data import read_dataset
+from graphret.evaluation import evaluate
+
+
+def figures(comparison):
+    """Everything that does not depend on the clock."""
+    document = json.loads(comparison.to_json())
+    for row in document["rows"]:
+        for name in ("training_seconds", "fitting_seconds", "films_per_second", "query_milliseconds"):
+            row["costs"].pop(name, None)
+    return {name: document[name] for name in ("films", "rows", "reference", "differences", "published")}
+
+
+def codes_of(out, label):
+    (folder,) = [path for path in (out / "methods").iterdir() if path.name.rsplit("-", 1)[0] == label]
+    with np.load(folder / "codes.npz") as stored:
+        return stored["codes"], stored["query_codes"]
+
+
+def test_one_row_for_every_method_length_and_ranking(ran):
+    assert [row.name for row in ran.comparison.rows] == [
+        "densenet121, nearest",
+        "densenet121, tuned",
+        "resnet18 untrained, nearest",
+        "resnet18 untrained, region_growing",
+        "lsh, 16 bits, hamming",
+        "lsh, 16 bits, region_growing:bits",
+        "random, 16 bits, nearest",
+        "random, 16 bits, hamming",
+        "siamese_hash",
+    ]
+    assert ran.comparison.reference == "densenet121, nearest"
+
+
+@pytest.mark.parametrize(
+    ("name", "folder", "ranking", "signs"),
+    [
+        ("resnet18 untrained, region_growing", "resnet18-untrained", "region_growing", False),
+        ("lsh, 16 bits, hamming", "lsh-16", "hamming", False),
+        ("lsh, 16 bits, region_growing:bits", "lsh-16", "region_growing", True),
+    ],
+)
+def test_figures_are_those_of_evaluate(ran, tmp_path, name, folder, ranking, signs):
+    codes, query_codes = codes_of(ran.out, folder)
+    if signs:
+        codes, query_codes = (np.where(values >= 0, 1, -1).astype(np.float32) for values in (codes, query_codes))
+    table = read_dataset("phantom", ran.experiment.data.root)
+    queries = table.select((table.splits == "test") & table.relevance().any(axis=1))
+    index = graphret.build(codes, out=tmp_path / "index", films=table.select(table.splits != "test"), k=10)
+    report = evaluate(
+        index,
+        (query_codes, queries),
+        measures=ran.experiment.measures,
+        rankings=[ranking],
+        n_resamples=60,
+        baselines=(),
+    )
+    row = ran.comparison[name]
+    assert row.measures == report.rankings[0].to_dict()["measures"]
+    for measure in ran.experiment.measures:
+        np.testing.assert_array_equal(row.values[measure], report.rankings[0].values[measure])
+    np.testing.assert_array_equal(row.positions, report.rankings[0].positions)
+
+
+def test_random_codes_are_at_the_level_of_chance(ran):
+    table = read_dataset("phantom", ran.experiment.data.root)
+    queries = table.select((table.splits == "test") & table.relevance().any(axis=1))
+    searched = table.select(table.splits != "test")
+    grades = queries.relevance().astype(int) @ searched.relevance().T.astype(int)
+    chance = float((grades > 0).mean())
+    for ranking in ("nearest", "hamming"):
+        row = ran.comparison[f"random, 16 bits, {ranking}"]
+        assert abs(row.measures["P@50"]["mean"] - chance) < 0.04
+        assert row.measures["P@50"]["low"] - 0.02 < chance < row.measures["P@50"]["high"] + 0.02
+
+
+def test_hamming_rows_say_what_is_expected_under_ties(ran):
+    row = ran.comparison["lsh, 16 bits, hamming"]
+    assert set(row.ties) == set(ran.experiment.measures)
+    assert all(0 <= value <= 1.5 for value in row.ties.values())
+    assert any(row.ties[name] != row.measures[name]["mean"] for name in row.ties)
+    assert ran.comparison["lsh, 16 bits, region_growing:bits"].ties is None
+
+
+def test_costs(ran):
+    trained = ran.comparison["densenet121, nearest"].costs
+    assert trained["training_seconds"] > 0
+    assert trained["films_per_second"] > 0
+    assert all(0 <= area <= 1 for area in trained["auc"].values())
+    assert trained["bytes_per_film"] == 4 * 512
+    untrained = ran.comparison["resnet18 untrained, nearest"].costs
+    assert untrained["training_seconds"] is None
+    assert untrained["auc"] is None
+    assert ran.comparison["resnet18 untrained, region_growing"].costs["bytes_per_film"] > 4 * 512
+    assert ran.comparison["lsh, 16 bits, hamming"].costs["bytes_per_film"] == 2
+    assert ran.comparison["lsh, 16 bits, region_growing:bits"].costs["bytes_per_film"] > 4 * 16
+    assert ran.comparison["random, 16 bits, nearest"].costs["films_per_second"] is None
+    assert all(row.costs["query_milliseconds"] > 0 for row in ran.comparison.rows if not row.error)
+
+
+def test_tuned_says_what_was_chosen(ran):
+    chosen = ran.comparison["densenet121, tuned"].chosen
+    assert chosen["ranking"] in graphret.list_rankings()
+    assert ran.comparison["densenet121, nearest"].chosen is None
+
+
+def test_a_method_that_fails_is_a_row_that_says_why(ran):
+    row = ran.comparison["siamese_hash"]
+    assert "encoder='alexnet' is not allowed" in row.error
+    assert not row.values
+    assert "siamese_hash" not in ran.comparison.differences
+
+
+def test_what_suits_no_method_fails_alone(untrained_experiment, tmp_path):
+    methods = (
+        MethodSettings("untrained", "resnet18", bits=(8,)),
+        MethodSettings("random", rankings=("nearest",)),
+        MethodSettings("random", label="again", rankings=("diffusion", "nearest")),
+        MethodSettings("hasher", "ksh", on="random", options={"colour": 1}, rankings=("hamming",)),
+    )
+    comparison = compare(out=tmp_path, experiment=replace(untrained_experiment, methods=methods, bits=(8,)))
+    errors = {row.name: row.error for row in comparison.rows}
+    assert "gives real values" in errors["resnet18 untrained"]
+    assert "colour" in errors["ksh on random, 8 bits"]
+    assert errors["random, 8 bits, nearest"] == errors["again, 8 bits, nearest"] == ""
+
+
+def test_differences_are_against_the_reference(ran):
+    found = ran.comparison.differences
+    assert "densenet121, nearest" not in found
+    row, base = ran.comparison["random, 16 bits, nearest"], ran.comparison["densenet121, nearest"]
+    for measure in ran.experiment.measures:
+        entry = found[row.name][measure]
+        np.testing.assert_allclose(entry["mean"], np.nanmean(row.values[measure] - base.values[measure]), atol=1e-12)
+        assert entry["p_holm"] >= entry["p_value"]
+
+
+def test_a_second_call_does_nothing_again(ran, monkeypatch):
+    def never(*args, **kwargs):
+        raise AssertionError("it was done before")
+
+    monkeypatch.setattr("graphret.training.train", never)
+    monkeypatch.setattr("graphret.build", never)
+    monkeypatch.setattr("graphret.index.encode_films", never)
+    assert figures(compare(out=ran.out, experiment=ran.experiment)) == figures(ran.comparison)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(untrained_experiment, tmp_path_factory):
+    return figures(compare(out=tmp_path_factory.mktemp("undisturbed"), experiment=untrained_experiment))
+
+
+@pytest.mark.parametrize("call", [1, 5, 9, 14])
+def test_a_comparison_that_is_killed_goes_on(untrained_experiment, undisturbed, tmp_path, call):
+    calls = []
+
+    def kill(stage, done, total):
+        calls.append(stage)
+        if len(calls) == call:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        compare(out=tmp_path, experiment=untrained_experiment, progress=kill)
+    assert figures(compare(out=tmp_path, experiment=untrained_experiment)) == undisturbed
+
+
+def test_a_changed_experiment_does_not_take_the_old_figures(ran, untrained_experiment, undisturbed, tmp_path):
+    compare(out=tmp_path, experiment=untrained_experiment)
+    longer = compare(
+        out=tmp_path, experiment=replace(untrained_experiment, bits=(8,), methods=untrained_experiment.methods[2:])
+    )
+    assert {row.n_bits for row in longer.rows} == {8}
+    again = figures(compare(out=tmp_path, experiment=untrained_experiment))
+    assert again == undisturbed
+
+
+def test_stages_that_are_damaged_or_of_another_key_are_not_done(tmp_path):
+    stages = Stages(tmp_path)
+    stages.save("a", "key", {"n": 1}, {"x": np.arange(3)})
+    record, arrays = stages.load("a", "key")
+    assert record == {"n": 1}
+    assert arrays["x"].tolist() == [0, 1, 2]
+    assert stages.load("a", "other") is None
+    assert stages.load("b", "key") is None
+    (tmp_path / "a.npz").write_bytes(b"half")
+    assert stages.load("a", "key") is None
+    (tmp_path / "a.json").write_text("{", encoding="utf-8")
+    assert stages.load("a", "key") is None
+    assert digest(np.array(["ab", "c"])) != digest(np.array(["a", "bc"]))
+
+
+def test_the_films_of_a_comparison(film_root, tmp_path):
+    data = DataSettings(card="phantom", root=str(film_root), n_queries=10, n_database=50)
+    films = prepare_films(data, tmp_path)
+    assert (len(films.queries), len(films.database)) == (10, 50)
+    assert not films.whole_card
+    assert set(films.database.splits.tolist()) <= {"train", "valid"}
+    assert prepare_films(replace(data, seed=1), tmp_path).queries.ids.tolist() != films.queries.ids.tolist()
+    assert prepare_films(replace(data, n_queries=0, n_database=0), tmp_path).whole_card
+    with pytest.raises(ExperimentError, match=r"data.card is not given"):
+        prepare_films(replace(data, card=""), tmp_path)
+
+
+def test_films_that_cannot_be_read_are_in_no_method(film_root, tmp_path):
+    table = read_dataset("phantom", film_root)
+    lines = ["path,labels,patient,split"]
+    for row in range(40):
+        path = tmp_path / f"{row}.png"
+        path.write_bytes(b"no picture" if row == 3 else Path(table.paths[row]).read_bytes())
+        split = "test" if row % 4 == 0 else "train"
+        lines.append(f"{path.name},Edema,p{row},{split}")
+    (tmp_path / "films.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    twins = tmp_path / "twins.csv"
+    twins.write_text("file_a,file_b\n0.png,1.png\n5.png,6.png\n", encoding="utf-8")
+    data = DataSettings(card="csv", root=str(tmp_path), near_duplicates=str(twins))
+    films = prepare_films(data, tmp_path / "out")
+    assert films.record["left_out"] == {
+        "missing or empty": 0, "not readable": 1, "near duplicates of a query": 1,
+    }  # fmt: skip
+    assert not {"1.png", "3.png"} & set(films.database.ids.tolist())
+    assert {"5.png", "6.png"} <= set(films.database.ids.tolist())
+    with pytest.raises(DataError, match=r"data.queries: no film with a label"):
+        prepare_films(replace(data, queries="valid", database=("train",), fractions=(1.0, 0.0, 0.0)), tmp_path / "out")

@@ -1,0 +1,133 @@
+"""The experiments of the papers, and the figures that they published."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from graphret._errors import ExperimentError, UnknownNameError
+from graphret.comparison import list_published, list_templates, missing_methods, read_published, read_template
+from graphret.comparison.experiment_file import fill_toml
+from graphret.comparison.published import PublishedTable, why_other_images
+from graphret.data import ImageTable, list_cards, read_card
+from graphret.encoders import encoder_spec, list_encoders
+from graphret.hashing import hasher_options, list_hashers
+from graphret.training import TrainConfig
+
+TABLES = {
+    *(f"p1-table{n}" for n in (4, 5, 6, 7)),
+    *(f"p2-table{n}" for n in (1, 2, 3)),
+    *(f"p3-table{n}" for n in (1, 2, 3)),
+    *(f"p4-table{n}" for n in (1, 2, 4, 5)),
+    *(f"p5-table{n}" for n in (1, 2)),
+}
+
+
+def test_every_table_has_an_experiment_and_its_figures():
+    assert set(list_templates()) == set(list_published()) == TABLES
+
+
+@pytest.mark.parametrize("name", sorted(TABLES))
+def test_a_template_names_known_methods_or_says_which_are_missing(name):
+    experiment = read_template(name)
+    assert experiment.name == name
+    assert experiment.published == (name,)
+    assert experiment.data.card in list_cards()
+    assert any(method.kind == "random" for method in experiment.methods)
+    registered = {*list_encoders(), *list_hashers()}
+    unknown = [
+        method.name for method in experiment.methods if method.kind != "random" and method.name not in registered
+    ]
+    assert missing_methods(experiment) == unknown
+
+
+@pytest.mark.parametrize("name", sorted(TABLES))
+def test_options_and_trainings_of_a_template_are_possible(name):
+    experiment = read_template(name)
+    for method in experiment.methods:
+        if method.kind == "encoder" and method.name in list_encoders():
+            encoder_spec(method.name).check_options(method.options)
+            TrainConfig.for_encoder(method.name, **experiment.training, **method.training)
+        if method.kind == "hasher":
+            assert set(method.options) <= set(hasher_options(method.name))
+
+
+@pytest.mark.parametrize("name", sorted(TABLES))
+def test_published_figures_stand_beside_methods_of_their_template(name):
+    experiment, table = read_template(name), read_published(name)
+    assert table.name == name
+    assert set(table.cards) <= set(list_cards())
+    labels = {method.label: method for method in experiment.methods}
+    for figure in table.figures:
+        assert figure.card in {"", *list_cards()}
+        if figure.method:
+            method = labels[figure.method]
+            lengths = method.bits or experiment.bits
+            assert not figure.bits or figure.bits in lengths
+            defaults = (*experiment.rankings.dense, *experiment.rankings.hash)
+            assert figure.ranking in {"", *(method.rankings or defaults)}
+    assert any(figure.method for figure in table.figures)
+
+
+def test_figures_of_the_papers():
+    def value(table, **wanted):
+        figures = read_published(table).figures
+        return [f.value for f in figures if all(getattr(f, key) == item for key, item in wanted.items())]
+
+    assert value("p1-table7", card="nih", size=224, measure="P@10") == [0.48]
+    assert value("p1-table7", card="stanford-u", size=512, measure="ACG@10") == [0.59]
+    assert value("p1-table4", measure="AUC", size=512) == [0.83]
+    assert value("p1-table6", method="densenet121") == [0.31]
+    assert value("p2-table1", method="attention_hash_pf2", measure="P@10") == [0.7033]
+    assert value("p2-table3", method="attention_hash_pf2") == [0.36]
+    assert value("p3-table2", method="ynet", card="fundus", measure="mAP@10") == [0.6102]
+    assert value("p3-table2", method="ynet", card="jsrt", measure="mAP@10") == [0.5518]
+    assert value("p4-table1", method="fusion_hash", card="chexpert-12") == [0.27, 0.86]
+    assert value("p5-table1", method="siamese_hash", bits=48) == [0.8163]
+
+
+def test_unknown_names():
+    with pytest.raises(UnknownNameError, match="template='p5-table9'"):
+        read_template("p5-table9")
+    with pytest.raises(UnknownNameError, match="published='p5-table9'"):
+        read_published("p5-table9")
+    figures = [{"name": "a", "measure": "P@1", "value": 1, "colour": 2}]
+    with pytest.raises(ExperimentError, match=r"unknown key 'figures.0..colour'"):
+        fill_toml(PublishedTable, {"name": "x", "table": "x", "paper": "x", "figures": figures}, "x.toml")
+
+
+def fundus_like(n_glaucoma, n_normal, card="fundus"):
+    labels = np.array([[1, 0]] * n_glaucoma + [[0, 1]] * n_normal, dtype=np.int8)
+    return ImageTable(
+        ids=np.array([str(number) for number in range(len(labels))]),
+        paths=[],
+        labels=labels,
+        label_names=("glaucoma", "normal"),
+        card=card,
+    )
+
+
+def test_figures_are_of_the_same_images_only_if_the_facts_hold():
+    table = read_published("p3-table2")
+    films = SimpleNamespace(table=fundus_like(168, 482), whole_card=True)
+    assert why_other_images(table, films) == ""
+    assert "not all films" in why_other_images(table, SimpleNamespace(table=films.table, whole_card=False))
+    other = SimpleNamespace(table=fundus_like(167, 483), whole_card=True)
+    assert why_other_images(table, other) == "167 positive films of glaucoma, the card says 168"
+    fewer = SimpleNamespace(table=fundus_like(168, 400), whole_card=True)
+    assert why_other_images(table, fewer) == "568 films, the card says 650"
+    foreign = SimpleNamespace(table=fundus_like(168, 482, card="nih"), whole_card=True)
+    assert "the films are those of 'nih', the paper's are 'fundus', 'jsrt'" in why_other_images(table, foreign)
+    without_facts = replace(table, cards=("folder",))
+    assert not read_card("folder").facts.films
+    plain = SimpleNamespace(table=fundus_like(168, 482, card="folder"), whole_card=True)
+    assert "states no counts" in why_other_images(without_facts, plain)
+
+
+def test_a_figure_of_another_card_or_size_stands_beside_no_method():
+    table = read_published("p1-table7")
+    figures = table.to_dict("nih", 224, "other")["figures"]
+    beside = [(figure["name"], figure["measure"], figure["value"]) for figure in figures if figure["method"]]
+    assert beside == [("NIH (nih, 224 px)", "ACG@10", 0.36), ("NIH (nih, 224 px)", "P@10", 0.48)]
+    assert not any(figure["method"] for figure in table.to_dict("phantom", 224, "other")["figures"])
