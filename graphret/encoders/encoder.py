@@ -12,7 +12,7 @@ import numpy as np
 from graphret._errors import EncoderError, InvalidParameterError, UnknownNameError
 from graphret._types import Float32Array, check_integer
 from graphret.encoders import encoder_files
-from graphret.encoders.device import choose_device
+from graphret.encoders.device import arithmetic, choose_device
 from graphret.encoders.encoder_config import EncoderConfig
 from graphret.encoders.registry import encoder_spec, list_encoders
 from graphret.encoders.resize import prepare_film
@@ -240,6 +240,35 @@ class Encoder:
         codes = self.encode(images, precision=precision, batch_size=batch_size)
         return np.packbits(codes >= 0, axis=1, bitorder="little")
 
+    def saliency(self, images: Float32Array, *, batch_size: int = 16) -> Float32Array:
+        """Compute where the network looks: float32 (b, size, size) in [0, 1], for networks with a spatial attention.
+
+        Parameters
+        ----------
+        images, batch_size
+            As in :meth:`encode`.
+
+        Raises
+        ------
+        EncoderError
+            The network draws no such map.
+        """
+        import torch
+
+        array = self._checked(images, batch_size)
+        out = np.empty(array.shape, dtype=np.float32)
+        with torch.inference_mode(), arithmetic(self._device, "float32"):
+            for start in range(0, max(len(array), 1), batch_size):
+                block = torch.from_numpy(np.ascontiguousarray(array[start : start + batch_size])[:, None])
+                maps = self._module.saliency(block.to(self._device))
+                if maps is None:
+                    raise EncoderError(
+                        f"{self.name!r} with the options {dict(self.config.options)} has no spatial attention, so it "
+                        "draws no saliency (attention_hash_pf0 to pf2 and fusion_hash do)"
+                    )
+                out[start : start + batch_size] = maps.float().cpu().numpy()
+        return out
+
     def predict(self, images: Float32Array, *, precision: Precision = "float32", batch_size: int = 64) -> Float32Array:
         """Compute the probability of every label, float32 (b, L) in [0, 1]; parameters as in :meth:`encode`.
 
@@ -317,7 +346,7 @@ class Encoder:
             with single_threaded_workers(workers) as pool:
                 return Begun(out, [pool.submit(fill, part) for part in parts]).result()
         # A single image stays in the caller's thread, with all of its torch threads.
-        with torch.inference_mode(), _arithmetic(self._device, precision):
+        with torch.inference_mode(), arithmetic(self._device, precision):
             for part in parts:
                 fill(part)
         return out
@@ -328,17 +357,9 @@ class Encoder:
         """Check the images; return room for what the network makes of them, and a function that fills some rows."""
         import torch
 
-        check_integer("batch_size", batch_size, 1)
         if precision not in {"float32", "bfloat16"}:
             raise UnknownNameError("precision", precision, ["float32", "bfloat16"])
-        array = np.asarray(images)
-        if array.ndim != 3 or array.shape[1:] != (self.size, self.size) or array.dtype != np.float32:
-            raise InvalidParameterError(
-                "images",
-                f"{array.dtype} {array.shape}",
-                f"float32 (b, {self.size}, {self.size})",
-                "encoder.prepare(film) makes one image of a film",
-            )
+        array = self._checked(images, batch_size)
         out = np.empty((len(array), n_outputs), dtype=np.float32)
         function = getattr(self._for_inference if self._works_in_threads(precision) else self._module, method)
 
@@ -348,6 +369,18 @@ class Encoder:
             out[rows] = function(block).float().cpu().numpy()
 
         return out, fill
+
+    def _checked(self, images: Float32Array, batch_size: int) -> Float32Array:
+        check_integer("batch_size", batch_size, 1)
+        array = np.asarray(images)
+        if array.ndim != 3 or array.shape[1:] != (self.size, self.size) or array.dtype != np.float32:
+            raise InvalidParameterError(
+                "images",
+                f"{array.dtype} {array.shape}",
+                f"float32 (b, {self.size}, {self.size})",
+                "encoder.prepare(film) makes one image of a film",
+            )
+        return array
 
     def _works_in_threads(self, precision: str) -> bool:
         """Whether a few images at a time go through the network in each of several threads."""
@@ -364,13 +397,3 @@ class Encoder:
     def _for_inference(self) -> InferenceNetwork:
         network: InferenceNetwork = self._module.for_inference()
         return network
-
-
-@contextmanager
-def _arithmetic(device: torch.device, precision: str) -> Iterator[None]:
-    """Full float32 convolutions (no TF32, so that a GPU gives the codes of a processor), or bfloat16 ones."""
-    import torch
-
-    flags = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
-    with flags, torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16"):
-        yield

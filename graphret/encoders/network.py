@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from torch import Tensor, nn
+from torch.nn import functional
 
 from graphret._errors import EncoderError
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from graphret.encoders.objectives.objective import NetworkOutputs
 
-__all__ = ["EncoderNetwork", "InferenceNetwork"]
+__all__ = ["EncoderNetwork", "InferenceNetwork", "resized_to"]
 
 
 class InferenceNetwork(Protocol):
@@ -72,7 +73,22 @@ class EncoderNetwork(nn.Module, ABC):
         """
         return self
 
+    def saliency(self, images: Tensor) -> Tensor | None:  # noqa: ARG002 - networks with an attention use it
+        """Where the network looks, float (b, s, s) in [0, 1]; ``None`` of a network that draws no such map."""
+        return None
+
+    def fitted(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Given tensors by our names, before they must fit: those of a related network may be turned into ours."""
+        return tensors
+
     @staticmethod
     def own_key(key: str) -> str:
         """Our name of a tensor that a file calls ``key``; our own names map to themselves."""
         return key
+
+
+def resized_to(maps: Tensor, images: Tensor) -> Tensor:
+    """Maps (b, c, h, w) resized, bilinear, to the height and width of images; as they are where these are the same."""
+    if maps.shape[2:] == images.shape[2:]:
+        return maps
+    return functional.interpolate(maps, size=images.shape[2:], mode="bilinear", align_corners=False)

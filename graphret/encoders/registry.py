@@ -9,6 +9,7 @@ from graphret._errors import UnknownNameError
 from graphret._types import check_integer
 from graphret.encoders.comparison_specs import COMPARISON_SPECS
 from graphret.encoders.spec import EncoderSpec
+from graphret.encoders.system_specs import SYSTEM_SPECS
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -43,6 +44,7 @@ _SPECS = {
             non_negative=True,
             pretrained=("imagenet",),
         ),
+        *SYSTEM_SPECS,
         *COMPARISON_SPECS,
     )
 }

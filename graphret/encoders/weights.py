@@ -109,7 +109,7 @@ def fit_tensors(module: EncoderNetwork, tensors: dict[str, Tensor], source: str)
         Tensors are missing, unknown, or of another shape; the message names the first ones.
     """
     wanted = module.state_dict()
-    found = {module.own_key(key): value for key, value in tensors.items()}
+    found = module.fitted({module.own_key(key): value for key, value in tensors.items()})
     for head in module.heads:
         keys = [key for key in {*wanted, *found} if key.startswith(f"{head}.")]
         if any(key not in found or key not in wanted or found[key].shape != wanted[key].shape for key in keys):

@@ -5,6 +5,7 @@ from graphret.evaluation.contact_sheet import contact_sheet
 from graphret.evaluation.measures import evaluate_ranking, list_measures
 from graphret.evaluation.protocol import evaluate
 from graphret.evaluation.report import RankingScores, Report
+from graphret.evaluation.saliency import draw_saliency, saliency_overlay
 from graphret.evaluation.trec import read_qrels, read_run, write_qrels, write_run
 from graphret.evaluation.tune_index import tune
 from graphret.evaluation.tuning import Candidate, Trial, Tuning, choose_ranking, default_candidates
@@ -20,6 +21,7 @@ __all__ = [
     "choose_ranking",
     "contact_sheet",
     "default_candidates",
+    "draw_saliency",
     "evaluate",
     "evaluate_ranking",
     "list_measures",
@@ -27,6 +29,7 @@ __all__ = [
     "patient_bootstrap",
     "read_qrels",
     "read_run",
+    "saliency_overlay",
     "tune",
     "write_qrels",
     "write_run",
