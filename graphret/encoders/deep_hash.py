@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from graphret.encoders.backbones import BackboneNetwork
+from graphret.encoders.network import resized_to
 from graphret.encoders.objectives.objective import NetworkOutputs
 
 __all__ = ["AttentionHash", "ClassifyingHash", "DeepHash", "DivideAndEncode", "DivideAndEncodeHash"]
@@ -72,8 +73,15 @@ class AttentionHash(ClassifyingHash):
     def pooled(self, images: Tensor) -> Tensor:
         """The gated maps averaged over all positions, float (b, channels)."""
         maps = self.maps(images)
+        return (maps * self._gate(maps)).mean(dim=(2, 3))
+
+    def saliency(self, images: Tensor) -> Tensor:
+        """The gate over the film, float (b, s, s) in [0, 1]."""
+        return resized_to(self._gate(self.maps(images)), images)[:, 0]
+
+    def _gate(self, maps: Tensor) -> Tensor:
         descriptors = torch.cat([maps.mean(dim=1, keepdim=True), maps.amax(dim=1, keepdim=True)], dim=1)
-        return (maps * torch.sigmoid(self.attention(descriptors))).mean(dim=(2, 3))
+        return torch.sigmoid(self.attention(descriptors))
 
 
 class DivideAndEncode(nn.Module):

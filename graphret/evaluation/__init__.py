@@ -6,6 +6,7 @@ from graphret.evaluation.label_candidates import label_aware_candidates
 from graphret.evaluation.measures import evaluate_ranking, list_measures
 from graphret.evaluation.protocol import evaluate
 from graphret.evaluation.report import RankingScores, Report
+from graphret.evaluation.saliency import draw_saliency, saliency_overlay
 from graphret.evaluation.ties import evaluate_hamming
 from graphret.evaluation.trec import read_qrels, read_run, write_qrels, write_run
 from graphret.evaluation.tune_index import tune
@@ -22,6 +23,7 @@ __all__ = [
     "choose_ranking",
     "contact_sheet",
     "default_candidates",
+    "draw_saliency",
     "evaluate",
     "evaluate_hamming",
     "evaluate_ranking",
@@ -31,6 +33,7 @@ __all__ = [
     "patient_bootstrap",
     "read_qrels",
     "read_run",
+    "saliency_overlay",
     "tune",
     "write_qrels",
     "write_run",

@@ -47,13 +47,16 @@ def precision_at_10(encoder: Encoder, films, binary: bool) -> float:
 def check(name: str, films, tmp_path, gain: float, **parameters) -> None:
     spec = encoder_spec(name)
     n_bits = BITS if spec.kind == "hash" else None
-    untrained = Encoder.untrained(name, films.label_names, SIZE, n_bits=n_bits, device="cpu", backbone="small_cnn")
+    options = {"backbone": "small_cnn"}
+    if "n_words" in spec.options:  # maps of 2 x 2 hold four words
+        options["n_words"] = 24
+    untrained = Encoder.untrained(name, films.label_names, SIZE, n_bits=n_bits, device="cpu", **options)
     config = TrainConfig.for_encoder(
         name,
         **{
             "size": SIZE,
             "n_bits": n_bits,
-            "options": {"backbone": "small_cnn"},
+            "options": options,
             "epochs": 6,
             "batch_size": 24,
             "learning_rate": 3e-3,
