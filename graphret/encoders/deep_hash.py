@@ -28,7 +28,7 @@ class DeepHash(BackboneNetwork):
 
     def __init__(self, n_labels: int, n_bits: int, backbone: str = "resnet18") -> None:  # noqa: ARG002 - one signature for all
         super().__init__(backbone)
-        self.hash: nn.Module = nn.Linear(self.channels, n_bits)
+        self.hash: nn.Linear | DivideAndEncode = nn.Linear(self.channels, n_bits)
 
     def pooled(self, images: Tensor) -> Tensor:
         """The maps of the backbone averaged over all positions, float (b, channels)."""
@@ -41,8 +41,7 @@ class DeepHash(BackboneNetwork):
 
     def outputs(self, images: Tensor) -> NetworkOutputs:
         """Codes, and the weights (n_bits, channels) of the hash layer, which DRH and DH make orthogonal."""
-        weight: Tensor = self.hash.weight
-        return NetworkOutputs(self.features(images), further={"hash_weight": weight})
+        return NetworkOutputs(self.features(images), further={"hash_weight": self.hash.weight})
 
 
 class ClassifyingHash(DeepHash):
@@ -99,7 +98,8 @@ class DivideAndEncode(nn.Module):
     def forward(self, pooled: Tensor) -> Tensor:
         """(b, channels) -> (b, n_bits), before the sigmoid."""
         slices = torch.relu(self.expand(pooled)).unflatten(1, self.weight.shape)
-        return (slices * self.weight).sum(dim=2) + self.bias
+        bits: Tensor = (slices * self.weight).sum(dim=2) + self.bias
+        return bits
 
 
 class DivideAndEncodeHash(DeepHash):

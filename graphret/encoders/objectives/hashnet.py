@@ -74,19 +74,17 @@ class HashNet(Objective):
         similar, known = pair_relations(targets.labels)
         pairs = known.triu(diagonal=1)
         theta = self.alpha / codes.shape[1] * (codes @ codes.T)
-        weights = torch.where(
-            similar,
-            _share_in_common(targets.labels, similar) / (similar & pairs).sum().clamp_min(1),
-            1.0 / (~similar & pairs).sum().clamp_min(1),
-        )
-        loss = weights.to(theta.dtype) * (softplus(theta) - similar * theta)
+        share = _share_in_common(targets.labels, similar).to(theta.dtype)
+        n_similar, n_dissimilar = ((which & pairs).sum().clamp_min(1).to(theta.dtype) for which in (similar, ~similar))
+        weights = torch.where(similar, share / n_similar, 1 / n_dissimilar)
+        loss = weights * (softplus(theta) - similar * theta)
         # w / |S| leaves the reciprocal of the number of similar, or dissimilar, pairs.
         return torch.where(pairs, loss, 0.0).sum()
 
 
 def _share_in_common(labels: Tensor, similar: Tensor) -> Tensor:
     """Common positive labels over those of either film, (b, b); 1 for two films without findings."""
-    positive = (labels == 1).float()
+    positive = (labels == 1).double()
     common = positive @ positive.T
     either = positive.sum(dim=1)[:, None] + positive.sum(dim=1)[None, :] - common
-    return torch.where(either > 0, common / either.clamp_min(1), similar.float())
+    return torch.where(either > 0, common / either.clamp_min(1), similar.double())

@@ -72,19 +72,13 @@ def triplets(similar: Tensor, known: Tensor) -> Tensor:
 
 
 def known_films(outputs: NetworkOutputs, targets: Targets) -> tuple[NetworkOutputs, Targets]:
-    """Leave films out of which no label is known, and make half-precision codes and logits float32.
+    """Leave films out of which no label is known.
 
-    ``mask_logits`` and ``further`` stay as they are: no loss that asks for this reads them by film.
+    ``further`` stays as it is, and masks are dropped: no loss that asks for this reads them by film.
     """
     kept = (targets.labels >= 0).any(dim=1)
-
-    def rows(values: Tensor | None) -> Tensor | None:
-        if values is None:
-            return None
-        return (values.float() if values.dtype in {torch.float16, torch.bfloat16} else values)[kept]
-
-    codes = rows(outputs.codes)
-    outputs = replace(outputs, codes=codes, logits=rows(outputs.logits))
+    logits = None if outputs.logits is None else outputs.logits[kept]
+    outputs = replace(outputs, codes=outputs.codes[kept], logits=logits, mask_logits=None)
     return outputs, replace(targets, labels=targets.labels[kept], places=targets.places[kept], masks=None)
 
 

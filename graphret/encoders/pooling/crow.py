@@ -25,10 +25,11 @@ class CroW(nn.Module):
 def spatial_weights(maps: Tensor) -> Tensor:
     """``sqrt(A / ||A||_2)`` of the sum A of all channels, (b, c, h, w) -> (b, h, w): the paper's a = b = 2."""
     total = maps.sum(dim=1)
-    norm = total.square().sum(dim=(1, 2), keepdim=True).sqrt()
+    norm = torch.linalg.vector_norm(total, dim=(1, 2), keepdim=True)
     share = total / norm.clamp_min(torch.finfo(maps.dtype).tiny)
     # The root has an infinite slope at 0; a position without any activity adds nothing whatever its weight.
-    return torch.where(share > 0, share, 1.0).sqrt() * (share > 0)
+    weights: Tensor = torch.where(share > 0, share, 1.0).sqrt() * (share > 0)
+    return weights
 
 
 def channel_weights(maps: Tensor) -> Tensor:
