@@ -57,7 +57,8 @@ def saliency_overlay(film: Float32Array, saliency: Float32Array, *, strength: fl
     share = strength * _stretched(saliency, *film.shape)[..., None]
     red = np.array([1.0, 0.0, 0.0])
     mixed = (1 - share) * np.asarray(film)[..., None] + share * red
-    return np.rint(mixed * 255).clip(0, 255).astype(np.uint8)
+    shown: NDArray[np.uint8] = np.rint(mixed * 255).clip(0, 255).astype(np.uint8)
+    return shown
 
 
 def draw_saliency(film: Float32Array, saliency: Float32Array, path: str | Path, *, strength: float = 0.6) -> None:

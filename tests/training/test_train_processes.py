@@ -41,6 +41,8 @@ def test_processes_agree_and_one_writes(tmp_path, small):
     films.mkdir()
     out.mkdir()
     runs = [{"batch_size": 5}, {"batch_size": 5, "cache_bytes": 0}, {"batch_size": 5, "max_minutes": 60.0}]
+    # A loss of codes leaves the classifier without a gradient.
+    runs.append({"batch_size": 6, "objective": "dsh", "sampler": "pairs", "optimizer": "sgd", "select_by": "retrieval"})
     conftest = str(Path(__file__).with_name("conftest.py"))
     script = tmp_path / "script.py"
     script.write_text(SCRIPT.format(conftest=conftest, films=str(films), out=str(out), runs=runs, small=small))
