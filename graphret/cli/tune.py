@@ -30,6 +30,10 @@ def tune(
     measures: Annotated[
         str, typer.Option(metavar="NAME@K,...", help="With labels: the mean of these is compared.")
     ] = "P@10,nDCG@100,mAP@100",
+    learn: Annotated[
+        bool,
+        typer.Option("--learn/--no-learn", help="With labels: also try metrics that are learned from them."),
+    ] = True,
     split: Annotated[
         str | None,
         typer.Option(
@@ -65,6 +69,7 @@ def tune(
             opened,
             by=by,
             measures=[name.strip() for name in measures.split(",") if name.strip()],
+            learn=learn,
             split=split,
             n_queries=queries,
             budget=seconds,
@@ -93,7 +98,9 @@ def _table(found: "Tuning") -> Table:
     shown += [trial for trial in last[_SHOWN:] if trial.ranking == "nearest"]
     for trial in shown:
         values = [f"{trial.scores[name]:.4f}" for name in scores]
-        table.add_row(trial.ranking, _options(trial.options), *values, f"{trial.variety:.2f}")
+        table.add_row(
+            trial.ranking, _options({**trial.options, **(trial.metric or {})}), *values, f"{trial.variety:.2f}"
+        )
     return table
 
 
@@ -103,4 +110,6 @@ def _sentence(found: "Tuning") -> str:
         f"chosen: {found.ranking} ({_options(found.options)}), by {found.criterion}; {found.n_queries} queries, best "
         f"candidate {difference.mean:+.4f} ({difference.low:+.4f} to {difference.high:+.4f}) from nearest"
     )
+    if found.metric is not None:
+        text += "; its metric was learned from the archive's labels"
     return text if found.complete else f"{text}; the time was over before all rounds were done"

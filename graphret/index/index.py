@@ -18,7 +18,7 @@ from graphret.index.hits import Hits
 from graphret.index.lookup import FilmLookup
 from graphret.index.query_input import encode_queries, read_queries
 from graphret.index.tuned import forget_tuning, read_tuning, record_tuning
-from graphret.retrieval import DEFAULT_RANKING, Archive, QueryBatch, create_ranking
+from graphret.retrieval import DEFAULT_RANKING, Archive, LearnedMetric, QueryBatch, create_ranking
 
 if TYPE_CHECKING:
     import os
@@ -171,12 +171,19 @@ class Index:
             Another process writes the index, or its folder cannot be written to.
         """
         record_tuning(self.path, self.manifest, tuning)
-        self._tuning = read_tuning(self.path, self.manifest)
+        self._use_tuning(read_tuning(self.path, self.manifest))
 
     def forget_tuning(self) -> None:
         """Remove the tuning, so that `query` uses "nearest" again; raises as `record_tuning`."""
         forget_tuning(self.path)
-        self._tuning = None
+        self._use_tuning(None)
+
+    def _use_tuning(self, tuning: dict[str, Any] | None) -> None:
+        self._tuning = tuning
+        # archive and rankings hold the metric of the tuning before
+        self._rankers.clear()
+        self._archives.clear()
+        self.__dict__.pop("_archive", None)
 
     @cached_property
     def films(self) -> ImageTable:
@@ -209,7 +216,9 @@ class Index:
         communities = self.communities.view(np.ndarray)
         walk = self._generation.read_walk()
         search: Search = exact if walk is None else WalkSearch(exact, walk)
-        return Archive(codes, self.graph, communities, search, k=self.manifest["parameters"]["k"])
+        learned = None if self._tuning is None else self._tuning.get("metric")
+        metric = None if learned is None else LearnedMetric.from_record(learned)
+        return Archive(codes, self.graph, communities, search, k=self.manifest["parameters"]["k"], metric=metric)
 
     def info(self) -> dict[str, Any]:
         """Return what an index is made of, as JSON values: counts, parameters, hashes, sizes."""

@@ -4,6 +4,7 @@ from graphret.retrieval.contextual import Contextual
 from graphret.retrieval.diffusion import Diffusion
 from graphret.retrieval.expansion import AlphaQueryExpansion
 from graphret.retrieval.explain import Reason, explain
+from graphret.retrieval.learned_metric import LabelScatter, LearnedMetric
 from graphret.retrieval.nearest import Nearest
 from graphret.retrieval.protocol import SOURCES, Archive, QueryBatch, RankedLists, Ranker
 from graphret.retrieval.region_growing import RegionGrowing, region_growing
@@ -16,6 +17,8 @@ __all__ = [
     "Archive",
     "Contextual",
     "Diffusion",
+    "LabelScatter",
+    "LearnedMetric",
     "Nearest",
     "QueryBatch",
     "RankedLists",

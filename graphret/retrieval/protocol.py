@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from graphret._types import BoolArray, Codes, Float32Array, Float64Array, Int32Array, Int64Array
     from graphret.graph import Graph, Search, SearchCounts
+    from graphret.retrieval.learned_metric import LearnedMetric
 
 __all__ = ["SOURCES", "Archive", "QueryBatch", "RankedLists", "Ranker", "source_code"]
 
@@ -48,6 +49,8 @@ class Archive:
         Search over ``codes``.
     k
         Neighbours per film that the graph was made of: the number of edges that a query gets.
+    metric
+        Learned from the films' labels when the archive was tuned, for rankings that are asked to use it.
 
     Raises
     ------
@@ -69,6 +72,7 @@ class Archive:
     labels: Int32Array
     search: Search
     k: int = field(default=50)
+    metric: LearnedMetric | None = None
 
     def __post_init__(self) -> None:
         check_integer("k", self.k, 1, "the k that the graph was built with")
@@ -93,6 +97,12 @@ class Archive:
             self._prepared[key] = make()
         value: T = self._prepared[key]
         return value
+
+    def with_metric(self, metric: LearnedMetric) -> Archive:
+        """Return the same archive with another metric; what was prepared so far is not made again."""
+        other = replace(self, metric=metric)
+        other._prepared.update(self._prepared)
+        return other
 
     @cached_property
     def is_binary(self) -> bool:
