@@ -6,7 +6,17 @@ import pytest
 from graphret._errors import CodesError, InvalidParameterError
 from graphret.communities import louvain
 from graphret.graph import NearestSearch, nearest_neighbors, similarity_graph
-from graphret.retrieval import DEFAULT_RANKING, SOURCES, Archive, QueryBatch, create_ranking, list_rankings
+from graphret.retrieval import (
+    DEFAULT_RANKING,
+    SOURCES,
+    Archive,
+    LabelScatter,
+    LearnedMetric,
+    QueryBatch,
+    create_ranking,
+    list_rankings,
+)
+from graphret.retrieval.learned_metric import mean_direction
 
 FIELDS = ("positions", "similarities", "scores", "sources", "gains")
 N_FILMS, K_GRAPH = 90, 6
@@ -19,7 +29,9 @@ def archive(request):
     codes = (centres[rng.integers(0, 4, N_FILMS)] + 0.5 * rng.normal(size=(N_FILMS, 10))).astype(np.float32)
     codes[40] = codes[41] = codes[7]
     graph = similarity_graph(nearest_neighbors(codes, K_GRAPH), weights=request.param)
-    return Archive(codes, graph, louvain(graph).labels, NearestSearch(codes), k=K_GRAPH)
+    scatter = LabelScatter.of(codes, rng.random((N_FILMS, 3)) < 0.4, mean_direction(codes))
+    metric = LearnedMetric.fit(scatter, share=0.5, ridge=0.1)
+    return Archive(codes, graph, louvain(graph).labels, NearestSearch(codes), k=K_GRAPH, metric=metric)
 
 
 @pytest.fixture(scope="module")
@@ -28,10 +40,11 @@ def codes():
 
 
 MOST = {"n": 5, "context": 0.9, "rounds": 3, "density": 0.2, "among": "community", "whitening": 0.5, "pool": 30}
-VARIANTS = [*((name, {}) for name in list_rankings()), ("contextual", MOST)]
+LEARNED = {"learned": True, "n": 3, "context": 0.5, "density": 0.2, "pool": 30}
+VARIANTS = [*((name, {}) for name in list_rankings()), ("contextual", MOST), ("contextual", LEARNED)]
 
 
-@pytest.fixture(scope="module", params=VARIANTS, ids=lambda variant: f"{variant[0]}{'-with-all' if variant[1] else ''}")
+@pytest.fixture(scope="module", params=VARIANTS, ids=lambda variant: "-".join([variant[0], *variant[1]]))
 def variant(request):
     return request.param
 
