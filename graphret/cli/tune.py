@@ -78,8 +78,11 @@ def tune(
             n_threads=n_threads,
             progress=reporter.progress,
         )
-        opened.record_tuning(found.to_dict())
-        reporter.result({"index": str(index), **found.to_dict()}, _table(found), _sentence(found))
+        document = found.to_dict()
+        opened.record_tuning(document)
+        if found.metric is not None:  # its numbers are for ranking.json
+            document["metric"] = {name: value for name, value in document["metric"].items() if name != "numbers"}
+        reporter.result({"index": str(index), **document}, _table(found), _sentence(found))
 
 
 def _say_removed(removed: bool) -> str:

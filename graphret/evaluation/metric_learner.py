@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 from operator import add
 from typing import TYPE_CHECKING, Any
@@ -72,13 +72,21 @@ class MetricLearner:
         return parts
 
     @cached_property
+    def _metrics(self) -> dict[tuple[Any, ...], LearnedMetric]:
+        return {}
+
+    @cached_property
     def _archives(self) -> dict[tuple[Any, ...], Archive]:
         return {}
 
     def fit(self, options: Mapping[str, Any], left_out: int = OUTSIDE) -> LearnedMetric:
-        """Learn a metric, with the films of one fold left out."""
-        total = reduce(add, (scatter for fold, scatter in self._scatters.items() if fold != left_out))
-        return LearnedMetric.fit(total, **options)
+        """Learn a metric, with the films of one fold left out; once for all shares, which only weigh its two parts."""
+        rest = {name: value for name, value in options.items() if name != "share"}
+        key = (left_out, *sorted(rest.items()))
+        if key not in self._metrics:
+            total = reduce(add, (scatter for fold, scatter in self._scatters.items() if fold != left_out))
+            self._metrics[key] = LearnedMetric.fit(total, **options)
+        return replace(self._metrics[key], share=options["share"])
 
     def archive_for(self, options: Mapping[str, Any], fold: int) -> Archive:
         """The archive with the metric for queries of one fold; made at the first call."""

@@ -22,7 +22,7 @@ LEARNED = Candidate("contextual", {"learned": True, "n": 0, "context": 0.0}, MET
 
 def codes_and_labels(*, by_chance=False):
     """The finding shows in 3 directions of 30, others vary more; or findings have nothing to do with codes."""
-    rng = np.random.default_rng(4)
+    rng = np.random.default_rng(6)
     kinds = rng.integers(0, 3, N_FILMS)
     codes = rng.normal(size=(N_FILMS, 30)) * np.linspace(3, 1, 30)
     codes[:, 27:] += 2.5 * np.eye(3)[kinds]
@@ -60,14 +60,10 @@ def test_a_metric_for_a_fold_does_not_know_its_labels(archive):
     other = learner_of(archive, changed)
     for fold, same in ((2, True), (0, False), (OUTSIDE, False)):
         one, two = (entry.archive_for(METRIC, fold).metric.directions for entry in (learner, other))
-        assert np.allclose(one, two, atol=1e-4) is same
+        assert np.array_equal(one, two) is same
     alone = MetricLearner(archive, labels, np.zeros(N_FILMS, np.int64), np.full(1, OUTSIDE)).fit(METRIC)
-    np.testing.assert_allclose(
-        learner.fit(METRIC).project(archive.codes),
-        alone.project(archive.codes),
-        atol=1e-4,
-        err_msg="all folds: all films",
-    )
+    whole, summed = alone.project(archive.codes), learner.fit(METRIC).project(archive.codes)
+    np.testing.assert_allclose(summed @ summed.T, whole @ whole.T, atol=1e-4, err_msg="all folds are all films")
 
 
 @pytest.fixture(scope="module")
