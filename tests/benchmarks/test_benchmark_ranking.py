@@ -26,11 +26,13 @@ def study(script):
 @pytest.fixture(scope="module")
 def side(study):
     rng = np.random.default_rng(0)
+    directions = np.concatenate([np.zeros((3, 8)), rng.normal(size=(3, 8))], axis=1)
 
     def films(n):
         labels = rng.random((n, 3)) < 0.4
         labels[~labels.any(axis=1), 0] = True
-        codes = labels @ rng.normal(size=(3, 16)) * 0.5 + rng.normal(size=(n, 16)) * 0.6
+        noise = rng.normal(size=(n, 16)) * np.repeat([1.2, 0.3], 8)  # large where no finding shows
+        codes = labels @ directions * 0.6 + noise
         return np.maximum(codes + 1, 0.01).astype(np.float32), labels
 
     codes, labels = films(N_FILMS)
