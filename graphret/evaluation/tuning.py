@@ -109,14 +109,14 @@ def default_candidates(*, learned: bool = False) -> list[Candidate]:
     ('nearest', 543, 759)
     """
     candidates = [Candidate(REFERENCE, {}), Candidate("region_growing", {}), Candidate("diffusion", {})]
+    if learned:  # before the large grid, which a short budget may not get through
+        candidates += _learned_candidates()
     contexts = [(0.0, 1), (0.5, 1), (0.9, 1), (0.9, 3)]
     densities = [(0.0, "archive"), *itertools.product((-1.0, 1.0, 2.0, 3.0), ("archive", "community"))]
     grid = itertools.product((None, 0.5, 1.0), (0, 3, 10, 30, 100), contexts, densities)
     for whitening, n, (context, rounds), (density, among) in grid:
         options = {"whitening": whitening, "n": n, "context": context, "rounds": rounds}
         candidates.append(Candidate("contextual", {**options, "density": density, "among": among}))
-    if learned:
-        candidates += _learned_candidates()
     return candidates
 
 

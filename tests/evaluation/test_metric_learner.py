@@ -129,8 +129,8 @@ def test_a_candidate_that_learns_needs_a_learner(archive):
 def test_the_learned_candidates_can_all_be_made(archive):
     learner = learner_of(archive, codes_and_labels()[1])
     plain, learned = default_candidates(), default_candidates(learned=True)
-    assert learned[: len(plain)] == plain
-    for candidate in learned[len(plain) :]:
+    assert [candidate for candidate in learned if candidate.metric is None] == plain
+    for candidate in (candidate for candidate in learned if candidate.metric is not None):
         assert candidate.options["learned"]
         create_ranking(candidate.ranking, learner.archive_for(candidate.metric, OUTSIDE), **candidate.options)
 
