@@ -217,7 +217,7 @@ class LearnedMetric:
         --------
         >>> metric = LearnedMetric(np.zeros(2, np.float32), np.eye(2, dtype=np.float32), 1, 0.5)
         >>> again = LearnedMetric.from_record(metric.to_record())
-        >>> again.project(np.array([[3, 3]], np.float32)).round(3).tolist()
+        >>> again.project(np.array([[3, 3]], np.float32)).astype(float).round(3).tolist()
         [[0.707, 0.707]]
         """
         numbers = np.frombuffer(base64.b64decode(record["numbers"]), "<f4").astype(np.float32)
