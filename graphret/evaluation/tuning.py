@@ -154,7 +154,8 @@ def choose_ranking(
     All candidates rank the first 64 queries; the best quarter ranks four times as many, and so on to all queries.
     "nearest" is in every rung. A candidate whose variety is below ``variety`` times that of "nearest" comes after all
     others and is never chosen; of equal candidates the first is. The best of the last rung is chosen if the 95 %
-    interval of its difference from "nearest", over patients, lies above 0; otherwise "nearest" is.
+    interval of its difference from "nearest", over patients, lies above 0; otherwise "nearest" is. One that learns
+    a metric from labels must in the same way be clearly better than the best that does not, or else that one counts.
 
     Parameters
     ----------
@@ -222,8 +223,13 @@ def choose_ranking(
         order = sorted({0, *_ranked(rung, variety)[: max(1, len(rung) // RUNG_FACTOR)]})
     if progress is not None and done < sum(count for _, count in rungs):
         progress("tune", done, done)
-    best = _ranked(decided, variety)[0]
+    best, *others_in_turn = _ranked(decided, variety)
     units = criterion.patients(len(decided[0][1]))
+    if contest[best].metric is not None:
+        # labels of the archive are learned from only where that is clearly better than the best that does without
+        plain = next(number for number in others_in_turn if contest[number].metric is None)
+        if not paired_difference(decided[best][1], decided[plain][1], units, seed=seed).low > 0:
+            best = plain
     difference = paired_difference(decided[best][1], decided[0][1], units, seed=seed)
     chosen = decided[best if difference.low > 0 else 0][0]
     return Tuning(

@@ -176,3 +176,21 @@ def test_without_learning_no_metric_is_tried(index, monkeypatch):
     monkeypatch.setattr("graphret.evaluation.tuning.default_candidates", few)
     for options, learns in (({}, True), ({"learn": False}, False), ({"by": "agreement"}, False)):
         assert any(trial.metric is not None for trial in tune(index, n_queries=8, **options).trials) is learns
+
+
+def test_a_metric_that_is_hardly_better_than_a_form_without_labels_is_not_chosen(contest_of):
+    labels = codes_and_labels()[1]
+    alone, learner = contest_of(labels, [LEARNED])
+    twin = Candidate("contextual", {"learned": True, "n": 0, "context": 0.0})
+    with pytest.MonkeyPatch.context() as patch:
+        metric = learner.fit(METRIC)  # a form without labels that is as good: the same metric, there beforehand
+        made = create_ranking
+
+        def create(name, archive, **options):
+            return made(name, archive if archive.metric is not None else archive.with_metric(metric), **options)
+
+        patch.setattr("graphret.evaluation.tuning.create_ranking", create)
+        tuning, _ = contest_of(labels, [twin, LEARNED])
+    assert alone.metric is not None
+    assert tuning.metric is None
+    assert (tuning.ranking, tuning.options) == ("contextual", twin.options)
