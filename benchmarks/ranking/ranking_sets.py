@@ -1,13 +1,15 @@
 """The sets of the ranking study: an archive, validation queries and test queries each, no patient on both sides.
 
-    sim20k, sim107k       codes simulated from the real NIH labels (`simulated_codes`): archives of 20,000 and 107,120
-                          films, queries from the last 5,000 films
+    sim20k, sim107k       codes simulated from the real NIH labels (`simulated_codes`): archives of 20,000 films, and of all
+                          112,120 but the last 5,000; queries from the last 5,000 films
     fashion-pixels        Fashion-MNIST, pixels: 20,000 training images, queries from other training images and from t10k
     fashion-network       the same images by a small network trained on the archive (128 values after a ReLU)
     kermany, nih          real films by our DenseNet-121 at 64 px, trained from scratch on the training films
     kermany-untrained, nih-untrained      the same films by the network with its first random weights
     mednist, mednist-untrained            six kinds of images by the network that was trained on Kermany's films (it
                                           has seen none of them), and by the untrained one
+    mednist-own, mednist-own-32, mednist-untrained-32     the same images by a ResNet-18 that was trained on those of the
+                          archive, at 64 and at 32 px, and by one with its first random weights
 
 Validation asks the training films; the test of real films asks training and validation films together. Codes are made
 once and kept as .npz in the work folder.
@@ -18,18 +20,23 @@ from __future__ import annotations
 import gzip
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from benchmark_codes import FASHION, codes_of, fashion_mnist
 from record import WORK, say
 from simulated_codes import N_FILMS, simulate
 
+if TYPE_CHECKING:
+    from graphret import ImageTable
+    from graphret.encoders import Encoder
+
 FOLDER = WORK / "ranking"
 N_QUERIES = 1000
 SIMULATED_QUERIES = 5000
 NAMES = (
     "sim20k", "sim107k", "fashion-pixels", "fashion-network", "kermany", "kermany-untrained", "nih", "nih-untrained",
-    "mednist", "mednist-untrained",
+    "mednist", "mednist-untrained", "mednist-own", "mednist-own-32", "mednist-untrained-32",
 )  # fmt: skip
 
 
@@ -160,18 +167,42 @@ def _single_label(codes: np.ndarray, kinds: np.ndarray, splits: np.ndarray) -> d
 
 
 def _real_films(card: str, *, trained: bool, data_root: Path) -> dict[str, np.ndarray]:
-    from real_films import NearDuplicates
-
     import graphret
     from graphret.encoders import Encoder
 
-    table = graphret.read_dataset("folder" if card == "mednist" else card, data_root / card)
-    if card == "mednist":  # a third of the images of every kind
-        table = table.select(np.random.default_rng(0).permutation(len(table))[:4800])
+    table = _films(card, data_root)
     folder = WORK / ("kermany" if card == "mednist" else card) / "densenet121-64"
     encoder = graphret.load_encoder(folder)
     if not trained:
         encoder = Encoder.untrained("densenet121", encoder.label_names, size=64, seed=0)
+    return _encoded(table, encoder, data_root)
+
+
+def _own_network(size: int, *, trained: bool, data_root: Path) -> dict[str, np.ndarray]:
+    """MedNIST by a ResNet-18, three epochs on its training images or none."""
+    import graphret
+    from graphret.encoders import Encoder
+
+    table = _films("mednist", data_root)
+    if not trained:
+        return _encoded(table, Encoder.untrained("resnet18", table.label_names, size=size, seed=0), data_root)
+    learnt = table.select(np.isin(table.splits, ["train", "valid"]))
+    encoder = graphret.train(learnt, "resnet18", out=FOLDER / f"resnet18-mednist-{size}", size=size, epochs=3)
+    return _encoded(table, encoder, data_root)
+
+
+def _films(card: str, data_root: Path) -> ImageTable:
+    import graphret
+
+    table = graphret.read_dataset("folder" if card == "mednist" else card, data_root / card)
+    if card == "mednist":  # two fifths of the images
+        table = table.select(np.random.default_rng(0).permutation(len(table))[:4800])
+    return table
+
+
+def _encoded(table: ImageTable, encoder: Encoder, data_root: Path) -> dict[str, np.ndarray]:
+    from real_films import NearDuplicates
+
     duplicates = NearDuplicates.read(data_root / "near_duplicates.csv", table)
     codes = np.concatenate(
         [
@@ -206,4 +237,7 @@ _MAKERS = {
         for card in ("kermany", "nih", "mednist")
         for suffix in ("", "-untrained")
     },
+    "mednist-own": lambda root: _own_network(64, trained=True, data_root=root),
+    "mednist-own-32": lambda root: _own_network(32, trained=True, data_root=root),
+    "mednist-untrained-32": lambda root: _own_network(32, trained=False, data_root=root),
 }

@@ -2,9 +2,11 @@
 
     PYTHONPATH=.:benchmarks python benchmarks/ranking/ranking_study.py [SET ...] [--minutes 2.5]
 
-Every method of METHODS is tried with every option of its grid on the validation queries of a set, "tuned" is
-what `choose_ranking` makes of it (successive halving over `default_candidates`, as `graphret tune`). Then each method, with
-its best options, ranks the test queries. Every figure is a row of ranking.jsonl, so that the study goes on where it was
+Every method of METHODS is tried with every option of its grid on the validation queries of a set; those of TUNED are
+what `choose_ranking` makes of it (successive halving over `default_candidates`, as `graphret tune`): with metrics learned
+from the archive's labels, without, and by agreement of lists inside the archive, which sees no label at all. Then each
+method, with its best options, ranks the test queries; the choice by agreement stays on the validation queries. On sim107k
+the baselines try what was best on sim20k's validation queries, and one step of every option beside it. Every figure is a row of ranking.jsonl, so that the study goes on where it was
 stopped; rows of another version of the study are not mixed in. `--report` makes the tables from the rows.
 """
 
@@ -28,7 +30,9 @@ from record import parser_of, say, write_results
 
 from graphret.communities import louvain
 from graphret.evaluation import evaluate_ranking, paired_difference, patient_bootstrap
-from graphret.evaluation.criteria import SharedFindings
+from graphret.evaluation.criteria import ListAgreement, SharedFindings
+from graphret.evaluation.metric_learner import OUTSIDE, MetricLearner
+from graphret.evaluation.tune_index import own_films, pairs_of
 from graphret.evaluation.tuning import choose_ranking, default_candidates
 from graphret.graph import NearestSearch, NeighborTable, nearest_neighbors, similarity_graph
 from graphret.retrieval import Archive, QueryBatch, create_ranking
@@ -36,9 +40,9 @@ from graphret.retrieval import Archive, QueryBatch, create_ranking
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-VERSION = 1
+VERSION = 2
 MEASURES = ("P@10", "nDCG@100", "mAP@100")
-K_GRAPH, POOL = 50, 400
+K_GRAPH, POOL, N_AGREEING = 50, 400, 1000
 
 
 def _grid(**options: tuple[Any, ...]) -> list[dict[str, Any]]:
@@ -55,10 +59,14 @@ METHODS: dict[str, list[dict[str, Any]]] = {
     ],
     "dba": _grid(n=(3, 10, 30), alpha=(1.0,), queries_too=(False, True)),
     "pca_whitening": [{"power": 0.0, "ridge": 1.0}, *_grid(power=(0.5, 1.0), ridge=(0.1, 1.0))],
-    "lw_whitening": _grid(dimensions=(32, 128, 512), ridge=(0.1, 1.0, 10.0)),
+    "lw_whitening": _grid(dimensions=(16, 32, 128, 512), ridge=(0.01, 0.1, 1.0, 10.0)),
     "region_growing": _grid(edges=(10, 30, 50)),
 }
-OUTSIDE: dict[str, Callable[..., np.ndarray]] = {
+TUNED = {"tuned": True, "tuned without labels": False}
+"""What is tuned, and whether a metric may be learned from the archive's labels. Both are chosen by labels of queries."""
+LABELLED = ("lw_whitening",)
+"""Baselines that learn from the archive's labels."""
+OWN: dict[str, Callable[..., np.ndarray]] = {
     "k_reciprocal": k_reciprocal,
     "dba": dba,
     "pca_whitening": pca_whitening,
@@ -69,6 +77,7 @@ WITHOUT = {
     "without context": {"context": 0.0, "rounds": 1},
     "without expansion": {"n": 0},
     "without whitening": {"whitening": None},
+    "without the learned metric": {"learned": False},
 }
 """Parts of the tuned contextual ranking that are switched off one at a time, on the test queries."""
 
@@ -112,12 +121,20 @@ class Bench:
     def task(self) -> Task:
         return Task(self.side, self.table.neighbors, self.table.similarities)
 
-    def lists(self, method: str, options: dict[str, Any]) -> np.ndarray:
+    @cached_property
+    def learner(self) -> MetricLearner:
+        """Learns from all films of the archive: the queries come from outside it."""
+        n_films, n_queries = len(self.side.codes), len(self.side.query_codes)
+        folds, of_queries = np.zeros(n_films, np.int64), np.full(n_queries, OUTSIDE)
+        return MetricLearner(self.archive, self.side.labels, folds, of_queries)
+
+    def lists(self, method: str, options: dict[str, Any], metric: dict[str, Any] | None = None) -> np.ndarray:
         """Lists of all queries in the order of the side."""
-        if method in OUTSIDE:
-            return OUTSIDE[method](self.task, **options)
+        if method in OWN:
+            return OWN[method](self.task, **options)
         lists = np.empty((len(self.order), K), np.int32)
-        lists[self.order] = create_ranking(method, self.archive, **options).rank(self.batch, K).positions
+        archive = self.archive if metric is None else self.learner.archive_for(metric, OUTSIDE)
+        lists[self.order] = create_ranking(method, archive, **options).rank(self.batch, K).positions
         return lists
 
     def scores(self, lists: np.ndarray) -> dict[str, np.ndarray]:
@@ -150,8 +167,8 @@ class OutOfTimeError(Exception):
 
 
 def validate(bench: Bench, rows: Rows, stop: float) -> None:
-    """Try every option of every method on the validation queries."""
-    for method, grid in METHODS.items():
+    """Try every option of every method on the validation queries, and tune."""
+    for method, grid in _grids(bench.name, rows).items():
         for options in grid:
             if rows.find(set=bench.name, part="validation", method=method, options=options) is None:
                 _check_time(stop)
@@ -160,20 +177,77 @@ def validate(bench: Bench, rows: Rows, stop: float) -> None:
                 means = {name: float(np.nanmean(values)) for name, values in scores.items()}
                 row = {"set": bench.name, "part": "validation", "method": method, "options": options, "scores": means}
                 rows.add(row | {"value": float(np.mean(list(means.values()))), "seconds": time.monotonic() - started})
-    if rows.find(set=bench.name, part="validation", method="tuned") is None:
-        _check_time(stop - 60)
+    for name, learns in TUNED.items():
+        if rows.find(set=bench.name, part="validation", method=name) is None:
+            _check_time(stop)
+            started = time.monotonic()
+            rows.add(_tuned(bench, name, learns=learns) | {"seconds": time.monotonic() - started})
+    if rows.find(set=bench.name, part="validation", method="by agreement") is None:
+        _check_time(stop)
         started = time.monotonic()
-        side = bench.side
-        forbidden = [side.forbidden[row] for row in bench.order]
-        labels, patients = side.query_labels[bench.order], side.query_patients[bench.order]
-        criterion = SharedFindings(labels, side.labels, patients, forbidden, MEASURES)
-        tuning = choose_ranking(bench.archive, bench.batch, criterion, default_candidates())
-        last = [trial for trial in tuning.trials if trial.n_queries == tuning.n_queries]
-        chosen = next(trial for trial in last if (trial.ranking, trial.options) == (tuning.ranking, tuning.options))
-        row = {"set": bench.name, "part": "validation", "method": "tuned", "ranking": tuning.ranking}
-        row |= {"options": dict(chosen.options), "scores": dict(chosen.scores), "value": chosen.value}
-        row |= {"variety": chosen.variety, "difference": tuning.to_dict()["difference"]}
-        rows.add(row | {"seconds": time.monotonic() - started, "n_trials": len(tuning.trials)})
+        rows.add(_by_agreement(bench) | {"seconds": time.monotonic() - started})
+
+
+def _grids(name: str, rows: Rows) -> dict[str, list[dict[str, Any]]]:
+    """METHODS, for the large set only what is at most one step of every option away from the best on the small one."""
+    if name != "sim107k":
+        return METHODS
+    near = {}
+    for method, grid in METHODS.items():
+        best = _best_of(rows, "sim20k", method)
+        steps = {option: [] for option in best}
+        for option, tried in steps.items():
+            for entry in grid:
+                if entry[option] not in tried:
+                    tried.append(entry[option])
+        near[method] = [
+            entry
+            for entry in grid
+            if all(abs(tried.index(entry[option]) - tried.index(best[option])) <= 1 for option, tried in steps.items())
+        ]
+    return near
+
+
+def _best_of(rows: Rows, name: str, method: str) -> dict[str, Any]:
+    tried = rows.all(set=name, part="validation", method=method)
+    if not tried:
+        raise SystemExit(f"the validation of {name} comes first: its grids start from there")
+    options: dict[str, Any] = max(tried, key=lambda row: row["value"])["options"]
+    return options
+
+
+def _tuned(bench: Bench, name: str, *, learns: bool) -> dict[str, Any]:
+    side = bench.side
+    forbidden = [side.forbidden[row] for row in bench.order]
+    labels, patients = side.query_labels[bench.order], side.query_patients[bench.order]
+    criterion = SharedFindings(labels, side.labels, patients, forbidden, MEASURES)
+    learner = bench.learner if learns else None
+    candidates = default_candidates(learned=learns)
+    tuning = choose_ranking(bench.archive, bench.batch, criterion, candidates, learner=learner)
+    last = [trial for trial in tuning.trials if trial.n_queries == tuning.n_queries]
+    chosen = next(trial for trial in last if (trial.ranking, trial.options) == (tuning.ranking, tuning.options))
+    row = {"set": bench.name, "part": "validation", "method": name, "ranking": tuning.ranking}
+    row |= {"options": dict(chosen.options), "metric": None if chosen.metric is None else dict(chosen.metric)}
+    row |= {"scores": dict(chosen.scores), "value": chosen.value, "variety": chosen.variety}
+    return row | {"difference": tuning.to_dict()["difference"], "n_trials": len(tuning.trials)}
+
+
+def _by_agreement(bench: Bench) -> dict[str, Any]:
+    """What `graphret tune --by agreement` would choose, and what it is worth by the labels of the validation queries."""
+    side, archive = bench.side, bench.archive
+    films = np.random.default_rng(0).permutation(len(side.codes))[: N_AGREEING // 2]
+    asking = pairs_of(archive, films, side.patients, None)
+    forbidden = own_films(asking, side.patients)
+    codes = np.ascontiguousarray(side.codes[asking], dtype=np.float32)
+    batch = QueryBatch.of(archive, codes, POOL, forbidden=forbidden)
+    tuning = choose_ranking(archive, batch, ListAgreement(), default_candidates())
+    scores = bench.scores(bench.lists(tuning.ranking, dict(tuning.options)))
+    nearest = bench.scores(bench.lists("nearest", {}))
+    values, reference = (np.mean(list(of.values()), axis=0) for of in (scores, nearest))
+    row = {"set": bench.name, "part": "validation", "method": "by agreement", "ranking": tuning.ranking}
+    row |= {"options": dict(tuning.options), "value": float(np.nanmean(values)), "agreement": tuning.difference.mean}
+    difference = paired_difference(values, reference, side.query_patients).to_dict()
+    return row | {"from_nearest": difference, "nearest": float(np.nanmean(reference))}
 
 
 def test(bench: Bench, rows: Rows, stop: float) -> None:
@@ -181,38 +255,47 @@ def test(bench: Bench, rows: Rows, stop: float) -> None:
     if rows.find(set=bench.name, part="test") is not None:
         return
     _check_time(stop)
-    chosen = {}
+    chosen: dict[str, tuple[str, dict[str, Any], dict[str, Any] | None]] = {}
     for method in METHODS:
-        tried = rows.all(set=bench.name, part="validation", method=method)
-        chosen[method] = (method, max(tried, key=lambda row: row["value"])["options"])
-    tuned = rows.find(set=bench.name, part="validation", method="tuned")
-    assert tuned is not None
-    chosen["tuned"] = (tuned["ranking"], tuned["options"])
-    for name, changes in WITHOUT.items() if tuned["ranking"] == "contextual" else ():
-        if tuned["options"] | changes != tuned["options"]:
-            chosen[f"tuned, {name}"] = ("contextual", tuned["options"] | changes)
+        chosen[method] = (method, _best_of(rows, bench.name, method), None)
+    for name in TUNED:
+        row = rows.find(set=bench.name, part="validation", method=name)
+        assert row is not None
+        chosen[name] = (row["ranking"], row["options"], row["metric"])
+    ranking, options, metric = chosen["tuned"]
+    for name, changes in WITHOUT.items() if ranking == "contextual" else ():
+        changed = {**options, **{option: value for option, value in changes.items() if option in options}}
+        if changed != options:
+            chosen[f"tuned, {name}"] = (ranking, changed, metric)
     found, variety = {}, {}
-    for method, (ranking, options) in chosen.items():
-        lists = bench.lists(ranking, options)
+    for method, how in chosen.items():
+        lists = bench.lists(*how)
         found[method] = bench.scores(lists)
         first = lists[:, :10]
         variety[method] = float(np.unique(first).size / min(first.size, len(bench.side.codes)))
     patients = bench.side.query_patients
     means = {method: {name: float(np.nanmean(found[method][name])) for name in MEASURES} for method in found}
-    best = {name: max(METHODS, key=lambda method, name=name: means[method][name]) for name in MEASURES}
+    unlabelled = [method for method in METHODS if method not in LABELLED]
+    best, best_unlabelled = (
+        {name: max(methods, key=lambda method, name=name: means[method][name]) for name in MEASURES}
+        for methods in (METHODS, unlabelled)
+    )
     results = {}
     for method in found:
         results[method] = {
             "ranking": chosen[method][0],
-            "options": chosen[method][1],
+            "options": {**chosen[method][1], **(chosen[method][2] or {})},
             "variety": variety[method],
             "scores": {name: patient_bootstrap(found[method][name], patients).to_dict() for name in MEASURES},
             "from_nearest": _differences(found, method, dict.fromkeys(MEASURES, "nearest"), patients),
         }
-    results["tuned"]["from_best_baseline"] = _differences(found, "tuned", best, patients)
+    for method in TUNED:
+        results[method]["from_best_baseline"] = _differences(found, method, best, patients)
+        results[method]["from_best_unlabelled"] = _differences(found, method, best_unlabelled, patients)
     side = bench.side
     counts = {"films": len(side.codes), "queries": len(side.query_codes), "patients": len(set(patients.tolist()))}
-    rows.add({"set": bench.name, "part": "test", "counts": counts, "best_baseline": best, "results": results})
+    row = {"set": bench.name, "part": "test", "counts": counts, "results": results}
+    rows.add(row | {"best_baseline": best, "best_unlabelled": best_unlabelled})
 
 
 def _differences(
@@ -231,19 +314,18 @@ def _check_time(stop: float) -> None:
 
 def main() -> None:
     parser = parser_of(__doc__)
-    parser.add_argument(
-        "sets", nargs="*", metavar="SET", help=f"of {', '.join(NAMES)}; all but sim107k if none is named"
-    )
+    parser.add_argument("sets", nargs="*", metavar="SET", help=f"of {', '.join(NAMES)}; all if none is named")
     parser.add_argument("--data-root", type=Path, default=Path("../shared/data"), help="folder of the real films")
     parser.add_argument("--minutes", type=float, default=1e6, help="stop after so many; the same command goes on")
+    parser.add_argument("--validation-only", action="store_true", help="ask no test query")
     parser.add_argument("--report", action="store_true", help="only make the tables from the rows")
     options = parser.parse_args()
     found = environment()
     rows = Rows(options.results / "ranking.jsonl")
     stop = time.monotonic() + 60 * options.minutes
     try:
-        for name in () if options.report else options.sets or [name for name in NAMES if name != "sim107k"]:
-            for part, step in (("validation", validate), ("test", test)):
+        for name in () if options.report else options.sets or NAMES:
+            for part, step in (("validation", validate), ("test", test))[: 1 if options.validation_only else 2]:
                 say(f"{name}: {part}")
                 step(Bench(name, part, side_of(name, part, options.data_root)), rows, stop)
     except OutOfTimeError:

@@ -25,6 +25,9 @@ def build(
     size: InputSize = None,
     bits: Bits = None,
     device: Device = "auto",
+    tune: Annotated[
+        bool, typer.Option("--tune", help="Then choose the ranking on these films, as graphret tune with its defaults.")
+    ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
     config: BuildConfig,
@@ -39,6 +42,8 @@ def build(
 
         loaded = graphret.load_encoder(encoder, n_bits=bits, device=device, size=size)
         index = graphret.build(films, loaded, out=out, config=config, progress=reporter.progress)
+        if tune:
+            index.record_tuning(graphret.tune(index, n_threads=config.n_threads, progress=reporter.progress).to_dict())
         reporter.result(
             index.info(),
             show_info(index.info()),

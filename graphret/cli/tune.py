@@ -30,6 +30,10 @@ def tune(
     measures: Annotated[
         str, typer.Option(metavar="NAME@K,...", help="With labels: the mean of these is compared.")
     ] = "P@10,nDCG@100,mAP@100",
+    learn: Annotated[
+        bool,
+        typer.Option("--learn/--no-learn", help="With labels: also try metrics that are learned from them."),
+    ] = True,
     split: Annotated[
         str | None,
         typer.Option(
@@ -74,6 +78,7 @@ def tune(
             by=by,
             measures=[name.strip() for name in measures.split(",") if name.strip()],
             candidates=label_aware_candidates() if label_aware else None,
+            learn=learn,
             split=split,
             n_queries=queries,
             budget=seconds,
@@ -82,14 +87,15 @@ def tune(
             n_threads=n_threads,
             progress=reporter.progress,
         )
-        if not label_aware:
-            opened.record_tuning(found.to_dict())
-            reporter.result({"index": str(index), **found.to_dict()}, _table(found), _sentence(found))
-            return
-        if found.ranking == "label_aware":  # otherwise no strength of it was clearly better than nearest
-            opened.record_tuning(found.to_dict())
-        document = {"index": str(index), "uses_labels": True, **found.to_dict()}
-        reporter.result(document, _table(found), f"{_sentence(found)}; {_apart(found)}")
+        document = found.to_dict()
+        if (
+            not label_aware or found.ranking == "label_aware"
+        ):  # otherwise no strength of it was clearly better than nearest
+            opened.record_tuning(document)
+        if found.metric is not None:  # its numbers are for ranking.json
+            document["metric"] = {name: value for name, value in document["metric"].items() if name != "numbers"}
+        sentence = f"{_sentence(found)}; {_apart(found)}" if label_aware else _sentence(found)
+        reporter.result({"index": str(index), "uses_labels": label_aware, **document}, _table(found), sentence)
 
 
 def _say_removed(removed: bool) -> str:
@@ -117,7 +123,9 @@ def _table(found: "Tuning") -> Table:
     shown += [trial for trial in last[_SHOWN:] if trial.ranking == "nearest"]
     for trial in shown:
         values = [f"{trial.scores[name]:.4f}" for name in scores]
-        table.add_row(trial.ranking, _options(trial.options), *values, f"{trial.variety:.2f}")
+        table.add_row(
+            trial.ranking, _options({**trial.options, **(trial.metric or {})}), *values, f"{trial.variety:.2f}"
+        )
     return table
 
 
@@ -127,4 +135,6 @@ def _sentence(found: "Tuning") -> str:
         f"chosen: {found.ranking} ({_options(found.options)}), by {found.criterion}; {found.n_queries} queries, best "
         f"candidate {difference.mean:+.4f} ({difference.low:+.4f} to {difference.high:+.4f}) from nearest"
     )
+    if found.metric is not None:
+        text += "; its metric was learned from the archive's labels"
     return text if found.complete else f"{text}; the time was over before all rounds were done"

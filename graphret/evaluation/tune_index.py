@@ -10,6 +10,7 @@ from graphret._errors import InvalidParameterError, UnknownNameError
 from graphret._types import check_integer
 from graphret.evaluation.criteria import ListAgreement, SharedFindings
 from graphret.evaluation.label_candidates import read_labels
+from graphret.evaluation.metric_learner import MetricLearner, folds_of
 from graphret.evaluation.queries import rows_with_same
 from graphret.evaluation.tuning import Tuning, choose_ranking
 from graphret.retrieval import QueryBatch
@@ -23,11 +24,13 @@ if TYPE_CHECKING:
     from graphret.index import Index
     from graphret.retrieval import Archive
 
-__all__ = ["tune"]
+__all__ = ["own_films", "pairs_of", "tune"]
 
 BY = ("auto", "labels", "agreement")
 NEIGHBORS = 400
 """Nearest films found once for all candidates: the default pool of "contextual"."""
+FOLDS = 5
+"""Parts of the patients; a query is ranked by a metric that was learned from the other four."""
 
 
 def tune(
@@ -36,6 +39,7 @@ def tune(
     by: str = "auto",
     measures: Sequence[str] = ("P@10", "nDCG@100", "mAP@100"),
     candidates: Sequence[Candidate] | None = None,
+    learn: bool = True,
     split: str | None = None,
     n_queries: int = 1000,
     budget: float | None = 300.0,
@@ -60,8 +64,12 @@ def tune(
     measures
         With labels: their mean is compared.
     candidates
-        ``None``: `default_candidates`. Rankings that read the archive's labels at query time are tuned apart:
-        `label_aware_candidates`.
+        ``None``: `default_candidates`, with learned metrics where ``learn`` says so. Rankings that read the archive's
+        labels at query time are tuned apart: `label_aware_candidates`.
+    learn
+        By labels: let candidates learn a metric from the archive's labels, for each query without the films of its
+        patient (and of a fifth of the others). The metric of the choice is learned from all films and kept with it, so
+        that queries need no label.
     split
         Only films of this split ask ("valid"): an encoder knows the films that it was trained on better than new ones,
         so queries that it was not trained on choose better. ``None``: all films may ask.
@@ -103,13 +111,17 @@ def tune(
     archive = index.labelled_archive if read_labels(candidates or ()) else index.archive
     patients = index.films.patients
     if not labelled:
-        asking = _pairs(archive, asking[: max(1, n_queries // 2)], patients, n_threads)
-    forbidden = _own_films(asking, patients)
+        asking = pairs_of(archive, asking[: max(1, n_queries // 2)], patients, n_threads)
+    forbidden = own_films(asking, patients)
     codes = np.ascontiguousarray(archive.codes[asking], dtype=np.float32)
     queries = QueryBatch.of(archive, codes, NEIGHBORS, forbidden=forbidden, n_threads=n_threads)
     criterion: Criterion = ListAgreement()
     if labelled:
         criterion = SharedFindings(relevance[asking], relevance, patients[asking], forbidden, measures)
+    learner = None
+    if labelled and learn:
+        folds = folds_of(patients, FOLDS, seed)
+        learner = MetricLearner(archive, relevance, folds, folds[asking])
     return choose_ranking(
         archive,
         queries,
@@ -120,17 +132,18 @@ def tune(
         seed=seed,
         n_threads=n_threads,
         progress=progress,
+        learner=learner,
     )
 
 
-def _own_films(films: Int64Array, patients: Any) -> list[Int32Array]:
+def own_films(films: Int64Array, patients: Any) -> list[Int32Array]:
     """For each film those of its patient, itself among them."""
     return [rows.astype(np.int32) for rows in rows_with_same(patients[films], patients)]
 
 
-def _pairs(archive: Archive, films: Int64Array, patients: Any, n_threads: int | None) -> Int64Array:
+def pairs_of(archive: Archive, films: Int64Array, patients: Any, n_threads: int | None) -> Int64Array:
     """Every film and its nearest film of another patient, in turn; films without one are left out."""
-    forbidden = _own_films(films, patients)
+    forbidden = own_films(films, patients)
     codes = np.ascontiguousarray(archive.codes[films], dtype=np.float32)
     nearest = archive.search.search(codes, 1, forbidden=forbidden, n_threads=n_threads).neighbors[:, 0]
     found = nearest >= 0

@@ -18,9 +18,10 @@ from graphret.retrieval import create_ranking
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from graphret._types import Float64Array, Progress
+    from graphret._types import Float64Array, Int32Array, Int64Array, Progress
     from graphret.evaluation.criteria import Criterion
-    from graphret.retrieval import Archive, QueryBatch
+    from graphret.evaluation.metric_learner import MetricLearner
+    from graphret.retrieval import Archive, LearnedMetric, QueryBatch
 
 __all__ = ["Candidate", "Trial", "Tuning", "choose_ranking", "default_candidates"]
 
@@ -31,10 +32,14 @@ REFERENCE = "nearest"
 
 @dataclass(frozen=True)
 class Candidate:
-    """A ranking with options, as `create_ranking` takes them."""
+    """A ranking with options, as `create_ranking` takes them.
+
+    ``metric`` holds the ``share`` and ``ridge`` of the metric that it learns from labels (`LearnedMetric.fit`), if any.
+    """
 
     ranking: str
     options: Mapping[str, Any]
+    metric: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,7 @@ class Trial:
     value: float
     variety: float
     seconds: float
+    metric: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,8 @@ class Tuning:
 
     ``difference`` is that of the best candidate from "nearest" on the same queries, with its interval over patients;
     where ``low`` is not above 0, "nearest" was chosen. ``complete`` says that the time sufficed for all rungs; only
-    then does the choice not depend on the machine.
+    then does the choice not depend on the machine. ``metric`` is what the chosen ranking learned from the labels of all
+    films, None where it learns nothing.
     """
 
     ranking: str
@@ -72,10 +79,12 @@ class Tuning:
     seed: int
     complete: bool
     trials: tuple[Trial, ...]
+    metric: LearnedMetric | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON; NaN becomes None."""
-        values = asdict(self)
+        values = asdict(replace(self, metric=None))
+        values["metric"] = None if self.metric is None else self.metric.to_record()
         values["difference"] = {
             name: None if value != value else value  # noqa: PLR0124 - NaN
             for name, value in values["difference"].items()
@@ -83,18 +92,25 @@ class Tuning:
         return values
 
 
-def default_candidates() -> list[Candidate]:
+def default_candidates(*, learned: bool = False) -> list[Candidate]:
     """List the candidates of a tuning: nearest first, the rankings of the papers, and a grid of "contextual".
 
     "alpha_qe" is in it as "contextual" without context and density, which needs no second search of the archive.
 
+    Parameters
+    ----------
+    learned
+        Add a grid of "contextual" in metrics that are learned from the archive's labels.
+
     Examples
     --------
     >>> candidates = default_candidates()
-    >>> candidates[0].ranking, len(candidates)
-    ('nearest', 543)
+    >>> candidates[0].ranking, len(candidates), len(default_candidates(learned=True))
+    ('nearest', 543, 759)
     """
     candidates = [Candidate(REFERENCE, {}), Candidate("region_growing", {}), Candidate("diffusion", {})]
+    if learned:  # before the large grid, which a short budget may not get through
+        candidates += _learned_candidates()
     contexts = [(0.0, 1), (0.5, 1), (0.9, 1), (0.9, 3)]
     densities = [(0.0, "archive"), *itertools.product((-1.0, 1.0, 2.0, 3.0), ("archive", "community"))]
     grid = itertools.product((None, 0.5, 1.0), (0, 3, 10, 30, 100), contexts, densities)
@@ -102,6 +118,22 @@ def default_candidates() -> list[Candidate]:
         options = {"whitening": whitening, "n": n, "context": context, "rounds": rounds}
         candidates.append(Candidate("contextual", {**options, "density": density, "among": among}))
     return candidates
+
+
+def _learned_candidates() -> list[Candidate]:
+    """A coarser grid than that of unlabelled forms: a metric that knows findings leaves less to the other parts."""
+    metrics = [{"share": share, "ridge": ridge} for share, ridge in itertools.product((0.5, 0.8), (0.001, 0.01, 0.1))]
+    contexts = [(0.0, 1), (0.5, 1), (0.9, 1)]
+    densities = [(0.0, "archive"), (1.0, "archive"), (1.0, "community"), (3.0, "archive")]
+    grid = itertools.product(metrics, (0, 10, 100), contexts, densities)
+    return [
+        Candidate(
+            "contextual",
+            {"learned": True, "n": n, "context": context, "rounds": rounds, "density": density, "among": among},
+            metric,
+        )
+        for metric, n, (context, rounds), (density, among) in grid
+    ]
 
 
 def choose_ranking(
@@ -115,13 +147,15 @@ def choose_ranking(
     seed: int = 0,
     n_threads: int | None = None,
     progress: Progress | None = None,
+    learner: MetricLearner | None = None,
 ) -> Tuning:
     """Find the best candidate by successive halving (Jamieson and Talwalkar, AISTATS 2016), or keep "nearest".
 
     All candidates rank the first 64 queries; the best quarter ranks four times as many, and so on to all queries.
     "nearest" is in every rung. A candidate whose variety is below ``variety`` times that of "nearest" comes after all
     others and is never chosen; of equal candidates the first is. The best of the last rung is chosen if the 95 %
-    interval of its difference from "nearest", over patients, lies above 0; otherwise "nearest" is.
+    interval of its difference from "nearest", over patients, lies above 0; otherwise "nearest" is. One that learns
+    a metric from labels must in the same way be clearly better than the best that does not, or else that one counts.
 
     Parameters
     ----------
@@ -132,7 +166,8 @@ def choose_ranking(
     criterion
         `SharedFindings` or `ListAgreement`.
     candidates
-        ``None``: `default_candidates`. "nearest" is added where it is missing.
+        ``None``: `default_candidates`, with learned metrics if there is a ``learner``. "nearest" is added where it is
+        missing.
     budget
         Seconds; when they are over, the last rung that was finished decides. ``None``: no limit.
     variety
@@ -143,11 +178,14 @@ def choose_ranking(
         ``None`` for all processors; the choice does not depend on it.
     progress
         Called as ``progress("tune", trials done, trials in all)``.
+    learner
+        Learns the metrics of candidates that ask for one. While they are tried, no query is ranked by a metric
+        that was learned from films of its patient.
 
     Raises
     ------
     InvalidParameterError
-        No queries, or a value out of its range.
+        No queries, a value out of its range, or a candidate that learns a metric without a ``learner``.
     """
     check_integer("seed", seed, 0)
     if not 0.0 <= variety <= 1.0:
@@ -157,7 +195,9 @@ def choose_ranking(
     if not len(queries):
         raise InvalidParameterError("queries", "0 queries", "at least one film to ask with")
     # The reference goes first, so that it is in any rung that was begun.
-    others = list(default_candidates() if candidates is None else candidates)
+    others = list(default_candidates(learned=learner is not None) if candidates is None else candidates)
+    if learner is None and any(candidate.metric is not None for candidate in others):
+        raise InvalidParameterError("learner", None, "a MetricLearner", "some candidates learn a metric from labels")
     contest = [Candidate(REFERENCE, {}), *(candidate for candidate in others if candidate.ranking != REFERENCE)]
     rungs = _rungs(len(queries), len(contest))
     started, done, complete = time.monotonic(), 0, True
@@ -165,13 +205,13 @@ def choose_ranking(
     last: dict[int, Trial] = {}
     decided: dict[int, tuple[Trial, Float64Array]] = {}
     for size, _ in rungs:
-        batch = _first(queries, size)
+        batch = _rows(queries, np.arange(size))
         rung: dict[int, tuple[Trial, Float64Array]] = {}
         for number in order:
             if budget is not None and rung and time.monotonic() - started > budget:
                 complete = False
                 break
-            rung[number] = _try(archive, batch, criterion, contest[number], n_threads)
+            rung[number] = _try(archive, batch, criterion, contest[number], learner, n_threads)
             last[number] = rung[number][0]
             done += 1
             if progress is not None:
@@ -183,8 +223,13 @@ def choose_ranking(
         order = sorted({0, *_ranked(rung, variety)[: max(1, len(rung) // RUNG_FACTOR)]})
     if progress is not None and done < sum(count for _, count in rungs):
         progress("tune", done, done)
-    best = _ranked(decided, variety)[0]
+    best, *others_in_turn = _ranked(decided, variety)
     units = criterion.patients(len(decided[0][1]))
+    if contest[best].metric is not None:
+        # labels of the archive are learned from only where that is clearly better than the best that does without
+        plain = next(number for number in others_in_turn if contest[number].metric is None)
+        if not paired_difference(decided[best][1], decided[plain][1], units, seed=seed).low > 0:
+            best = plain
     difference = paired_difference(decided[best][1], decided[0][1], units, seed=seed)
     chosen = decided[best if difference.low > 0 else 0][0]
     return Tuning(
@@ -197,6 +242,7 @@ def choose_ranking(
         seed=seed,
         complete=complete,
         trials=tuple(sorted(last.values(), key=lambda trial: (-trial.n_queries, -trial.value))),
+        metric=None if learner is None or chosen.metric is None else learner.fit(chosen.metric),
     )
 
 
@@ -216,24 +262,49 @@ def _ranked(rung: Mapping[int, tuple[Trial, Float64Array]], variety: float) -> l
     return sorted(rung, key=lambda number: (rung[number][0].variety < floor, -rung[number][0].value, number))
 
 
-def _first(queries: QueryBatch, size: int) -> QueryBatch:
-    forbidden = None if queries.forbidden is None else queries.forbidden[:size]
+def _rows(queries: QueryBatch, rows: Int64Array) -> QueryBatch:
+    forbidden = None if queries.forbidden is None else [queries.forbidden[row] for row in rows]
     return replace(
         queries,
-        codes=queries.codes[:size],
-        neighbors=queries.neighbors[:size],
-        similarities=queries.similarities[:size],
+        codes=queries.codes[rows],
+        neighbors=queries.neighbors[rows],
+        similarities=queries.similarities[rows],
         forbidden=forbidden,
     )
 
 
+def _lists(
+    archive: Archive,
+    batch: QueryBatch,
+    candidate: Candidate,
+    depth: int,
+    learner: MetricLearner | None,
+    n_threads: int | None,
+) -> Int32Array:
+    """Lists of the first queries; with a learned metric each by the one that its own patient had no part in."""
+    if learner is None or candidate.metric is None:
+        ranker = create_ranking(candidate.ranking, archive, **candidate.options)
+        return ranker.rank(batch, depth, n_threads=n_threads).positions
+    lists = np.empty((len(batch), depth), np.int32)
+    folds = learner.query_folds[: len(batch)]
+    for fold in np.unique(folds).tolist():
+        rows = np.flatnonzero(folds == fold)
+        ranker = create_ranking(candidate.ranking, learner.archive_for(candidate.metric, fold), **candidate.options)
+        lists[rows] = ranker.rank(_rows(batch, rows), depth, n_threads=n_threads).positions
+    return lists
+
+
 def _try(
-    archive: Archive, batch: QueryBatch, criterion: Criterion, candidate: Candidate, n_threads: int | None
+    archive: Archive,
+    batch: QueryBatch,
+    criterion: Criterion,
+    candidate: Candidate,
+    learner: MetricLearner | None,
+    n_threads: int | None,
 ) -> tuple[Trial, Float64Array]:
     """One trial, and for every query the mean of its scores."""
     started = time.monotonic()
-    ranker = create_ranking(candidate.ranking, archive, **candidate.options)
-    lists = ranker.rank(batch, criterion.depth, n_threads=n_threads).positions
+    lists = _lists(archive, batch, candidate, criterion.depth, learner, n_threads)
     values = criterion.values(lists)
     scores = {name: float(np.nanmean(of_queries)) for name, of_queries in values.items()}
     hits = lists[:, :SHORT][lists[:, :SHORT] >= 0]
@@ -245,5 +316,6 @@ def _try(
         value=float(np.mean(list(scores.values()))),
         variety=float(np.unique(hits).size / max(1, min(hits.size, archive.n_films))),
         seconds=time.monotonic() - started,
+        metric=candidate.metric,
     )
     return trial, np.mean(list(values.values()), axis=0)

@@ -18,7 +18,15 @@ from graphret.index.lookup import FilmLookup
 from graphret.index.query_input import encode_queries, read_queries
 from graphret.index.stored_archive import StoredArchive
 from graphret.index.tuned import forget_tuning, read_tuning, record_tuning, tuned_options, with_tuning
-from graphret.retrieval import DEFAULT_RANKING, Archive, Findings, QueryBatch, create_ranking, uses_labels
+from graphret.retrieval import (
+    DEFAULT_RANKING,
+    Archive,
+    Findings,
+    LearnedMetric,
+    QueryBatch,
+    create_ranking,
+    uses_labels,
+)
 
 if TYPE_CHECKING:
     import os
@@ -175,12 +183,19 @@ class Index:
             Another process writes the index, or its folder cannot be written to.
         """
         record_tuning(self.path, self.manifest, with_tuning(self._tuning, tuning))
-        self._tuning = read_tuning(self.path, self.manifest)
+        self._use_tuning(read_tuning(self.path, self.manifest))
 
     def forget_tuning(self) -> None:
         """Remove the tuning, so that `query` uses "nearest" again; raises as `record_tuning`."""
         forget_tuning(self.path)
-        self._tuning = None
+        self._use_tuning(None)
+
+    def _use_tuning(self, tuning: dict[str, Any] | None) -> None:
+        self._tuning = tuning
+        # archive and rankings hold the metric of the tuning before
+        self._rankers.clear()
+        self._archives.clear()
+        self.__dict__.pop("_archive", None)
 
     @cached_property
     def films(self) -> ImageTable:
@@ -222,8 +237,10 @@ class Index:
         communities = self.communities.view(np.ndarray)
         walk = self._generation.read_walk()
         search: Search = exact if walk is None else WalkSearch(exact, walk)
+        learned = None if self._tuning is None else self._tuning.get("metric")
+        metric = None if learned is None else LearnedMetric.from_record(learned)
         k = self.manifest["parameters"]["k"]
-        return StoredArchive(lambda: self.graph, codes=codes, labels=communities, search=search, k=k)
+        return StoredArchive(lambda: self.graph, codes=codes, labels=communities, search=search, k=k, metric=metric)
 
     def info(self) -> dict[str, Any]:
         """Return what an index is made of, as JSON values: counts, parameters, hashes, sizes."""

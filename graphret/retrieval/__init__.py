@@ -7,6 +7,7 @@ from graphret.retrieval.explain import Reason, explain
 from graphret.retrieval.findings import Findings
 from graphret.retrieval.hamming import Hamming
 from graphret.retrieval.label_aware import LabelAware
+from graphret.retrieval.learned_metric import LabelScatter, LearnedMetric
 from graphret.retrieval.nearest import Nearest
 from graphret.retrieval.protocol import SOURCES, Archive, QueryBatch, RankedLists, Ranker
 from graphret.retrieval.region_growing import RegionGrowing, region_growing
@@ -22,6 +23,8 @@ __all__ = [
     "Findings",
     "Hamming",
     "LabelAware",
+    "LabelScatter",
+    "LearnedMetric",
     "Nearest",
     "QueryBatch",
     "RankedLists",

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from graphret._errors import UnknownNameError
+from graphret._errors import InvalidParameterError, UnknownNameError
 from graphret._numba import borrow_threads
 from graphret._types import check_integer
+from graphret.graph import NearestSearch
 from graphret.retrieval._context_kernels import _rank_in_context
 from graphret.retrieval._options import check_real
 from graphret.retrieval.density import density_ranks, local_density
 from graphret.retrieval.expansion import expanded_queries
 from graphret.retrieval.fill import fill_nearest
-from graphret.retrieval.protocol import RankedLists, source_code
+from graphret.retrieval.protocol import QueryBatch, RankedLists, source_code
 from graphret.retrieval.whitening import Whitening
 
 if TYPE_CHECKING:
     from graphret._types import Float64Array
-    from graphret.retrieval.protocol import Archive, QueryBatch
+    from graphret.retrieval.protocol import Archive
 
 __all__ = ["Contextual"]
 
@@ -61,14 +63,18 @@ class Contextual:
         Whether density is ranked in the whole "archive" or within the film's "community".
     whitening
         ``None``: cosines of codes as they are; 0 to 1: of centred codes, whitened by that power (`Whitening`).
+    learned
+        Take pool and similarity in the metric that the archive learned from its labels (`LearnedMetric`), instead of
+        the cosine. No label is read at query time.
 
     Raises
     ------
     InvalidParameterError, UnknownNameError
-        An option outside its range.
+        An option outside its range; a learned metric together with whitening, or where the archive has none.
 
     Notes
     -----
+    With a learned metric of m dimensions a second copy of the archive is held, float32 (n_films, m), and searched.
     O(E) once for the density, O(n_films d) once with whitening; per query O(pool (d + rounds e)) for e edges a film.
     ``terms`` of the result holds the three summands of every score: "similarity", "context", "density".
 
@@ -99,6 +105,7 @@ class Contextual:
         density: float = 0.0,
         among: str = "archive",
         whitening: float | None = None,
+        learned: bool = False,
     ) -> None:
         self.archive = archive
         self.pool = check_integer("pool", pool, 1, "films that are ordered anew")
@@ -114,6 +121,14 @@ class Contextual:
         self.whitening = (
             None if whitening is None else check_real("whitening", whitening, share, at_least=0.0, at_most=1.0)
         )
+        if not isinstance(learned, bool | np.bool_):
+            raise InvalidParameterError("learned", learned, "True or False")
+        if learned and archive.metric is None:
+            hint = "tune the archive by its labels, which learns one"
+            raise InvalidParameterError("learned", learned, "False: the archive has no learned metric", hint)
+        if learned and whitening is not None:
+            raise InvalidParameterError("whitening", whitening, "None with learned=True, which whitens by itself")
+        self.learned = archive.metric if learned else None
 
     @property
     def density_ranks(self) -> Float64Array:
@@ -127,17 +142,31 @@ class Contextual:
         return archive.prepared(("density_ranks", self.among), make)
 
     @property
-    def metric(self) -> Whitening | None:
+    def whitened(self) -> Whitening | None:
         """The metric of whitened codes, estimated at the first use."""
         strength = self.whitening
         if strength is None:
             return None
         return self.archive.prepared(("whitening", strength), lambda: Whitening.fit(self.archive.search, strength))
 
+    @property
+    def space(self) -> Archive:
+        """The archive that the pool comes from: itself, or its films in the learned metric, made at the first use."""
+        archive, metric = self.archive, self.learned
+        if metric is None:
+            return archive
+
+        def make() -> Archive:
+            vectors = metric.project(archive.codes)
+            return replace(archive, codes=vectors, search=NearestSearch(vectors), metric=None)
+
+        return archive.prepared(("learned space", metric), make)
+
     def rank(self, queries: QueryBatch, k: int, *, fill: bool = True, n_threads: int | None = None) -> RankedLists:
         """Rank the films of every pool; the nearest films outside it follow where k is more. See `Ranker.rank`."""
         k = check_integer("k", k, 1, "ask for at least one film")
-        queries = queries.at_least(self.archive, max(self.pool, self.n, k), n_threads)
+        asked = queries.codes
+        queries = self._in_space(queries, max(self.pool, self.n, k), n_threads)
         ranked = RankedLists.empty(len(queries), k, terms=("similarity", "context", "density"))
         pool = np.ascontiguousarray(queries.neighbors[:, : self.pool])
         cosines = self._cosines(queries, pool, n_threads)
@@ -168,14 +197,23 @@ class Contextual:
             ranked.scores[:] = np.where(
                 ranked.sources == source_code("fill"), ranked.scores[:, [self.pool - 1]], ranked.scores
             )
-        ranked.similarities[:] = self.archive.search.similarities(queries.codes, ranked.positions, n_threads=n_threads)
+        ranked.similarities[:] = self.archive.search.similarities(asked, ranked.positions, n_threads=n_threads)
         return ranked
+
+    def _in_space(self, queries: QueryBatch, n_neighbors: int, n_threads: int | None) -> QueryBatch:
+        """The queries with at least so many nearest films, codes and films in the learned metric if there is one."""
+        if self.learned is None:
+            return queries.at_least(self.archive, n_neighbors, n_threads)
+        codes = self.learned.project_queries(queries.codes)
+        return QueryBatch.of(
+            self.space, codes, n_neighbors, allowed=queries.allowed, forbidden=queries.forbidden, n_threads=n_threads
+        )
 
     def _cosines(self, queries: QueryBatch, pool: np.ndarray, n_threads: int | None) -> Float64Array:
         """t_0 of every pool, float64 (q, m)."""
-        codes = expanded_queries(self.archive, queries, self.n, self.alpha) if self.n else queries.codes
-        if self.metric is not None:
-            return self.metric.cosines(self.archive.search, codes, pool, n_threads)
+        codes = expanded_queries(self.space, queries, self.n, self.alpha) if self.n else queries.codes
+        if self.whitened is not None:
+            return self.whitened.cosines(self.archive.search, codes, pool, n_threads)
         if not self.n:
             return queries.similarities[:, : pool.shape[1]].astype(np.float64)
-        return self.archive.search.similarities(codes, pool, n_threads=n_threads).astype(np.float64)
+        return self.space.search.similarities(codes, pool, n_threads=n_threads).astype(np.float64)

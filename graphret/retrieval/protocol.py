@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from graphret._types import BoolArray, Codes, Float32Array, Float64Array, Int32Array, Int64Array
     from graphret.graph import Graph, Search, SearchCounts
     from graphret.retrieval.findings import Findings
+    from graphret.retrieval.learned_metric import LearnedMetric
 
 __all__ = ["SOURCES", "Archive", "QueryBatch", "RankedLists", "Ranker", "source_code"]
 
@@ -51,6 +52,8 @@ class Archive:
         Neighbours per film that the graph was made of: the number of edges that a query gets.
     findings
         What the films' reports say, for rankings whose ``uses_labels`` is true; no other ranking reads it.
+    metric
+        Learned from the films' labels when the archive was tuned, for rankings that are asked to use it.
 
     Raises
     ------
@@ -73,6 +76,7 @@ class Archive:
     search: Search
     k: int = field(default=50)
     findings: Findings | None = None
+    metric: LearnedMetric | None = None
 
     def __post_init__(self) -> None:
         check_integer("k", self.k, 1, "the k that the graph was built with")
@@ -104,6 +108,12 @@ class Archive:
             self._prepared[key] = make()
         value: T = self._prepared[key]
         return value
+
+    def with_metric(self, metric: LearnedMetric) -> Archive:
+        """Return the same archive with another metric; what was prepared so far is not made again."""
+        other = replace(self, metric=metric)
+        other._prepared.update(self._prepared)
+        return other
 
     @cached_property
     def is_binary(self) -> bool:

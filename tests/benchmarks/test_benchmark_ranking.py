@@ -26,11 +26,13 @@ def study(script):
 @pytest.fixture(scope="module")
 def side(study):
     rng = np.random.default_rng(0)
+    directions = np.concatenate([np.zeros((3, 8)), rng.normal(size=(3, 8))], axis=1)
 
     def films(n):
         labels = rng.random((n, 3)) < 0.4
         labels[~labels.any(axis=1), 0] = True
-        codes = labels @ rng.normal(size=(3, 16)) * 0.5 + rng.normal(size=(n, 16)) * 0.6
+        noise = rng.normal(size=(n, 16)) * np.repeat([1.2, 0.3], 8)  # large where no finding shows
+        codes = labels @ directions * 0.6 + noise
         return np.maximum(codes + 1, 0.01).astype(np.float32), labels
 
     codes, labels = films(N_FILMS)
@@ -60,7 +62,7 @@ def best(scores, side, k=100):
 
 def test_no_method_returns_films_of_the_querys_patient(study, task, side):
     assert [len(own) for own in side.forbidden] == [2] * N_QUERIES, "rows 0 to 59 and 200 to 259 share patients"
-    for method, run in study.OUTSIDE.items():
+    for method, run in study.OWN.items():
         for options in study.METHODS[method][:2]:
             lists = run(task, **options)
             assert lists.shape == (N_QUERIES, 100)
@@ -76,21 +78,21 @@ def test_augmentation_is_the_naive_sum(study, task, side):
         for other in task.neighbors[film, :3]:
             augmented[film] += (codes[film] @ codes[other]) * codes[other]
     expected = best(unit(side.query_codes.astype(np.float64)) @ unit(augmented).T, side)
-    found = study.OUTSIDE["dba"](task, n=3, alpha=1.0, queries_too=False)
+    found = study.OWN["dba"](task, n=3, alpha=1.0, queries_too=False)
     assert (found == expected).mean() > 0.98, "but for ties that float32 rounds apart"
 
 
 def test_whitening_of_power_0_only_centres(study, task, side):
     codes, queries = unit(side.codes.astype(np.float64)), unit(side.query_codes.astype(np.float64))
     mean = codes.mean(axis=0)
-    found = study.OUTSIDE["pca_whitening"](task, power=0.0, ridge=1.0)
+    found = study.OWN["pca_whitening"](task, power=0.0, ridge=1.0)
     assert (found == best(unit(queries - mean) @ unit(codes - mean).T, side)).mean() > 0.98
 
 
 def test_reciprocal_re_ranking_with_all_weight_on_cosine_is_nearest(study, task, side):
     plain = best(unit(side.query_codes) @ unit(side.codes).T, side)
-    assert (study.OUTSIDE["k_reciprocal"](task, k1=10, k2=3, share=1.0) == plain).mean() > 0.98
-    assert (study.OUTSIDE["k_reciprocal"](task, k1=10, k2=3, share=0.3) == plain).mean() < 0.9
+    assert (study.OWN["k_reciprocal"](task, k1=10, k2=3, share=1.0) == plain).mean() > 0.98
+    assert (study.OWN["k_reciprocal"](task, k1=10, k2=3, share=0.3) == plain).mean() < 0.9
 
 
 def test_the_study_chooses_on_validation_asks_once_and_goes_on(study, side, tmp_path, monkeypatch):
@@ -102,7 +104,8 @@ def test_the_study_chooses_on_validation_asks_once_and_goes_on(study, side, tmp_
     }
     monkeypatch.setattr(study, "METHODS", short)
     few = [Candidate("contextual", {"n": n, "context": 0.5}) for n in (3, 20)]
-    monkeypatch.setattr(study, "default_candidates", lambda: few)
+    learned = Candidate("contextual", {"learned": True, "n": 0, "context": 0.0}, {"share": 0.5, "ridge": 0.1})
+    monkeypatch.setattr(study, "default_candidates", lambda **asked: [*few, learned] if asked.get("learned") else few)
     rows = study.Rows(tmp_path / "ranking.jsonl")
     bench = study.Bench("nih", "validation", side)
     with pytest.raises(study.OutOfTimeError):
@@ -113,7 +116,11 @@ def test_the_study_chooses_on_validation_asks_once_and_goes_on(study, side, tmp_
     chosen = max(tried, key=lambda row: row["value"])["options"]
     results = rows.all(part="test")[0]["results"]
     assert results["alpha_qe"]["options"] == chosen
-    assert set(results) >= {"nearest", "alpha_qe", "dba", "tuned"}
+    assert set(results) >= {"nearest", "alpha_qe", "dba", "tuned", "tuned without labels"}
+    assert results["tuned"]["options"]["learned"], "its findings show in the codes"
+    assert "learned" not in results["tuned without labels"]["options"]
+    agreed = rows.all(part="validation", method="by agreement")
+    assert len(agreed) == 1
     kept = (tmp_path / "ranking.jsonl").read_bytes()
     again = study.Rows(tmp_path / "ranking.jsonl")
     study.validate(bench, again, stop=0.0)
@@ -121,4 +128,23 @@ def test_the_study_chooses_on_validation_asks_once_and_goes_on(study, side, tmp_
     assert (tmp_path / "ranking.jsonl").read_bytes() == kept, "no figure is made twice"
     text = study.markdown({"rows": again.rows, "environment": study.environment()})
     assert f"{results['tuned']['scores']['P@10']['mean']:.3f}" in text
-    assert "Against the best tuned baseline, of 3 figures" in text
+    assert "against the best baseline, of 3 figures" in text
+    assert f"{agreed[0]['value']:.3f}" in text
+
+
+def test_the_large_set_tries_what_is_near_the_best_of_the_small_one(study, tmp_path):
+    rows = study.Rows(tmp_path / "ranking.jsonl")
+    with pytest.raises(SystemExit, match="sim20k comes first"):
+        study._grids("sim107k", rows)
+    best = {"alpha_qe": {"n": 100, "alpha": 1.0}, "region_growing": {"edges": 30}}
+    for method, grid in study.METHODS.items():
+        for options in grid:
+            row = {"set": "sim20k", "part": "validation", "method": method, "options": options}
+            rows.add(row | {"value": float(options == best.get(method, grid[0]))})
+    assert study._grids("nih", rows) == study.METHODS
+    near = study._grids("sim107k", rows)
+    assert near["nearest"] == [{}]
+    assert near["region_growing"] == study.METHODS["region_growing"]
+    assert [tuple(options.values()) for options in near["alpha_qe"]] == [
+        (30, 0.0), (30, 1.0), (30, 3.0), (100, 0.0), (100, 1.0), (100, 3.0)
+    ]  # fmt: skip

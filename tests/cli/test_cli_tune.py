@@ -36,6 +36,24 @@ def test_the_table_and_the_choice_are_shown(run, index):
     assert "by agreement of the first 10 hits" in done.out
 
 
+def test_build_tunes_if_asked(run_json, workshop, tmp_path):
+    call = ["build", "--data", "phantom", "--root", workshop.films, "--encoder", workshop.encoder, "-k", "10"]
+    document = run_json(*call, "--out", tmp_path / "index", "--split", "valid", "--tune")
+    tuning = graphret.open(tmp_path / "index").tuning
+    assert document["ranking"]["name"] == tuning["ranking"]
+    assert tuning["n_queries"] > 1
+    assert any(trial["metric"] is not None for trial in tuning["trials"])
+
+
+def test_labels_are_only_learned_from_where_that_is_wanted(run_json, index):
+    call = ["tune", index, "--queries", "30", "--measures", "P@5", "--variety", "0", "--budget", "none"]
+    learned, plain = run_json(*call), run_json(*call, "--no-learn")
+    assert any(trial["metric"] is not None for trial in learned["trials"])
+    assert all(trial["metric"] is None for trial in plain["trials"])
+    assert plain["metric"] is None
+    assert "numbers" not in (learned["metric"] or {})
+
+
 def test_wrong_calls_end_with_status_2(run, index, tmp_path):
     assert run("tune", index, "--by", "luck").status == 2
     assert run("tune", tmp_path / "nothing").status == 2

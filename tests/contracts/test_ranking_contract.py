@@ -13,11 +13,14 @@ from graphret.retrieval import (
     SOURCES,
     Archive,
     Findings,
+    LabelScatter,
+    LearnedMetric,
     QueryBatch,
     create_ranking,
     list_rankings,
     uses_labels,
 )
+from graphret.retrieval.learned_metric import mean_direction
 
 FIELDS = ("positions", "similarities", "scores", "sources", "gains")
 N_FILMS, K_GRAPH = 90, 6
@@ -31,7 +34,11 @@ def archive(request):
     codes[40] = codes[41] = codes[7]
     graph = similarity_graph(nearest_neighbors(codes, K_GRAPH), weights=request.param)
     findings = Findings(rng.choice([-1, 0, 1], (N_FILMS, 3), p=[0.1, 0.6, 0.3]), ("A", "B", "C"))
-    return Archive(codes, graph, louvain(graph).labels, NearestSearch(codes), k=K_GRAPH, findings=findings)
+    scatter = LabelScatter.of(codes, rng.random((N_FILMS, 3)) < 0.4, mean_direction(codes))
+    metric = LearnedMetric.fit(scatter, share=0.5, ridge=0.1)
+    return Archive(
+        codes, graph, louvain(graph).labels, NearestSearch(codes), k=K_GRAPH, findings=findings, metric=metric
+    )
 
 
 @pytest.fixture(scope="module")
@@ -40,14 +47,16 @@ def codes():
 
 
 MOST = {"n": 5, "context": 0.9, "rounds": 3, "density": 0.2, "among": "community", "whitening": 0.5, "pool": 30}
+LEARNED = {"learned": True, "n": 3, "context": 0.5, "density": 0.2, "pool": 30}
 VARIANTS = [
     *((name, {}) for name in list_rankings(with_labels=True)),
     ("contextual", MOST),
+    ("contextual", LEARNED),
     ("hamming", {"center": "median", "ties": "cosine"}),
 ]
 
 
-@pytest.fixture(scope="module", params=VARIANTS, ids=lambda variant: f"{variant[0]}{'-with-all' if variant[1] else ''}")
+@pytest.fixture(scope="module", params=VARIANTS, ids=lambda variant: "-".join([variant[0], *variant[1]]))
 def variant(request):
     return request.param
 

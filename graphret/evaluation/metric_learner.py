@@ -1,0 +1,96 @@
+"""Metrics learned from the labels of an archive, with those films left out whose patients ask while it is tuned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property, reduce
+from operator import add
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from graphret.retrieval import LabelScatter, LearnedMetric
+from graphret.retrieval.learned_metric import mean_direction
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from graphret._types import BoolArray, Int64Array
+    from graphret.retrieval import Archive
+
+__all__ = ["OUTSIDE", "MetricLearner", "folds_of"]
+
+OUTSIDE = -1
+"""Fold of a query from outside the archive: no film need be left out."""
+
+
+def folds_of(patients: NDArray[Any], n_folds: int, seed: int) -> Int64Array:
+    """Give every patient, with all films, a fold from 0 to ``n_folds - 1``; int64 (n,).
+
+    Examples
+    --------
+    >>> folds = folds_of(np.array(["a", "b", "a", "c"]), 2, seed=0)
+    >>> bool(folds[0] == folds[2]), sorted(set(folds.tolist()))
+    (True, [0, 1])
+    """
+    names, numbers = np.unique(patients, return_inverse=True)
+    folds: Int64Array = np.random.default_rng(seed).permutation(np.arange(len(names)) % n_folds)[numbers]
+    return folds
+
+
+@dataclass(frozen=True, eq=False)
+class MetricLearner:
+    """Learns metrics of an archive, for every fold from the films of the others.
+
+    Parameters
+    ----------
+    archive
+        The films.
+    labels
+        bool (n, L), what is learned from.
+    folds
+        int64 (n,), fold of every film (`folds_of`).
+    query_folds
+        int64 (q,), fold of every query's patient, or `OUTSIDE`.
+    """
+
+    archive: Archive
+    labels: BoolArray
+    folds: Int64Array
+    query_folds: Int64Array
+
+    @cached_property
+    def _scatters(self) -> dict[int, LabelScatter]:
+        codes = self.archive.codes
+        origin = mean_direction(codes)
+        parts = {}
+        for fold in np.unique(self.folds).tolist():
+            rows = np.flatnonzero(self.folds == fold)
+            parts[fold] = LabelScatter.of(codes[rows], self.labels[rows], origin)
+        return parts
+
+    @cached_property
+    def _metrics(self) -> dict[tuple[Any, ...], LearnedMetric]:
+        return {}
+
+    @cached_property
+    def _archives(self) -> dict[tuple[Any, ...], Archive]:
+        return {}
+
+    def fit(self, options: Mapping[str, Any], left_out: int = OUTSIDE) -> LearnedMetric:
+        """Learn a metric, with the films of one fold left out; once for all shares, which only weigh its two parts."""
+        rest = {name: value for name, value in options.items() if name != "share"}
+        key = (left_out, *sorted(rest.items()))
+        if key not in self._metrics:
+            total = reduce(add, (scatter for fold, scatter in self._scatters.items() if fold != left_out))
+            self._metrics[key] = LearnedMetric.fit(total, **options)
+        return replace(self._metrics[key], share=options["share"])
+
+    def archive_for(self, options: Mapping[str, Any], fold: int) -> Archive:
+        """The archive with the metric for queries of one fold; made at the first call."""
+        key = (fold, *sorted(options.items()))
+        if key not in self._archives:
+            self._archives[key] = self.archive.with_metric(self.fit(options, fold))
+        return self._archives[key]

@@ -1,0 +1,246 @@
+"""A metric learned offline from the labels of an archive; at query time there is only a projection, and no label."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from graphret._errors import InvalidParameterError
+from graphret._types import check_integer
+from graphret.graph.search import TILE, row_lengths
+from graphret.retrieval._options import check_real
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from graphret._types import BoolArray, Codes, Float32Array, Float64Array
+
+__all__ = ["LabelScatter", "LearnedMetric", "mean_direction"]
+
+DIMENSIONS = 32
+"""Whitened directions that are kept beside the discriminant ones."""
+AT_MOST = 32
+"""Discriminant directions, at most; there is one less than there are findings."""
+
+
+@dataclass(frozen=True, eq=False)
+class LabelScatter:
+    """Sums over the unit codes of films and their findings, from which a metric is learned.
+
+    Every pair of a film and one of its findings is one observation; a film without any finding is one of "none of
+    them". Sums of different films about the same origin add and subtract, so that films can be left out afterwards.
+
+    Parameters
+    ----------
+    origin
+        float64 (d,), subtracted from every unit code before it is summed.
+    counts
+        float64 (L + 1,), films with each finding, "none" last.
+    sums
+        float64 (L + 1, d), of their codes.
+    squares
+        float64 (d, d), sum of outer products over all observations.
+    """
+
+    origin: Float64Array
+    counts: Float64Array
+    sums: Float64Array
+    squares: Float64Array
+
+    @classmethod
+    def of(cls, codes: Codes, labels: BoolArray, origin: Float64Array) -> LabelScatter:
+        """Sum over codes float32 (n, d) and labels bool (n, L); O(n d^2), one tile of memory.
+
+        Single-threaded, so that it does not depend on the threads of the caller.
+        """
+        from threadpoolctl import threadpool_limits
+
+        findings = np.concatenate([labels, ~labels.any(axis=1, keepdims=True)], axis=1).astype(np.float32)
+        sums = np.zeros((findings.shape[1], origin.size))
+        squares = np.zeros((origin.size, origin.size))
+        with threadpool_limits(1, user_api="blas"):
+            for first in range(0, len(codes), TILE):
+                block = _unit(codes[first : first + TILE], origin)
+                marks = findings[first : first + TILE]
+                sums += marks.T @ block
+                squares += (block * marks.sum(axis=1, keepdims=True)).T @ block
+        return cls(origin, findings.sum(axis=0, dtype=np.float64), sums, squares)
+
+    def __add__(self, other: LabelScatter) -> LabelScatter:
+        return LabelScatter(
+            self.origin, self.counts + other.counts, self.sums + other.sums, self.squares + other.squares
+        )
+
+    def __sub__(self, other: LabelScatter) -> LabelScatter:
+        return LabelScatter(
+            self.origin, self.counts - other.counts, self.sums - other.sums, self.squares - other.squares
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class LearnedMetric:
+    """Metric learned from findings: learned whitening and linear discriminants, each a cosine of its own.
+
+    With S_w and S_b the scatter within and between the findings (`LabelScatter`), and
+    ``W = (S_w + ridge tr(S_w) / d I)^(-1/2)``:
+
+    - A: the leading ``dimensions`` directions of all codes after W, learned whitening as of Mikolajczyk and Matas
+      (ICCV 2007) and Radenovic, Tolias, Chum (TPAMI 2019), from all matching pairs in closed form;
+    - D: the discriminant directions (Fisher 1936; Rao 1948), eigenvectors of ``W S_b W`` to the eigenvalues l > 0,
+      weighted by ``(l / (1 + l))^(1/2)``: a direction counts by the share of its variance that findings explain.
+
+    The similarity of two films is ``share cos(D x, D y) + (1 - share) cos(A x, A y)``, the inner product of vectors of
+    length 1 (`project`).
+
+    Parameters
+    ----------
+    centre
+        float32 (d,), mean of the unit codes.
+    directions
+        float32 (m, d): D, then A.
+    n_discriminant
+        Rows of D.
+    share
+        Of D, 0 to 1.
+    """
+
+    centre: Float32Array
+    directions: Float32Array
+    n_discriminant: int
+    share: float
+
+    @classmethod
+    def fit(cls, scatter: LabelScatter, *, share: float, ridge: float, dimensions: int = DIMENSIONS) -> LearnedMetric:
+        """Learn the metric from sums over films; O(d^3), single-threaded.
+
+        Parameters
+        ----------
+        scatter
+            Of the films with their findings.
+        share
+            Weight of the discriminant directions, 0 to 1; 0 is learned whitening alone.
+        ridge
+            Added to S_w, in units of its mean eigenvalue, above 0.
+        dimensions
+            Directions of the whitened codes, >= 1.
+
+        Raises
+        ------
+        InvalidParameterError
+            A value out of its range, or not one film.
+        """
+        from scipy.linalg import eigh
+        from threadpoolctl import threadpool_limits
+
+        share = check_real("share", share, "a number from 0 to 1", at_least=0.0, at_most=1.0)
+        ridge = check_real("ridge", ridge, "a finite number above 0", above=0.0)
+        dimensions = check_integer("dimensions", dimensions, 1, "directions of the whitened codes")
+        total = scatter.counts.sum()
+        if total < 1:
+            raise InvalidParameterError("scatter", "0 films", "at least one film to learn from")
+        n_dimensions = scatter.origin.size
+        with threadpool_limits(1, user_api="blas"):
+            mean = scatter.sums.sum(axis=0) / total
+            there = scatter.counts > 0.5  # subtracted sums may leave a rounding of 0
+            counts = scatter.counts[there, None]
+            between = (scatter.sums[there] / counts - mean) * np.sqrt(counts / total)
+            everything = scatter.squares / total - np.outer(mean, mean)
+            within = everything - between.T @ between
+            values, vectors = eigh(within)
+            values = np.maximum(values, 0.0)
+            floor = max(ridge * values.mean(), np.finfo(np.float64).tiny)
+            whiten = (vectors / np.sqrt(values + floor)) @ vectors.T
+            leading = [max(n_dimensions - dimensions, 0), n_dimensions - 1]
+            _, axes = eigh(whiten @ everything @ whiten, subset_by_index=leading)
+            # W S_b W has the rank of the findings: its eigenvectors are the right singular vectors of their means.
+            _, strengths, found = np.linalg.svd(between @ whiten, full_matrices=False)
+            eigenvalues = strengths[:AT_MOST] ** 2
+            kept = eigenvalues > 1e-9
+            weights = np.sqrt(eigenvalues[kept] / (1.0 + eigenvalues[kept]))
+            discriminant = weights[:, None] * found[:AT_MOST][kept]
+            directions = np.concatenate([discriminant, axes[:, ::-1].T]) @ whiten
+        centre = (scatter.origin + mean).astype(np.float32)
+        return cls(centre, directions.astype(np.float32), int(kept.sum()), share)
+
+    def project(self, codes: Codes) -> Float32Array:
+        """Turn codes float32 (n, d), any scale, into vectors float32 (n, m) whose inner product is the similarity.
+
+        O(n d m), one tile of memory, single-threaded. A code without direction, at the centre of the archive, counts as
+        the first direction.
+        """
+        from threadpoolctl import threadpool_limits
+
+        out = np.empty((len(codes), len(self.directions)), np.float32)
+        with threadpool_limits(1, user_api="blas"):
+            for first in range(0, len(codes), TILE):
+                block = _unit(codes[first : first + TILE], self.centre)
+                out[first : first + TILE] = self._balanced(block @ self.directions.T)
+        return out
+
+    def project_queries(self, codes: Codes) -> Float32Array:
+        """Do the same, code by code and without BLAS, so that a query is rounded alike alone and in a batch."""
+        out = np.empty((len(codes), len(self.directions)), np.float32)
+        for row in range(len(codes)):
+            code = _unit(codes[row : row + 1], self.centre)[0]
+            out[row] = self._balanced(np.einsum("md,d->m", self.directions, code)[None])[0]
+        return out
+
+    def _balanced(self, vectors: Float32Array) -> Float32Array:
+        """Bring both parts to the lengths that their shares give them."""
+        parts = (vectors[:, : self.n_discriminant], vectors[:, self.n_discriminant :])
+        for part, share in zip(parts, (self.share, 1.0 - self.share), strict=True):
+            lengths = np.sqrt(np.einsum("ij,ij->i", part, part, dtype=np.float64))[:, None]
+            scales = np.divide(np.sqrt(share), lengths, out=np.zeros_like(lengths), where=lengths > 0)
+            np.multiply(part, scales, out=part, casting="same_kind")
+        vectors[~vectors.any(axis=1), 0] = 1.0
+        return vectors
+
+    def to_record(self) -> dict[str, Any]:
+        """Return plain values for JSON; the numbers are float32, little-endian, base64."""
+        numbers = np.concatenate([self.centre[None], self.directions]).astype("<f4")
+        return {
+            "learned_from": "the archive's labels",
+            "share": self.share,
+            "n_discriminant": self.n_discriminant,
+            "shape": list(numbers.shape),
+            "numbers": base64.b64encode(numbers.tobytes()).decode("ascii"),
+        }
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> LearnedMetric:
+        """Read what `to_record` gave, to the bit.
+
+        Examples
+        --------
+        >>> metric = LearnedMetric(np.zeros(2, np.float32), np.eye(2, dtype=np.float32), 1, 0.5)
+        >>> again = LearnedMetric.from_record(metric.to_record())
+        >>> again.project(np.array([[3, 3]], np.float32)).astype(float).round(3).tolist()
+        [[0.707, 0.707]]
+        """
+        numbers = np.frombuffer(base64.b64decode(record["numbers"]), "<f4").astype(np.float32)
+        numbers = numbers.reshape(record["shape"])
+        return cls(numbers[0], numbers[1:], int(record["n_discriminant"]), float(record["share"]))
+
+
+def mean_direction(codes: Codes) -> Float64Array:
+    """Average the unit codes, float64 (d,); one tile of memory.
+
+    Examples
+    --------
+    >>> mean_direction(np.array([[2, 0], [0, 3]], np.float32)).tolist()
+    [0.5, 0.5]
+    """
+    total = np.zeros(codes.shape[1])
+    for first in range(0, len(codes), TILE):
+        total += _unit(codes[first : first + TILE], np.zeros(1)).sum(axis=0, dtype=np.float64)
+    return total / len(codes)
+
+
+def _unit(codes: Codes, centre: Float32Array | Float64Array) -> Float32Array:
+    """Unit codes less the centre, float32."""
+    block = codes / row_lengths(codes)[:, None]
+    block -= centre
+    return np.asarray(block, dtype=np.float32)
