@@ -35,6 +35,7 @@ from graphret.retrieval import Archive, Findings, LabelAware, QueryBatch, create
 from graphret.retrieval.finding_estimate import SAMPLE
 
 SETS = ("nih", "kermany", "kermany-untrained", "fashion-network", "fashion-pixels", "sim20k")
+VERSION = 1
 N_BINS, N_FRESH = 15, 1000
 EVERYBODY = 1e9
 """Votes for the prevalence, so many that no neighbour counts."""
@@ -229,7 +230,7 @@ def main() -> None:
     parser.add_argument("--data-root", type=Path, default=Path("../shared/data"), help="folder of the real films")
     parser.add_argument("--report", action="store_true", help="only make the tables from the rows")
     options = parser.parse_args()
-    rows = Rows(options.results / "label_aware.jsonl")
+    rows = Rows(options.results / "label_aware.jsonl", VERSION)
     for name in () if options.report else options.sets or SETS:
         study(name, rows, options.data_root)
     record = {"environment": environment(), "rows": sorted(rows.rows, key=lambda row: SETS.index(row["set"]))}

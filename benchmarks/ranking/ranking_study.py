@@ -142,12 +142,12 @@ class Bench:
 
 
 class Rows:
-    """Rows of JSON in a file; a figure that is there is not made again."""
+    """Rows of JSON in a file; a figure that is there is not made again, and one of another version of a study is."""
 
-    def __init__(self, file: Path) -> None:
-        self.file = file
+    def __init__(self, file: Path, version: int = VERSION) -> None:
+        self.file, self.version = file, version
         lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-        self.rows = [row for row in map(json.loads, lines) if row["version"] == VERSION]
+        self.rows = [row for row in map(json.loads, lines) if row["version"] == version]
 
     def find(self, **key: Any) -> dict[str, Any] | None:
         return next((row for row in self.rows if all(row.get(name) == value for name, value in key.items())), None)
@@ -156,7 +156,7 @@ class Rows:
         return [row for row in self.rows if all(row.get(name) == value for name, value in key.items())]
 
     def add(self, row: dict[str, Any]) -> None:
-        self.rows.append({"version": VERSION, **row})
+        self.rows.append({"version": self.version, **row})
         self.file.parent.mkdir(parents=True, exist_ok=True)
         with self.file.open("a", encoding="utf-8") as file:
             file.write(json.dumps(self.rows[-1], allow_nan=False) + "\n")

@@ -88,9 +88,8 @@ def tune(
             progress=reporter.progress,
         )
         document = found.to_dict()
-        if (
-            not label_aware or found.ranking == "label_aware"
-        ):  # otherwise no strength of it was clearly better than nearest
+        # with label_aware, another ranking says that no strength of it was clearly better than nearest
+        if not label_aware or found.ranking == "label_aware":
             opened.record_tuning(document)
         if found.metric is not None:  # its numbers are for ranking.json
             document["metric"] = {name: value for name, value in document["metric"].items() if name != "numbers"}

@@ -381,23 +381,12 @@ class Index:
         """The archive with the search that a query asks for, and with findings only for a ranking that reads them."""
         found = self._archives.get((search, labels))
         if found is None:
-            found = self._searched_by(search)
+            found = self._archive.searched_by(search)
             if labels and self.films.label_names:
                 films = self.films
                 found = found.with_parts(findings=Findings(films.labels, films.label_names, films.patients))
             self._archives[search, labels] = found
         return found
-
-    def _searched_by(self, search: str) -> Archive:
-        walking = self._archive.search
-        if search == "exact" and isinstance(walking, WalkSearch):
-            return self._archive.with_parts(search=walking.exact)
-        if search == "walk":
-            if not isinstance(walking, WalkSearch):
-                hint = 'the index has no links to follow: build it with search="walk"'
-                raise InvalidParameterError("search", search, "'auto' or 'exact'", hint)
-            return self._archive.with_parts(search=WalkSearch(walking.exact, walking.structure, always=True))
-        return self._archive
 
     def _ranker(self, search: str, name: str, options: Mapping[str, Any]) -> Ranker:
         """Rankings are kept: some prepare themselves for the archive at their first use."""

@@ -6,6 +6,8 @@ from dataclasses import fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from graphret._errors import InvalidParameterError
+from graphret.graph import WalkSearch
 from graphret.retrieval import Archive
 
 if TYPE_CHECKING:
@@ -40,3 +42,15 @@ class StoredArchive(Archive):
         """Return the same films with other parts; the graph is still opened once, by whichever asks first."""
         kept = {entry.name: getattr(self, entry.name) for entry in fields(Archive) if entry.name != "graph"}
         return StoredArchive(lambda: self.graph, **kept | parts)
+
+    def searched_by(self, search: str) -> StoredArchive:
+        """Return the same films with the search that a query asks for: "auto", "exact" or "walk"."""
+        walking = self.search
+        if search == "exact" and isinstance(walking, WalkSearch):
+            return self.with_parts(search=walking.exact)
+        if search == "walk":
+            if not isinstance(walking, WalkSearch):
+                hint = 'the index has no links to follow: build it with search="walk"'
+                raise InvalidParameterError("search", search, "'auto' or 'exact'", hint)
+            return self.with_parts(search=WalkSearch(walking.exact, walking.structure, always=True))
+        return self

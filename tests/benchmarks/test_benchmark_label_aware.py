@@ -50,7 +50,7 @@ def sides(study, tmp_path, monkeypatch):
 def test_the_study_asks_once_and_reports_apart(study, sides, tmp_path, monkeypatch):
     few = [study.label_aware_candidates()[number] for number in (0, 9, 20)]
     monkeypatch.setattr(study, "label_aware_candidates", lambda: few)
-    rows = study.Rows(tmp_path / "label_aware.jsonl")
+    rows = study.Rows(tmp_path / "label_aware.jsonl", study.VERSION)
     study.study("nih", rows, tmp_path)
     row = rows.rows[0]
     assert row["chosen"]["options"] in [dict(candidate.options) for candidate in few]
@@ -65,7 +65,7 @@ def test_the_study_asks_once_and_reports_apart(study, sides, tmp_path, monkeypat
     before, after = (row["reliability"][f"archive, {when}"] for when in ("before", "after"))
     assert after["calibration_error"] < before["calibration_error"]
     kept = (tmp_path / "label_aware.jsonl").read_bytes()
-    study.study("nih", study.Rows(tmp_path / "label_aware.jsonl"), tmp_path)
+    study.study("nih", study.Rows(tmp_path / "label_aware.jsonl", study.VERSION), tmp_path)
     assert (tmp_path / "label_aware.jsonl").read_bytes() == kept, "no figure is made twice"
     text = study.markdown({"rows": rows.rows, "environment": study.environment()})
     assert "Not to be compared with rankings that see codes only" in text
