@@ -14,6 +14,7 @@ from graphret._types import check_codes
 from graphret.comparison.stages import Stages, digest, folder_name
 from graphret.comparison.training import auc_of, trained_encoder
 from graphret.hashing import create_hasher
+from graphret.index.encode import CODE_OF_ZEROS, encode_films
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -231,17 +232,16 @@ class Representations:
 
         Zeros have no cosine. As bits they are +1 everywhere (SPEC 2), so such a film gets one value in every place.
         """
-        from graphret.index import encode_films
-
         encoded = encode_films(table, encoder, folder, progress=self.progress)
+        wrong = [problem for problem in encoded.problems if problem.reason != CODE_OF_ZEROS]
+        if wrong:
+            raise DataError(f"{len(wrong)} films have no code, first {wrong[0].id}: {wrong[0].reason}")
         codes = np.full((len(table), encoded.codes.shape[1]), _EMPTY, dtype=np.float32)
         codes[encoded.rows] = encoded.codes
         return codes, len(table) - len(encoded.rows)
 
     def _films_per_second(self, encoder: Encoder) -> float:
         """Decode, resize and encode some of the films once more, after a first batch that nobody times."""
-        from graphret.index import encode_films
-
         n = min(_TIMED_FILMS, len(self.films.database))
         table = self.films.database.select(np.arange(n))
         encoder.encode(np.stack([encoder.prepare(table.read_pixels(0))]))

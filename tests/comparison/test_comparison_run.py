@@ -155,7 +155,7 @@ def test_a_second_call_does_nothing_again(ran, monkeypatch):
 
     monkeypatch.setattr("graphret.training.train", never)
     monkeypatch.setattr("graphret.build", never)
-    monkeypatch.setattr("graphret.index.encode_films", never)
+    monkeypatch.setattr("graphret.comparison.representation.encode_films", never)
     assert figures(compare(out=ran.out, experiment=ran.experiment)) == figures(ran.comparison)
 
 
