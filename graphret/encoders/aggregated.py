@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -142,4 +142,5 @@ class BagOfFeaturesEncoder(Aggregated):
             for images in batches:
                 yield self.maps(images)
 
-        self.pooling.fit(maps_of_films)
+        words: Any = self.pooling
+        words.fit(maps_of_films)

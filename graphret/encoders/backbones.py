@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["BackboneNetwork", "create_backbone"]
 
 
-class _ResNetMaps(ResNet):
+class _ResNetMaps(ResNet):  # type: ignore[misc]
     """torchvision's ResNet without average and classifier."""
 
     def __init__(self, block: type[BasicBlock | Bottleneck], layers: list[int]) -> None:

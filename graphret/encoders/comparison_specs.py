@@ -19,13 +19,13 @@ def _hashing(name: str, factory: str, paper: str, *, classifies: bool = False) -
         module="graphret.encoders.deep_hash",
         factory=factory,
         code_length=None,
+        default_bits=64,
         default_size=224,
         paper=paper,
         options=_BACKBONE,
         pretrained=("imagenet",),
         classifies=classifies,
         objective=name,
-        default_bits=64,
     )
 
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from graphret.encoders.backbones import BackboneNetwork
+from graphret.encoders.network import resized_to
 from graphret.encoders.objectives.objective import NetworkOutputs
 
 __all__ = ["AttentionHash", "ClassifyingHash", "DeepHash", "DivideAndEncode", "DivideAndEncodeHash"]
@@ -28,7 +29,7 @@ class DeepHash(BackboneNetwork):
 
     def __init__(self, n_labels: int, n_bits: int, backbone: str = "resnet18") -> None:  # noqa: ARG002 - one signature for all
         super().__init__(backbone)
-        self.hash: nn.Module = nn.Linear(self.channels, n_bits)
+        self.hash: nn.Linear | DivideAndEncode = nn.Linear(self.channels, n_bits)
 
     def pooled(self, images: Tensor) -> Tensor:
         """The maps of the backbone averaged over all positions, float (b, channels)."""
@@ -41,8 +42,7 @@ class DeepHash(BackboneNetwork):
 
     def outputs(self, images: Tensor) -> NetworkOutputs:
         """Codes, and the weights (n_bits, channels) of the hash layer, which DRH and DH make orthogonal."""
-        weight: Tensor = self.hash.weight
-        return NetworkOutputs(self.features(images), further={"hash_weight": weight})
+        return NetworkOutputs(self.features(images), further={"hash_weight": self.hash.weight})
 
 
 class ClassifyingHash(DeepHash):
@@ -73,8 +73,15 @@ class AttentionHash(ClassifyingHash):
     def pooled(self, images: Tensor) -> Tensor:
         """The gated maps averaged over all positions, float (b, channels)."""
         maps = self.maps(images)
+        return (maps * self._gate(maps)).mean(dim=(2, 3))
+
+    def saliency(self, images: Tensor) -> Tensor:
+        """The gate over the film, float (b, s, s) in [0, 1]."""
+        return resized_to(self._gate(self.maps(images)), images)[:, 0]
+
+    def _gate(self, maps: Tensor) -> Tensor:
         descriptors = torch.cat([maps.mean(dim=1, keepdim=True), maps.amax(dim=1, keepdim=True)], dim=1)
-        return (maps * torch.sigmoid(self.attention(descriptors))).mean(dim=(2, 3))
+        return torch.sigmoid(self.attention(descriptors))
 
 
 class DivideAndEncode(nn.Module):
@@ -99,7 +106,8 @@ class DivideAndEncode(nn.Module):
     def forward(self, pooled: Tensor) -> Tensor:
         """(b, channels) -> (b, n_bits), before the sigmoid."""
         slices = torch.relu(self.expand(pooled)).unflatten(1, self.weight.shape)
-        return (slices * self.weight).sum(dim=2) + self.bias
+        bits: Tensor = (slices * self.weight).sum(dim=2) + self.bias
+        return bits
 
 
 class DivideAndEncodeHash(DeepHash):

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
+from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 
 from graphret._errors import DeviceError, UnknownNameError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import torch
 
-__all__ = ["DEVICES", "choose_device"]
+__all__ = ["DEVICES", "arithmetic", "choose_device"]
 
 DEVICES = ("auto", "cpu", "cuda")
 
@@ -52,3 +55,13 @@ def choose_device(device: str) -> torch.device:
 @cache
 def _say_once(message: str) -> None:
     logger.info(message)
+
+
+@contextmanager
+def arithmetic(device: torch.device, precision: str) -> Iterator[None]:
+    """Full float32 convolutions (no TF32, so that a GPU gives the codes of a processor), or bfloat16 ones."""
+    import torch
+
+    flags = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
+    with flags, torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16"):
+        yield

@@ -12,7 +12,7 @@ import numpy as np
 from graphret._errors import EncoderError, InvalidParameterError, UnknownNameError
 from graphret._types import Float32Array, check_integer
 from graphret.encoders import encoder_files
-from graphret.encoders.device import choose_device
+from graphret.encoders.device import arithmetic, choose_device
 from graphret.encoders.encoder_config import EncoderConfig
 from graphret.encoders.registry import encoder_spec, list_encoders
 from graphret.encoders.resize import prepare_film
@@ -257,7 +257,7 @@ class Encoder:
 
         array = self._checked(images, batch_size)
         out = np.empty(array.shape, dtype=np.float32)
-        with torch.inference_mode(), _arithmetic(self._device, "float32"):
+        with torch.inference_mode(), arithmetic(self._device, "float32"):
             for start in range(0, max(len(array), 1), batch_size):
                 block = torch.from_numpy(np.ascontiguousarray(array[start : start + batch_size])[:, None])
                 maps = self._module.saliency(block.to(self._device))
@@ -346,7 +346,7 @@ class Encoder:
             with single_threaded_workers(workers) as pool:
                 return Begun(out, [pool.submit(fill, part) for part in parts]).result()
         # A single image stays in the caller's thread, with all of its torch threads.
-        with torch.inference_mode(), _arithmetic(self._device, precision):
+        with torch.inference_mode(), arithmetic(self._device, precision):
             for part in parts:
                 fill(part)
         return out
@@ -397,13 +397,3 @@ class Encoder:
     def _for_inference(self) -> InferenceNetwork:
         network: InferenceNetwork = self._module.for_inference()
         return network
-
-
-@contextmanager
-def _arithmetic(device: torch.device, precision: str) -> Iterator[None]:
-    """Full float32 convolutions (no TF32, so that a GPU gives the codes of a processor), or bfloat16 ones."""
-    import torch
-
-    flags = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
-    with flags, torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16"):
-        yield

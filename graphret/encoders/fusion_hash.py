@@ -135,8 +135,9 @@ class FusionHash(EncoderNetwork):
         return resized_to(self.attention(self.backbone(self.pixels(images))), images)[:, 0]
 
     def fitted(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Take what is missing beside the backbone, which nobody has pretrained, from the network itself."""
-        own = {key: value for key, value in self.state_dict().items() if not key.startswith("backbone.")}
+        """Take the refinement and the attention, which come with no pretrained backbone, from the network itself."""
+        given = ("backbone.", *(f"{head}." for head in self.heads))
+        own = {key: value for key, value in self.state_dict().items() if not key.startswith(given)}
         return own | {key: value for key, value in tensors.items() if not key.startswith("backbone.fc.")}
 
     @staticmethod

@@ -56,6 +56,9 @@ def test_the_gate_of_ath_is_a_convolution_of_mean_and_maximum():
         gate = torch.sigmoid(torch.nn.functional.conv2d(seen, module.attention.weight, padding=1))
         torch.testing.assert_close(module.pooled(images_of()), (maps * gate).mean(dim=(2, 3)))
         assert gate.std() > 0
+        saliency = module.saliency(images_of())
+        assert saliency.shape == (4, 64, 64)
+        assert gate.min() <= saliency.min() <= saliency.max() <= gate.max()
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,15 @@ def test_the_defaults_are_those_of_the_paper():
         ("checkpoint_minutes", True),
         ("mixed_precision", "fp8"),
         ("device", "tpu"),
+        ("optimizer", "lion"),
+        ("momentum", 1.0),
+        ("weight_decay", -0.1),
+        ("schedule", "cosine"),
+        ("step_iterations", 0),
+        ("step_factor", 1.0),
+        ("sampler", "random"),
+        ("max_of_a_class", 0),
+        ("select_by", "loss"),
     ],
 )
 def test_a_value_that_is_not_allowed_is_named(name, value):

@@ -1,4 +1,5 @@
 import logging
+from itertools import pairwise, permutations
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 from graphret._errors import DataError, InvalidParameterError
 from graphret.encoders import Encoder
 from graphret.training import classifier_auc
-from graphret.training.validation import label_aucs
+from graphret.training.validation import label_aucs, retrieval_map
 
 
 def pairwise_auc(scores: np.ndarray, truth: np.ndarray) -> float:
@@ -73,3 +74,48 @@ def test_no_shared_label_is_an_error(table):
     encoder = Encoder.untrained("tiny", ("Mass",), 32, device="cpu")
     with pytest.raises(InvalidParameterError, match="Mass"):
         classifier_auc(encoder, table)
+
+
+def precision_of(order: list[int], relevant: np.ndarray) -> float:
+    hits = [relevant[film] for film in order]
+    return float(np.mean([sum(hits[: place + 1]) / (place + 1) for place, hit in enumerate(hits) if hit]))
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    hnp.arrays(np.float32, (6, 3), elements=st.sampled_from([-1.0, -0.5, 0.0, 0.5, 2.0])),
+    hnp.arrays(np.int8, (6, 2), elements=st.sampled_from([-1, 0, 1])),
+    hnp.arrays(np.int64, (6,), elements=st.integers(0, 4)),
+)
+def test_retrieval_is_the_mean_over_all_orders_of_ties(codes, labels, patients):
+    signs = codes >= 0
+    found = []
+    for query in range(6):
+        others = [film for film in range(6) if patients[film] != patients[query]]
+        relevant = np.array(
+            [
+                bool((labels[f] == 1) @ (labels[query] == 1)) or not (labels[f].any() or labels[query].any())
+                for f in range(6)
+            ]
+        )
+        if not relevant[others].any():
+            continue
+        distances = {film: int((signs[film] != signs[query]).sum()) for film in others}
+        orders = [o for o in permutations(others) if all(distances[a] <= distances[b] for a, b in pairwise(o))]
+        found.append(np.mean([precision_of(list(order), relevant) for order in orders]))
+    value = retrieval_map(codes, labels, patients.astype(str), binary=True)
+    assert np.isnan(value) if not found else value == pytest.approx(np.mean(found))
+
+
+def test_retrieval_of_dense_codes_ranks_by_cosine_and_does_not_reward_the_order_of_the_table():
+    labels = np.repeat(np.eye(2, dtype=np.int8), 3, axis=0)
+    patients = [str(number) for number in range(6)]
+    turned = np.array([[1, 0], [9, 1], [1, 0.1], [0, 5], [0.1, 1], [0, 0.2]], dtype=np.float32)
+    assert retrieval_map(turned, labels, patients, binary=False) == 1
+    assert retrieval_map(turned * [[1], [0.01], [100], [1], [7], [1]], labels, patients, binary=False) == 1
+    same = np.ones((6, 2), dtype=np.float32)
+    for binary in (True, False):
+        constant = retrieval_map(same, labels, patients, binary=binary)
+        assert constant == pytest.approx(retrieval_map(same, labels[::-1], patients, binary=binary))
+        assert 0.4 < constant < 0.75
+    assert np.isfinite(retrieval_map(0 * turned, labels, patients, binary=False))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from graphret._numba import jit
-from graphret._types import Float64Array, Int64Array
+
+if TYPE_CHECKING:
+    from graphret._types import Float64Array, Int64Array
 
 __all__ = ["sweep"]
 
@@ -17,9 +21,9 @@ def sweep(
     """Improve every value of every code once; return by how much ``sum_uv n_u w_uv (h_u . h_v - n_bits S_uv)^2`` fell.
 
     ``bits`` (n_bits, U) holds the codes in columns, so that a bit of all sets is contiguous. ``pair_weights`` w_uv is
-    n_v where the pair is known and 0 elsewhere. A change d of one value changes the sum by a polynomial of degree 4 in
-    d; a Newton step towards its minimum (where it bends down: a step to the end of [-1, 1] that lies downhill) is cut to
-    [-1, 1] and taken if it helps.
+    n_v where the pair is known and 0 elsewhere. A change of one value changes the sum by a polynomial of degree 4. A
+    Newton step towards its minimum, cut to [-1, 1], is taken if it helps; where the polynomial bends down, a step to
+    the end of [-1, 1] that lies downhill.
     """
     n_bits, n_sets = bits.shape
     residual = np.empty(n_sets)

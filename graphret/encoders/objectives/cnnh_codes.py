@@ -69,7 +69,7 @@ def codes_of_labels(
         similarity, known = set_relations(sets[some], sets[solved])
         # The code h that minimises sum_v n_v (n_bits S_uv - h . h_v)^2 has, to first order, these signs.
         wanted = (similarity * known) @ (number[solved, None] * codes[solved].astype(np.float64))
-        codes[some] = np.where(known.any(axis=1)[:, None], np.where(wanted < 0, -1, 1), 0)
+        codes[some] = np.where(wanted < 0, -1, 1) * known.any(axis=1, keepdims=True)
     return codes[row.reshape(-1)]
 
 
@@ -95,4 +95,4 @@ def _solve(
         order: Int64Array = generator.permutation(len(sets))
         if sweep(bits, similarity, pair_weights, counts, order) <= enough:
             break
-    return np.where(known.any(axis=1)[:, None], np.where(bits.T < 0, -1, 1), 0)
+    return np.where(bits.T < 0, -1, 1) * known.any(axis=1, keepdims=True)

@@ -26,7 +26,8 @@ class DDMH(Objective):
     The triplet likelihood ``log(1 + e^(alpha - (theta_ij - theta_ik)))`` of inner products ``theta = <u, u'> / 2`` is
     satisfied by long codes of little difference. Without the norms it reads
 
-    ``L = mean over triplets of log(1 + e^(alpha - scale/2 (cos_ij - cos_ik))) + lambda mean_i (1 - cos(u_i, sign u_i))``
+    ``L = mean over triplets of log(1 + e^(alpha - scale/2 (cos_ij - cos_ik)))
+    + lambda mean over films of (1 - cos(u_i, sign(u_i)))``
 
     with j similar and k dissimilar to i. A difference of 1 between two cosines is one of half the bits between two
     Hamming distances, whatever their number: ``2 alpha / scale`` is the difference that is asked for. i runs over the

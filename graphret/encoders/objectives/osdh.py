@@ -51,9 +51,7 @@ class OSDH(Objective):
     ) -> None:
         super().__init__()
         if rho <= 0 or classification < 0:
-            raise InvalidParameterError(
-                "rho, classification", (rho, classification), "rho > 0 and classification >= 0"
-            )
+            raise InvalidParameterError("rho, classification", (rho, classification), "rho > 0 and classification >= 0")
         self.rho, self.classification = rho, classification
         self.cross_entropy = Classification(labels, n_bits)
 

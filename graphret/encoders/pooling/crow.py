@@ -28,7 +28,8 @@ def spatial_weights(maps: Tensor) -> Tensor:
     norm = torch.linalg.vector_norm(total, dim=(1, 2), keepdim=True)
     share = total / norm.clamp_min(torch.finfo(maps.dtype).tiny)
     # The root has an infinite slope at 0; a position without any activity adds nothing whatever its weight.
-    return torch.where(share > 0, share, 1.0).sqrt() * (share > 0)
+    weights: Tensor = torch.where(share > 0, share, 1.0).sqrt() * (share > 0)
+    return weights
 
 
 def channel_weights(maps: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ __all__ = ["SPoC", "centre_prior"]
 class SPoC(nn.Module):
     """Sum-pooled convolutional features with a Gaussian centre prior (Babenko, Lempitsky, ICCV 2015, Eq. 4-5).
 
-    ``code_c = sum_xy a(x, y) maps_c(x, y)`` with ``a = exp(-((x - x0)^2 + (y - y0)^2) / (2 sigma^2))``, where sigma is a
+    ``code_c = sum_xy a(x, y) maps_c(x, y)`` with ``a = exp(-((x - x0)^2 + (y - y0)^2) / (2 sigma^2))``; sigma is a
     third of the distance from the centre to the nearest edge.
 
     Departures from the paper: no PCA-whitening of the codes follows (the measures of graphret take any codes); the

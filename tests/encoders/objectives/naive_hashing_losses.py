@@ -140,9 +140,7 @@ def dnnh(codes, labels, margin, epsilon):
         return 0.0 if value < 0.5 - epsilon else 1.0 if value > 0.5 + epsilon else value
 
     f = [[threshold(x) for x in row] for row in codes]
-    return mean(
-        max(0.0, distance(f[i], f[j]) - distance(f[i], f[k]) + margin) for i, j, k in triplets_of(labels)
-    )
+    return mean(max(0.0, distance(f[i], f[j]) - distance(f[i], f[k]) + margin) for i, j, k in triplets_of(labels))
 
 
 def cross_entropy(logits, labels, training_labels):
