@@ -85,6 +85,7 @@ def _against_cost(rows: Sequence[dict[str, Any]], cost: str, main: str, words: s
             place = row["costs"][cost], _mean(row, main)
             axes.annotate(row["method"], place, xytext=(4, 4), textcoords="offset points", fontsize=6)
     axes.set_xscale("log")
+    axes.margins(x=0.15)  # room for the names of the dearest
     axes.set_xlabel(words)
     axes.set_ylabel(main)
     axes.legend(

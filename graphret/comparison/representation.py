@@ -14,6 +14,7 @@ from graphret._types import check_codes
 from graphret.comparison.stages import Stages, digest, folder_name
 from graphret.comparison.training import auc_of, trained_encoder
 from graphret.hashing import create_hasher
+from graphret.index.encode import CODE_OF_ZEROS, encode_films
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["Representation", "Representations"]
 
 _TIMED_FILMS = 256
+_EMPTY = 1e-6
+"""Every value of a film whose code was all zeros."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +50,7 @@ class Representation:
         Its folder.
     costs
         ``auc`` (by label, or None), ``training_seconds``, ``epochs`` that were finished, ``films_per_second``; None
-        where there is no such thing.
+        where there is no such thing; ``films_without_code``, whose code was all zeros.
     """
 
     method: MethodSettings
@@ -213,7 +216,7 @@ class Representations:
             seconds = None
         else:
             encoder, seconds = trained_encoder(experiment, method, n_bits, films.table, stages, key, self.progress)
-        codes, query_codes = (
+        (codes, n_empty), (query_codes, n_empty_queries) = (
             self._codes(encoder, table, stages.folder / f"encode-{name}")
             for name, table in (("database", films.database), ("queries", films.queries))
         )
@@ -221,21 +224,24 @@ class Representations:
         rate = self._films_per_second(encoder)
         done = encoder.record.get("training", {}).get("epochs done")
         costs = {"auc": auc, "training_seconds": seconds, "epochs": done, "films_per_second": rate}
+        costs["films_without_code"] = n_empty + n_empty_queries
         return codes, query_codes, costs
 
-    def _codes(self, encoder: Encoder, table: ImageTable, folder: Path) -> Codes:
-        from graphret.index import encode_films
+    def _codes(self, encoder: Encoder, table: ImageTable, folder: Path) -> tuple[Codes, int]:
+        """Codes of all films of a table, and how many of them were all zeros.
 
+        Zeros have no cosine. As bits they are +1 everywhere (SPEC 2), so such a film gets one value in every place.
+        """
         encoded = encode_films(table, encoder, folder, progress=self.progress)
-        if len(encoded.rows) != len(table):
-            first = encoded.problems[0]
-            raise DataError(f"{len(encoded.problems)} films were not encoded, first {first.id}: {first.reason}")
-        return np.array(encoded.codes, dtype=np.float32)
+        wrong = [problem for problem in encoded.problems if problem.reason != CODE_OF_ZEROS]
+        if wrong:
+            raise DataError(f"{len(wrong)} films have no code, first {wrong[0].id}: {wrong[0].reason}")
+        codes = np.full((len(table), encoded.codes.shape[1]), _EMPTY, dtype=np.float32)
+        codes[encoded.rows] = encoded.codes
+        return codes, len(table) - len(encoded.rows)
 
     def _films_per_second(self, encoder: Encoder) -> float:
         """Decode, resize and encode some of the films once more, after a first batch that nobody times."""
-        from graphret.index import encode_films
-
         n = min(_TIMED_FILMS, len(self.films.database))
         table = self.films.database.select(np.arange(n))
         encoder.encode(np.stack([encoder.prepare(table.read_pixels(0))]))

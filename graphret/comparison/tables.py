@@ -37,6 +37,7 @@ def report_tables(report: dict[str, Any]) -> list[Table]:
         _ties(report),
         _auc(report),
         *_published_alone(report),
+        _without_code(report),
         _failures(report),
     ]
     return [table for table in tables if table.lines]
@@ -203,6 +204,20 @@ def _published_alone(report: dict[str, Any]) -> list[Table]:
             )
         )
     return tables
+
+
+def _without_code(report: dict[str, Any]) -> Table:
+    found = {
+        (
+            row["method"],
+            "" if row["n_bits"] is None else str(row["n_bits"]),
+            str(row["costs"]["films_without_code"]),
+        ): None
+        for row in measured(report)
+        if row["costs"].get("films_without_code")
+    }
+    text = "A code of zeros has no direction; these films got +1 for every bit, and one value in every place."
+    return Table("Films with a code of zeros", text, ("method", "bits", "films"), tuple(found))
 
 
 def _failures(report: dict[str, Any]) -> Table:

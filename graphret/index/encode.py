@@ -34,6 +34,8 @@ __all__ = ["EncodedFilms", "encode_films", "encode_images"]
 
 Decoded: TypeAlias = Float32Array | FilmProblem
 CODES = "codes.npy"
+CODE_OF_ZEROS = "its code is all zeros, which has no cosine"
+"""Reason of a film that was left out although it was encoded."""
 ARITHMETIC = 2
 """Raised when decoding, resizing or the networks round otherwise than before: a killed run is then not gone on with,
 because its codes would be of two kinds. 2: films are resized by our own kernel."""
@@ -247,7 +249,7 @@ class _Batches:
             if not np.isfinite(square):
                 problems.append(self._problem(row, "its code holds NaN or infinity"))
             elif square == 0:
-                problems.append(self._problem(row, "its code is all zeros, which has no cosine"))
+                problems.append(self._problem(row, CODE_OF_ZEROS))
             else:
                 kept.append(row)
         codes.append(encoded[np.isfinite(squares) & (squares > 0)])

@@ -155,7 +155,7 @@ def test_a_second_call_does_nothing_again(ran, monkeypatch):
 
     monkeypatch.setattr("graphret.training.train", never)
     monkeypatch.setattr("graphret.build", never)
-    monkeypatch.setattr("graphret.index.encode_films", never)
+    monkeypatch.setattr("graphret.comparison.representation.encode_films", never)
     assert figures(compare(out=ran.out, experiment=ran.experiment)) == figures(ran.comparison)
 
 
@@ -164,7 +164,7 @@ def undisturbed(untrained_experiment, tmp_path_factory):
     return figures(compare(out=tmp_path_factory.mktemp("undisturbed"), experiment=untrained_experiment))
 
 
-@pytest.mark.parametrize("call", [1, 5, 9, 14])
+@pytest.mark.parametrize("call", [1, 6, 14])
 def test_a_comparison_that_is_killed_goes_on(untrained_experiment, undisturbed, tmp_path, call):
     calls = []
 
@@ -235,3 +235,27 @@ def test_films_that_cannot_be_read_are_in_no_method(film_root, tmp_path):
     assert {"5.png", "6.png"} <= set(films.database.ids.tolist())
     with pytest.raises(DataError, match=r"data.queries: no film with a label"):
         prepare_films(replace(data, queries="valid", database=("train",), fractions=(1.0, 0.0, 0.0)), tmp_path / "out")
+
+
+def test_a_film_whose_code_is_zero_does_not_cost_the_method_its_row(untrained_experiment, tmp_path, monkeypatch):
+    from graphret.encoders import Encoder
+
+    encode = Encoder.encode
+
+    def with_zeros(self, images, **options):
+        codes = encode(self, images, **options)
+        codes[0] = 0
+        return codes
+
+    monkeypatch.setattr(Encoder, "encode", with_zeros)
+    monkeypatch.setattr(Encoder, "_works_in_threads", lambda self, precision: False)
+    methods = untrained_experiment.methods[:1]
+    comparison = compare(out=tmp_path, experiment=replace(untrained_experiment, methods=methods))
+    row = comparison["resnet18 untrained, nearest"]
+    assert row.costs["films_without_code"] > 0
+    assert not row.error
+    codes, _ = codes_of(tmp_path, "resnet18-untrained")
+    constant = (codes == codes[:, :1]).all(axis=1)
+    assert constant.any()
+    assert (codes[constant] > 0).all()
+    assert "## Films with a code of zeros" in comparison.to_markdown()
