@@ -201,7 +201,7 @@ class AttentionHash(ResNet18Hash):
 
     def saliency(self, images: Tensor) -> Tensor:
         """Map (b, s, s) in [0, 1]: of a sigmoid as it is, (t + 1) / 2 of a tanh, stretched film by film of an ELU."""
-        maps = self.attention(self.pixels(images))[:, 0]
+        maps: Tensor = self.attention(self.pixels(images))[:, 0]
         if self.attention.gate == "tanh":
             return (maps + 1) / 2
         if self.attention.gate == "elu":

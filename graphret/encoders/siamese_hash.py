@@ -55,7 +55,8 @@ class SiameseHash(EncoderNetwork):
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d | nn.Linear):
                 nn.init.xavier_uniform_(layer.weight)
-                nn.init.zeros_(layer.bias)
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
 
     def features(self, images: Tensor) -> Tensor:
         """Values (b, n_bits), of any size, whose signs are the bits."""
