@@ -61,7 +61,7 @@ def test_trained_beats_untrained_and_random(name, films, tmp_path):
         size = 4 * SIZE if name == "ynet" else SIZE
         untrained = Encoder.untrained(name, films.label_names, size, n_bits=N_BITS, device="cpu")
         short = {
-            "epochs": 60 if name == FAST else 20,
+            "epochs": 20,
             "batch_size": 20,
             "optimizer": "adam",
             "weight_decay": 0.0,
