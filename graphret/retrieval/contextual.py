@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -158,7 +157,7 @@ class Contextual:
 
         def make() -> Archive:
             vectors = metric.project(archive.codes)
-            return replace(archive, codes=vectors, search=NearestSearch(vectors), metric=None)
+            return archive.with_parts(codes=vectors, search=NearestSearch(vectors), metric=None)
 
         return archive.prepared(("learned space", metric), make)
 

@@ -111,7 +111,7 @@ class Archive:
 
     def with_metric(self, metric: LearnedMetric) -> Archive:
         """Return the same archive with another metric; what was prepared so far is not made again."""
-        other = replace(self, metric=metric)
+        other = self.with_parts(metric=metric)
         other._prepared.update(self._prepared)
         return other
 
