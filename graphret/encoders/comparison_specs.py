@@ -25,6 +25,7 @@ def _hashing(name: str, factory: str, paper: str, *, classifies: bool = False) -
         pretrained=("imagenet",),
         classifies=classifies,
         objective=name,
+        default_bits=64,
     )
 
 

@@ -83,7 +83,7 @@ def test_resident_memory_is_told_apart(script, tmp_path):
     assert codes.sum() == 2_000_000
     others = np.load(tmp_path / "walk-codes.npy", mmap_mode="r")
     assert others[:2000].sum() == 1_000_000
-    own = np.ones(2_000_000)
+    own = np.ones(8_000_000)  # so large that it is never given memory that was freed before
     after = steps.resident(str(tmp_path))
     assert after["codes"] > 7_900_000
     assert 3_900_000 < after["mapped"] < 7_900_000
