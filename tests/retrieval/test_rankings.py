@@ -153,7 +153,9 @@ def test_diffusion_stays_in_the_neighbourhood_and_is_filled(archive, query_codes
     ],
 )
 def test_every_option_changes_the_scores(archive, query_codes, name, changes):
-    assert set(ranking_options(name)) - {"among"} == set(changes), "among: test_contextual, it needs a density"
+    assert set(ranking_options(name)) - {"among", "learned"} == set(changes), (
+        "they need more: see test_contextual, test_learned_metric"
+    )
     queries = QueryBatch.of(archive, query_codes, 40)
     plain = create_ranking(name, archive).rank(queries, 40)
     for option, value in changes.items():
@@ -167,7 +169,7 @@ def test_every_option_changes_the_scores(archive, query_codes, name, changes):
         (
             "nearst",
             {},
-            "ranking='nearst' .* one of alpha_qe, contextual, diffusion, hamming, nearest, region_.*'nearest'",
+            "ranking='nearst' .* one of alpha_qe, .*diffusion, hamming, label_aware, nearest, region_.*'nearest'",
         ),
         ("diffusion", {"alfa": 1}, "'alfa' is not allowed: give one of alpha, edges, gamma, n_iterations, n_local"),
         ("nearest", {"n": 1}, "the ranking 'nearest' has no options"),
@@ -191,7 +193,7 @@ def test_unknown_names_and_values_are_refused(archive, name, options, message):
 def test_options_are_listed_for_every_ranking():
     assert {name: sorted(ranking_options(name)) for name in list_rankings()} == {
         "alpha_qe": ["alpha", "n"],
-        "contextual": ["alpha", "among", "context", "density", "n", "pool", "rounds", "whitening"],
+        "contextual": ["alpha", "among", "context", "density", "learned", "n", "pool", "rounds", "whitening"],
         "diffusion": ["alpha", "edges", "gamma", "n_iterations", "n_local"],
         "hamming": ["center", "ties"],
         "nearest": [],
