@@ -19,7 +19,7 @@ MEASURES = ("P@10", "ACG@10", "nDCG@100")
 def summarise(
     *,
     settings: dict[str, Any],
-    epochs_done: int,
+    epochs_done: float,
     auc: dict[str, dict[str, float]],
     default_ranking: str,
     report: "Report",
@@ -80,7 +80,7 @@ def show_summary(summary: dict[str, Any], out: Path, *, query: str) -> Iterator[
     for name, of in summary["auc"].items():
         yield f"AUC of the {name} classifier, mean over {len(of['labels'])} labels, test films: {of['mean']:.3f}"
     index = out / "index"
-    yield f"\n{summary['seconds']:.0f} s, {summary['epochs_done']} epochs. Written:"
+    yield f"\n{summary['seconds']:.0f} s, {summary['epochs_done']:g} epochs. Written:"
     yield from (f"  {path}" for path in summary["files"])
     yield "\nNext:"
     yield f"  graphret query {index} {query} -k 10"

@@ -120,7 +120,7 @@ def _costs(report: dict[str, Any]) -> Table:
         numbers = [
             _number(mean_auc(row), ".3f"),
             _number(costs.get("training_seconds"), ".0f"),
-            _number(costs.get("epochs"), "d"),
+            _number(costs.get("epochs"), ".3g"),
             _number(costs.get("films_per_second"), ".0f"),
             _number(costs.get("query_milliseconds"), ".3f"),
             _number(costs.get("bytes_per_film"), ".0f"),

@@ -80,7 +80,8 @@ def _validation(validation: Mapping[str, Any]) -> list[str]:
     mean = [f"mean AUC {validation['mean_auc']:.4f}"] if validation["auc"] else []
     if validation.get("retrieval") is not None:
         mean.append(f"mean average precision {validation['retrieval']:.4f}")
-    source = f"epoch {validation['epoch']}" if validation["epoch"] else "within the first epoch (the time was used up)"
+    epoch = validation["epoch"]
+    source = f"epoch {epoch}" if epoch == int(epoch) else f"{epoch:g} epochs (the time was used up)"
     lines = ["## Validation", "", f"Weights of {source}, {', '.join(mean)}.", ""]
     if rows:
         lines += _table(("label", "AUC"), rows)

@@ -96,7 +96,8 @@ class TrainConfig:
         Films are kept in memory, decoded and resized, if they need no more than this; otherwise every epoch decodes
         them again.
     max_minutes
-        Stop after this time and keep the best epoch so far; a later call continues.
+        Stop after this time, within an epoch if need be; the best epoch so far is kept, or the unfinished one if it is
+        better. A later call continues.
     checkpoint_minutes
         Write a checkpoint also within an epoch, this often; ``None`` for only after every epoch.
     """

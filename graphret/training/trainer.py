@@ -81,6 +81,7 @@ class Trainer:
         self.best: dict[str, Any] | None = None
         self._best_tensors: dict[str, Tensor] | None = None
         self._epoch, self._step, self._loss, self._seconds, self._n_trained = 0, 0, 0.0, 0.0, 0
+        self._n_steps = 0
         self._iterations = 0
         self._bad_rows: list[int] = []
         self._skipped: list[int] = []  # the bad rows that were known when the epoch began
@@ -98,8 +99,8 @@ class Trainer:
             self._finish_epoch(films, out, folder, progress)
             if deadline is not None and self._agree(time.monotonic() >= deadline):
                 break
-        if self.best is None:  # the time was used up within the first epoch
-            self._choose(0, self._validate(films, progress), films)
+        if self._step:  # the time was used up within an epoch: the part of it is chosen if it is better
+            self._choose(self.passes, self._validate(films, progress), films)
         self._write_json(out / "problems.json", self._problems)
 
     @property
@@ -112,6 +113,11 @@ class Trainer:
     def finished(self) -> bool:
         """Whether no epoch is left."""
         return self._epoch >= self.config.epochs
+
+    @property
+    def passes(self) -> float:
+        """Passes over the training films; not a whole number where the time was used up within an epoch."""
+        return self._epoch + round(self._step / max(self._n_steps, 1), 3) if self._step else self._epoch
 
     def best_module(self) -> EncoderNetwork:
         """A new network with the weights of the best epoch."""
@@ -128,7 +134,7 @@ class Trainer:
             "seed": self.config.seed,
             "weights": self.config.weights,
             "data": self.task.describe_data(len(self._problems) + len(self.task.table.problems)),
-            "training": {**self.config.to_json(), "epochs done": self._epoch},
+            "training": {**self.config.to_json(), "epochs done": self.passes},
             "validation": {**best, "without_auc": names},
         }
 
@@ -140,7 +146,7 @@ class Trainer:
             self._skipped = self._bad_rows
         order, flips = self._order_of(self._epoch)
         groups = self._groups(order)
-        n_steps = len(groups) // self.accelerator.num_processes
+        n_steps = self._n_steps = len(groups) // self.accelerator.num_processes
         mine = groups[self.accelerator.process_index :: self.accelerator.num_processes][:n_steps]
         every = None if self.config.checkpoint_minutes is None else 60 * self.config.checkpoint_minutes
         loss = torch.tensor(self._loss, dtype=torch.float64, device=self.accelerator.device)
@@ -286,7 +292,7 @@ class Trainer:
         with torch.inference_mode():
             self._module.calibrate(TrainingFilms(films, self.task.train_rows, self.config.batch_size, self._to_device))
 
-    def _choose(self, epoch: int, score: Score, films: PreparedFilms) -> bool:
+    def _choose(self, epoch: float, score: Score, films: PreparedFilms) -> bool:
         """Keep the weights if their score is higher than that of every epoch before (the first of equals stays)."""
         if self.best is not None and score.score <= self.best["score"]:
             return False

@@ -128,14 +128,15 @@ def test_a_finished_run_is_not_trained_again(table, tmp_path, small, whole, monk
 def test_a_time_budget_stops_cleanly_and_a_later_call_goes_on(table, tmp_path, small, whole):
     out = tmp_path / "out"
     first = train(table, "tiny", out=out, max_minutes=1e-9, **small)
-    assert first.record["validation"]["epoch"] == 0
+    assert 0 < first.record["validation"]["epoch"] == first.record["training"]["epochs done"] < 1
     assert load_encoder(out, device="cpu").fingerprint == first.fingerprint
-    assert "within the first epoch" in (out / "MODEL_CARD.md").read_text()
+    assert "epochs (the time was used up)" in (out / "MODEL_CARD.md").read_text()
     assert train(table, "tiny", out=out, **small).fingerprint == whole.fingerprint
     assert epochs_of(out) == epochs_of(tmp_path / "whole")
 
 
-def test_a_time_budget_keeps_the_best_epoch(table, tmp_path, small, monkeypatch):
+@pytest.mark.parametrize("better", [False, True])
+def test_a_time_budget_keeps_the_best_epoch(table, tmp_path, small, monkeypatch, better):
     reference = train(table, "tiny", out=tmp_path / "reference", **{**small, "epochs": 1})
     clock = [0.0]
     monkeypatch.setattr("graphret.training.trainer.time.monotonic", lambda: clock[0])
@@ -143,9 +144,14 @@ def test_a_time_budget_keeps_the_best_epoch(table, tmp_path, small, monkeypatch)
     def advance(stage: str, done: int, total: int) -> None:
         clock[0] = 100.0 if stage == "epoch 2/3" and done == 2 else clock[0]
 
+    best = 0.7 if better else 0.5
+    monkeypatch.setattr(
+        Trainer, "_validate", lambda trainer, *_: Score.of_auc({"bright top": best if trainer.passes == 1.5 else 0.6})
+    )
     encoder = train(table, "tiny", out=tmp_path / "out", max_minutes=1.0, progress=advance, **small)
-    assert encoder.record["validation"]["epoch"] == 1
-    assert encoder.fingerprint == reference.fingerprint
+    assert encoder.record["training"]["epochs done"] == 1.5
+    assert encoder.record["validation"]["epoch"] == (1.5 if better else 1)
+    assert (encoder.fingerprint == reference.fingerprint) is not better
     state = json.loads((tmp_path / "out" / "checkpoint" / "checkpoint.json").read_text())["state"]
     assert (state["epoch"], state["step"]) == (1, 2)
 
