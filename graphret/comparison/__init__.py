@@ -9,6 +9,7 @@ from graphret.comparison.experiment import (
     Experiment,
     IntervalSettings,
     MethodSettings,
+    OrderSettings,
     RankingSettings,
     SheetSettings,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "IntervalSettings",
     "MeasuredRow",
     "MethodSettings",
+    "OrderSettings",
     "RankingSettings",
     "SheetSettings",
     "changed",

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from graphret._errors import UnknownNameError
-from graphret.comparison.experiment import BudgetSettings, DataSettings, Experiment, MethodSettings
+from graphret.comparison.experiment import BudgetSettings, DataSettings, Experiment, MethodSettings, names_a_row
 from graphret.encoders import encoder_spec, list_encoders
 from graphret.hashing import list_hashers
 
@@ -117,7 +117,11 @@ def changed(
         found = {method.label: method for method in (*bases, *kept, *named)}
         order = sorted(found.values(), key=lambda method: bool(method.on))
         changes["methods"] = kept = tuple(order)
-        if not any(f"{experiment.reference}, ".startswith(f"{method.label}, ") for method in kept):
+        labels = {method.label for method in kept}
+        changes["orders"] = tuple(
+            order for order in experiment.orders if all(names_a_row(name, labels) for name in order.methods)
+        )
+        if not names_a_row(experiment.reference, labels):
             changes["reference"] = ""
     if bits:
         changes["bits"] = tuple(bits)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from graphret._errors import ExperimentError, GraphretError
 from graphret._types import check_integer
@@ -14,6 +14,9 @@ from graphret.index import BuildConfig
 from graphret.retrieval import list_rankings
 from graphret.training import TrainConfig
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 __all__ = [
     "KINDS",
     "MEASURES",
@@ -23,8 +26,10 @@ __all__ = [
     "Experiment",
     "IntervalSettings",
     "MethodSettings",
+    "OrderSettings",
     "RankingSettings",
     "SheetSettings",
+    "names_a_row",
 ]
 
 KINDS = ("encoder", "hasher", "random", "untrained")
@@ -176,6 +181,29 @@ class MethodSettings:
 
 
 @dataclass(frozen=True)
+class OrderSettings:
+    """An order that a paper found among methods, for the report to test.
+
+    Parameters
+    ----------
+    title
+        What it is about, and where it was published.
+    methods
+        Labels of methods or names of rows, the best of the paper first.
+    ranking
+        By which methods are compared; the first of each when empty.
+    """
+
+    title: str
+    methods: tuple[str, ...]
+    ranking: str = ""
+
+    def __post_init__(self) -> None:
+        distinct = len(set(self.methods)) == len(self.methods) > 1
+        _require(distinct, "orders.methods", self.methods, "two names or more, each once, the best of the paper first")
+
+
+@dataclass(frozen=True)
 class IntervalSettings:
     """Bootstrap by patient: resamples, and seed."""
 
@@ -231,6 +259,8 @@ class Experiment:
         For the ranking "tuned".
     published
         Names of tables of published figures (`list_templates`) that stand beside.
+    orders
+        Orders of papers that the report tests.
 
     Raises
     ------
@@ -262,6 +292,7 @@ class Experiment:
     tune_queries: int = 500
     tune_seconds: float = 60.0
     published: tuple[str, ...] = ()
+    orders: tuple[OrderSettings, ...] = ()
 
     def __post_init__(self) -> None:
         _require(bool(self.methods), "methods", self.methods, "at least one method")
@@ -276,8 +307,13 @@ class Experiment:
                     f"the label of a method above it: {', '.join(labels) or 'there is none'}",
                 )
             labels.append(method.label)
-        named = not self.reference or any(f"{self.reference}, ".startswith(f"{label}, ") for label in labels)
-        _require(named, "reference", self.reference, f"a row or the label of a method: {', '.join(labels)}")
+        for key, names in (
+            ("reference", (self.reference,) if self.reference else ()),
+            *(("orders.methods", order.methods) for order in self.orders),
+        ):
+            for name in names:
+                allowed = f"a row or the label of a method: {', '.join(labels)}"
+                _require(names_a_row(name, labels), key, name, allowed)
         _require(bool(self.bits), "bits", self.bits, "at least one length")
         for bits in self.bits:
             check_integer("bits", bits, 1)
@@ -302,6 +338,17 @@ class Experiment:
     def to_json(self) -> dict[str, Any]:
         """Return all settings as a JSON object."""
         return asdict(self)
+
+
+def names_a_row(name: str, labels: Iterable[str]) -> bool:
+    """Whether a name is the label of a method, or may be that of one of its rows.
+
+    Examples
+    --------
+    >>> names_a_row("itq, 64 bits, hamming", ["itq"]), names_a_row("itq on gem", ["itq"])
+    (True, False)
+    """
+    return any(f"{name}, ".startswith(f"{label}, ") for label in labels)
 
 
 def _require(holds: bool, key: str, got: object, allowed: str) -> None:

@@ -39,6 +39,10 @@ class Comparison:
     reference, differences
         Name of the row that the others are compared with, and for every other row and measure: mean, low, high,
         p_value, p_holm.
+    same_codes
+        Rankings compared with the first one of the same codes: row, reference, differences by measure.
+    orders
+        Orders of papers, pair by pair: title, better and worse (as the paper has them), differences by measure.
     films
         Counts of films, queries and what was left out.
     published
@@ -53,6 +57,8 @@ class Comparison:
     rows: tuple[MeasuredRow, ...]
     reference: str | None
     differences: dict[str, dict[str, dict[str, Any]]]
+    same_codes: list[dict[str, Any]]
+    orders: list[dict[str, Any]]
     films: dict[str, Any]
     published: list[dict[str, Any]]
     machine: dict[str, Any]
@@ -75,6 +81,8 @@ class Comparison:
                 "rows": [row.to_dict() for row in self.rows],
                 "reference": self.reference,
                 "differences": self.differences,
+                "same_codes": self.same_codes,
+                "orders": self.orders,
                 "published": self.published,
                 "machine": self.machine,
             }

@@ -21,8 +21,10 @@ from graphret.comparison.published import read_published, why_other_images
 from graphret.comparison.report import Comparison
 from graphret.comparison.representation import Representations
 from graphret.comparison.rows import MeasuredRow, RowMaker, failed_row
-from graphret.comparison.significance import differences_from
+from graphret.comparison.significance import differences_from, rankings_of_the_same_codes, tested_orders
+from graphret.comparison.stages import Stages
 from graphret.comparison.templates import list_templates, read_template
+from graphret.index.lock import writer_lock
 
 if TYPE_CHECKING:
     import os
@@ -91,24 +93,28 @@ def compare(
         The experiment is not valid, or its reference is no row.
     UnknownNameError, MissingFileError, DataError
         The data set cannot be read.
+    IndexLockedError
+        Another process works in ``out``.
     """
     settings = changed(open_experiment(experiment), card=str(card), root=str(root))
     tables = [read_published(name) for name in settings.published]
     home = Path(out)
     began = time.monotonic()
-    films = prepare_films(settings.data, home, progress)
-    representations = Representations(settings, films, home, progress)
-    maker = RowMaker(settings, films, progress)
-    rows = [row for method in settings.methods for row in _rows_of(method, representations, maker)]
+    Stages(home)  # makes the folder
+    with writer_lock(home):
+        films = prepare_films(settings.data, home, progress)
+        representations = Representations(settings, films, home, progress)
+        maker = RowMaker(settings, films, progress)
+        rows = [row for method in settings.methods for row in _rows_of(method, representations, maker)]
     reference = _reference(settings, rows)
-    differences = {}
-    if reference is not None:
-        differences = differences_from(rows, reference, films.queries.patients, settings.intervals)
+    patients, intervals = films.queries.patients, settings.intervals
     return Comparison(
         experiment=settings,
         rows=tuple(rows),
         reference=None if reference is None else reference.name,
-        differences=differences,
+        differences={} if reference is None else differences_from(rows, reference, patients, intervals),
+        same_codes=rankings_of_the_same_codes(rows, patients, intervals),
+        orders=tested_orders(settings.orders, rows, patients, intervals),
         films=films.record,
         published=[
             table.to_dict(films.table.card, settings.data.size, why_other_images(table, films)) for table in tables

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +13,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from graphret.comparison.experiment import IntervalSettings
+    from graphret.comparison.experiment import IntervalSettings, OrderSettings
     from graphret.comparison.rows import MeasuredRow
 
-__all__ = ["differences_from", "holm"]
+__all__ = ["differences_from", "holm", "paired_differences", "rankings_of_the_same_codes", "tested_orders"]
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -38,17 +39,15 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def differences_from(
-    rows: Sequence[MeasuredRow], reference: MeasuredRow, patients: NDArray[Any], settings: IntervalSettings
-) -> dict[str, dict[str, dict[str, Any]]]:
-    """Compare every measured row with the reference, query by query.
+def paired_differences(
+    pairs: Sequence[tuple[MeasuredRow, MeasuredRow]], patients: NDArray[Any], settings: IntervalSettings
+) -> list[dict[str, dict[str, Any]]]:
+    """Compare two rows of every pair, query by query.
 
     Parameters
     ----------
-    rows
-        All rows; those without figures, and the reference, are passed over.
-    reference
-        One of them.
+    pairs
+        Measured rows: the difference is the first less the second.
     patients
         str (q,), of the queries.
     settings
@@ -56,20 +55,97 @@ def differences_from(
 
     Returns
     -------
-    dict
-        By row name and measure: mean, low, high, p_value, and ``p_holm``, adjusted over all rows of the measure.
+    list of dict
+        For every pair, by measure: mean, low, high, p_value, and ``p_holm``, adjusted over all pairs of the measure.
     """
-    others = [row for row in rows if row.values and row is not reference]
-    found: dict[str, dict[str, dict[str, Any]]] = {row.name: {} for row in others}
-    for measure, base in reference.values.items():
+    found: list[dict[str, dict[str, Any]]] = [{} for _ in pairs]
+    for measure in pairs[0][0].values if pairs else ():
         differences = [
-            paired_difference(row.values[measure], base, patients, n_resamples=settings.n_resamples, seed=settings.seed)
-            for row in others
+            paired_difference(
+                row.values[measure],
+                base.values[measure],
+                patients,
+                n_resamples=settings.n_resamples,
+                seed=settings.seed,
+            )
+            for row, base in pairs
         ]
         adjusted = holm([difference.p_value for difference in differences])
-        for row, difference, p_holm in zip(others, differences, adjusted, strict=True):
+        for of_pair, difference, p_holm in zip(found, differences, adjusted, strict=True):
             kept = {name: getattr(difference, name) for name in ("mean", "low", "high", "p_value")}
-            found[row.name][measure] = {
+            of_pair[measure] = {
                 name: None if math.isnan(value) else value for name, value in {**kept, "p_holm": p_holm}.items()
             }
     return found
+
+
+def differences_from(
+    rows: Sequence[MeasuredRow], reference: MeasuredRow, patients: NDArray[Any], settings: IntervalSettings
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Compare every measured row with the reference: `paired_differences` by the names of the other rows."""
+    others = [row for row in rows if row.values and row is not reference]
+    found = paired_differences([(row, reference) for row in others], patients, settings)
+    return dict(zip((row.name for row in others), found, strict=True))
+
+
+def rankings_of_the_same_codes(
+    rows: Sequence[MeasuredRow], patients: NDArray[Any], settings: IntervalSettings
+) -> list[dict[str, Any]]:
+    """Compare every ranking with the first one of its method and length: the same codes in another order.
+
+    For bits, where the experiment names "hamming" first, this is the graph engine against the rank of hashing.
+
+    Returns
+    -------
+    list of dict
+        ``row`` and ``reference``, names of rows, and ``differences`` as `paired_differences`.
+    """
+    first: dict[tuple[str, int | None], MeasuredRow] = {}
+    pairs = []
+    for row in rows:
+        if row.values:
+            base = first.setdefault((row.method, row.n_bits), row)
+            if base is not row:
+                pairs.append((row, base))
+    found = paired_differences(pairs, patients, settings)
+    return [
+        {"row": row.name, "reference": base.name, "differences": differences}
+        for (row, base), differences in zip(pairs, found, strict=True)
+    ]
+
+
+def tested_orders(
+    orders: Sequence[OrderSettings],
+    rows: Sequence[MeasuredRow],
+    patients: NDArray[Any],
+    settings: IntervalSettings,
+) -> list[dict[str, Any]]:
+    """Compare neighbours of every published order, and its first with its last.
+
+    Returns
+    -------
+    list of dict
+        ``title``, ``better`` and ``worse`` (names of rows, as the paper has them), and ``differences``, above 0 where
+        the paper's order holds; ``p_holm`` counts the pairs of all orders. A method without figures is passed over.
+    """
+    pairs, titles = [], []
+    for order in orders:
+        found = [row for row in (_row_of(name, order.ranking, rows) for name in order.methods) if row is not None]
+        couples = list(itertools.pairwise(found)) + ([(found[0], found[-1])] if len(found) > 2 else [])
+        pairs += couples
+        titles += [order.title] * len(couples)
+    differences = paired_differences(pairs, patients, settings)
+    return [
+        {"title": title, "better": better.name, "worse": worse.name, "differences": of_pair}
+        for title, (better, worse), of_pair in zip(titles, pairs, differences, strict=True)
+    ]
+
+
+def _row_of(name: str, ranking: str, rows: Sequence[MeasuredRow]) -> MeasuredRow | None:
+    """The row of that name, or the longest code of a method by the ranking, or by the first one that it has."""
+    own = [
+        row
+        for row in rows
+        if row.values and (row.name == name or (row.method == name and ranking in {"", row.ranking}))
+    ]
+    return max(own, key=lambda row: row.n_bits or 0, default=None)  # the first of equals

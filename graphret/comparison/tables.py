@@ -33,6 +33,8 @@ def report_tables(report: dict[str, Any]) -> list[Table]:
     tables = [
         _quality(report),
         _costs(report),
+        _same_codes(report),
+        _orders(report),
         _differences(report),
         _ties(report),
         _auc(report),
@@ -136,10 +138,9 @@ def _costs(report: dict[str, Any]) -> Table:
 
 def _differences(report: dict[str, Any]) -> Table:
     reference = report["reference"]
-    measures = [name for name in report["experiment"]["measures"] if name in _COMPARED]
-    measures = measures or report["experiment"]["measures"][:3]
+    measures = _compared(report)
     lines = [
-        (*_names(row), *(_difference(report["differences"][row["name"]][measure]) for measure in measures))
+        (*_names(row), *_cells(report["differences"][row["name"]], measures))
         for row in measured(report)
         if row["name"] in report["differences"]
     ]
@@ -150,6 +151,59 @@ def _differences(report: dict[str, Any]) -> Table:
         f"stays below it. With {n} resamples an adjusted p cannot be below {min(1.0, len(lines) / (n + 1)):.4f}."
     )
     return Table(f"Differences from {reference}", text, ("method", "bits", "ranking", *measures), tuple(lines))
+
+
+def _same_codes(report: dict[str, Any]) -> Table:
+    measures = _compared(report)
+    of_row = {row["name"]: _names(row) for row in measured(report)}
+    lines = tuple(
+        (*of_row[pair["row"]], of_row[pair["reference"]][2], *_cells(pair["differences"], measures))
+        for pair in report["same_codes"]
+    )
+    text = (
+        "The codes of a method are the same, only the ranking differs; above 0 is better than the one beside it. "
+        "Interval of this one difference; p adjusted for all rows of the measure (Holm)."
+    )
+    return Table("Rankings of the same codes", text, ("method", "bits", "ranking", "compared with", *measures), lines)
+
+
+def _orders(report: dict[str, Any]) -> Table:
+    measures = _compared(report)
+    lines = tuple(
+        (
+            pair["title"],
+            pair["better"],
+            pair["worse"],
+            *(
+                f"{cell}: {_verdict(pair['differences'][measure])}"
+                for measure, cell in zip(measures, _cells(pair["differences"], measures), strict=True)
+            ),
+        )
+        for pair in report["orders"]
+    )
+    text = (
+        "Above 0 the paper's order holds. “As published” and “reversed” are said where the interval of the difference "
+        "leaves out 0; p is adjusted for all pairs of a measure (Holm)."
+    )
+    return Table("Orders of the papers", text, ("order", "better in the paper", "than", *measures), lines)
+
+
+def _verdict(figures: dict[str, Any]) -> str:
+    if figures["low"] is None:
+        return "undefined"
+    if figures["low"] > 0:
+        return "as published"
+    return "reversed" if figures["high"] < 0 else "not told apart"
+
+
+def _compared(report: dict[str, Any]) -> list[str]:
+    """Measures of the tables of differences."""
+    measures = report["experiment"]["measures"]
+    return [name for name in measures if name in _COMPARED] or list(measures[:3])
+
+
+def _cells(differences: dict[str, Any], measures: Sequence[str]) -> list[str]:
+    return [_difference(differences[measure]) for measure in measures]
 
 
 def _ties(report: dict[str, Any]) -> Table:

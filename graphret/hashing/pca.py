@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,9 +10,10 @@ import numpy as np
 if TYPE_CHECKING:
     from graphret._types import Codes, Float64Array
 
-__all__ = ["covariance", "leading_directions"]
+__all__ = ["covariance", "leading_direction", "leading_directions"]
 
 BLOCK_ROWS = 8_192
+_LANCZOS_SIZE = 128
 
 
 def covariance(codes: Codes) -> tuple[Float64Array, Float64Array]:
@@ -41,5 +43,23 @@ def leading_directions(matrix: Float64Array, n_directions: int) -> tuple[Float64
     size = matrix.shape[0]
     values, vectors = eigh(matrix, subset_by_index=[size - n_directions, size - 1])
     values, vectors = values[::-1], vectors[:, ::-1]
-    largest = vectors[np.abs(vectors).argmax(axis=0), np.arange(n_directions)]
-    return values, vectors * np.where(largest < 0, -1.0, 1.0)
+    return values, _one_sign(vectors)
+
+
+def leading_direction(matrix: Float64Array) -> Float64Array:
+    """Eigenvector (d,) of the largest eigenvalue of a symmetric matrix, with the sign of `leading_directions`.
+
+    O(d^2) a step of Lanczos' method, some tens of steps; O(d^3) for a small matrix, or one where those do not converge.
+    """
+    from scipy.sparse.linalg import ArpackError, eigsh
+
+    if len(matrix) >= _LANCZOS_SIZE:
+        start = np.random.default_rng(0).standard_normal(len(matrix))
+        with suppress(ArpackError):  # which includes that it did not converge
+            return _one_sign(eigsh(matrix, k=1, which="LA", v0=start)[1])[:, 0]
+    return leading_directions(matrix, 1)[1][:, 0]
+
+
+def _one_sign(vectors: Float64Array) -> Float64Array:
+    largest = vectors[np.abs(vectors).argmax(axis=0), np.arange(vectors.shape[1])]
+    return vectors * np.where(largest < 0, -1.0, 1.0)

@@ -11,7 +11,7 @@ from graphret._types import check_integer
 from graphret.hashing._options import check_number
 from graphret.hashing.base import LinearHasher, linear_arrays
 from graphret.hashing.labels import PairLabels
-from graphret.hashing.pca import covariance, leading_directions
+from graphret.hashing.pca import covariance, leading_direction, leading_directions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,8 +57,8 @@ class SSH(LinearHasher):
     -----
     Departures: similar and dissimilar pairs weigh half of all each, whatever their numbers, and both terms of M are
     means, so that eta does not depend on how many films there are; S~ is divided by its mean size for the same reason,
-    and a pair's weight in T is its first one. ``fit`` is O(n d^2 + n_bits (l^2 d + l d^2 + d^3)), sequential, for l
-    labelled films; encoding is one product.
+    and a pair's weight in T is its first one. ``fit`` is O(n d^2 + n_bits (l^2 d + l d^2)), sequential, for l labelled
+    films; encoding is one product.
 
     Examples
     --------
@@ -114,7 +114,7 @@ class SSH(LinearHasher):
     ) -> Float64Array:
         directions = np.zeros((labeled.shape[1], self.n_bits))
         for bit in range(self.n_bits):
-            direction = leading_directions(labeled.T @ pairs @ labeled + self.eta * spread, 1)[1][:, 0]
+            direction = leading_direction(labeled.T @ pairs @ labeled + self.eta * spread)
             # M has 0 along earlier directions, and pairs that contradict each other can make the rest negative
             direction = direction - directions @ (directions.T @ direction)
             direction /= np.linalg.norm(direction)

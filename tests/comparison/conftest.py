@@ -11,6 +11,7 @@ from graphret.comparison import (
     Experiment,
     IntervalSettings,
     MethodSettings,
+    OrderSettings,
     RankingSettings,
     SheetSettings,
     compare,
@@ -68,6 +69,10 @@ def ran(untrained_experiment, tmp_path_factory):
             MethodSettings("encoder", "alexnet", label="siamese_hash"),
         ),
         budget=BudgetSettings(epochs=1),
+        orders=(
+            OrderSettings("systems", ("densenet121", "resnet18 untrained", "siamese_hash", "lsh, 16 bits, hamming")),
+            OrderSettings("rankings of bits", ("lsh", "random"), ranking="hamming"),
+        ),
         training={"batch_size": 16, "device": "cpu"},
     )
     comparison = compare(out=out, experiment=experiment)

@@ -73,6 +73,28 @@ def test_a_published_figure_stands_beside_its_method_and_length(ran):
     assert "published, the same images: P5 Table 1, mAP@100" in report_tables(document)[0].head
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [(0.1, 0.3, "as published"), (-0.3, -0.1, "reversed"), (-0.1, 0.1, "not told apart"), (None, None, "undefined")],
+)
+def test_an_order_holds_where_its_interval_leaves_out_zero(ran, low, high, said):
+    document = ran.comparison.to_dict()
+    pair = document["orders"][0]
+    pair["differences"]["P@10"] = {"mean": 0.2, "low": low, "high": high, "p_value": 0.01, "p_holm": 0.04}
+    table = next(table for table in report_tables(document) if table.title == "Orders of the papers")
+    assert table.head == ("order", "better in the paper", "than", "P@10")
+    assert table.lines[0][:3] == ("systems", "densenet121, nearest", "resnet18 untrained, nearest")
+    assert table.lines[0][3].endswith(f": {said}")
+
+
+def test_rankings_of_the_same_codes_have_a_table(ran):
+    table = next(
+        table for table in report_tables(ran.comparison.to_dict()) if table.title == "Rankings of the same codes"
+    )
+    assert ("lsh", "16", "region_growing:bits", "hamming") in {line[:4] for line in table.lines}
+    assert len(table.lines) == len(ran.comparison.same_codes)
+
+
 def test_markdown_says_what_was_measured(ran):
     text = ran.comparison.to_markdown()
     assert text.startswith("# Small films\n")

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 
 import graphret
-from graphret._errors import DataError, ExperimentError
+from graphret._errors import DataError, ExperimentError, IndexLockedError
 from graphret.comparison import DataSettings, MethodSettings, compare
 from graphret.comparison.films import prepare_films
+from graphret.comparison.significance import holm
 from graphret.comparison.stages import Stages, digest
 from graphret.data import read_dataset
 from graphret.evaluation import evaluate
+from graphret.index.lock import writer_lock
 
 
 def figures(comparison):
@@ -22,7 +24,10 @@ def figures(comparison):
     for row in document["rows"]:
         for name in ("training_seconds", "fitting_seconds", "films_per_second", "query_milliseconds"):
             row["costs"].pop(name, None)
-    return {name: document[name] for name in ("films", "rows", "reference", "differences", "published")}
+    return {
+        name: document[name]
+        for name in ("films", "rows", "reference", "differences", "same_codes", "orders", "published")
+    }
 
 
 def codes_of(out, label):
@@ -147,6 +152,43 @@ def test_differences_are_against_the_reference(ran):
         entry = found[row.name][measure]
         np.testing.assert_allclose(entry["mean"], np.nanmean(row.values[measure] - base.values[measure]), atol=1e-12)
         assert entry["p_holm"] >= entry["p_value"]
+
+
+def test_rankings_of_the_same_codes_are_compared(ran):
+    found = {pair["row"]: pair for pair in ran.comparison.same_codes}
+    assert {name: pair["reference"] for name, pair in found.items()} == {
+        "densenet121, tuned": "densenet121, nearest",
+        "resnet18 untrained, region_growing": "resnet18 untrained, nearest",
+        "lsh, 16 bits, region_growing:bits": "lsh, 16 bits, hamming",
+        "random, 16 bits, hamming": "random, 16 bits, nearest",
+    }
+    name = "lsh, 16 bits, region_growing:bits"
+    row, base = ran.comparison[name], ran.comparison["lsh, 16 bits, hamming"]
+    for measure in ran.experiment.measures:
+        entry = found[name]["differences"][measure]
+        np.testing.assert_allclose(entry["mean"], np.nanmean(row.values[measure] - base.values[measure]), atol=1e-12)
+        assert entry["low"] <= entry["mean"] <= entry["high"]
+        others = [pair["differences"][measure] for pair in ran.comparison.same_codes]
+        assert [other["p_holm"] for other in others] == holm([other["p_value"] for other in others])
+
+
+def test_published_orders_are_tested_pair_by_pair(ran):
+    """Neighbours, and the first with the last; a method without figures is passed over."""
+    assert [(pair["title"], pair["better"], pair["worse"]) for pair in ran.comparison.orders] == [
+        ("systems", "densenet121, nearest", "resnet18 untrained, nearest"),
+        ("systems", "resnet18 untrained, nearest", "lsh, 16 bits, hamming"),
+        ("systems", "densenet121, nearest", "lsh, 16 bits, hamming"),
+        ("rankings of bits", "lsh, 16 bits, hamming", "random, 16 bits, hamming"),
+    ]
+    for pair in ran.comparison.orders:
+        better, worse = (ran.comparison[pair[name]].values["P@10"] for name in ("better", "worse"))
+        np.testing.assert_allclose(pair["differences"]["P@10"]["mean"], np.nanmean(better - worse), atol=1e-12)
+
+
+def test_one_process_at_a_time_works_in_a_folder(untrained_experiment, tmp_path):
+    with writer_lock(tmp_path), pytest.raises(IndexLockedError, match=f"{tmp_path} is being written by process"):
+        compare(out=tmp_path, experiment=untrained_experiment)
+    assert not (tmp_path / "methods").exists()
 
 
 def test_a_second_call_does_nothing_again(ran, monkeypatch):

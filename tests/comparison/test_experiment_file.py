@@ -9,6 +9,7 @@ from graphret.comparison import (
     DataSettings,
     Experiment,
     MethodSettings,
+    OrderSettings,
     changed,
     default_experiment,
     methods_by_name,
@@ -112,6 +113,8 @@ ENCODER = 'name = "mine"\n[[methods]]\nkind = "encoder"\nname = "resnet18"\n'
         (ENCODER + "[methods.training]\nlearning_rate = -1.0", "methods.training: learning_rate=-1.0"),
         (ENCODER + "[methods.training]\nmax_minutes = 1.0", "the budget is the same for all methods"),
         ('reference = "other"\n' + MINIMAL, "reference = 'other' .* a row or the label of a method: random"),
+        (MINIMAL + '[[orders]]\ntitle = "x"\nmethods = ["random"]', "orders.methods .* two names or more"),
+        (MINIMAL + '[[orders]]\ntitle = "x"\nmethods = ["random", "b"]', "orders.methods = 'b' .* label of a method"),
         ('measures = ["Q@10"]\n' + MINIMAL, "measures='Q@10'"),
         ('measures = ["P@10", "P@10"]\n' + MINIMAL, "every measure once"),
         ("bits = []\n" + MINIMAL, "bits = .* at least one length"),
@@ -163,6 +166,11 @@ def test_what_a_call_says_goes_over_the_experiment():
     some = changed(base, methods=["itq on densenet121", "random"])
     assert [method.label for method in some.methods] == ["densenet121", "random", "itq on densenet121"]
     assert some.reference == base.reference
+    one = OrderSettings("one", ("random", "densenet121"))
+    orders = one, OrderSettings("two", ("random, nearest", "itq on densenet121"))
+    ordered = dataclasses.replace(base, orders=orders)
+    assert changed(ordered).orders == orders
+    assert changed(ordered, methods=["densenet121", "random"]).orders == (one,)
     other = changed(base, methods=["resnet18"])
     assert [method.label for method in other.methods] == ["resnet18"]
     assert other.reference == ""
