@@ -41,7 +41,7 @@ class DeepHash(BackboneNetwork):
         return codes
 
     def outputs(self, images: Tensor) -> NetworkOutputs:
-        """Codes, and the weights (n_bits, channels) of the hash layer, which DRH and DH make orthogonal."""
+        """Codes, and the weights (n_bits, channels) of the hash layer, which DRH makes orthogonal."""
         return NetworkOutputs(self.features(images), further={"hash_weight": self.hash.weight})
 
 

@@ -52,7 +52,7 @@ class MLH(LinearHasher):
     rho
         In bits, >= 1; ``None``: n_bits / 4, at least 1. (The paper chooses it on a validation set.)
     weight
-        The lambda of dissimilar pairs, > 0.
+        The lambda of dissimilar pairs, > 0. The default was chosen on validation films of two real sets.
     n_iterations
         Batches.
     batch_size
@@ -95,7 +95,7 @@ class MLH(LinearHasher):
         *,
         seed: int = 0,
         rho: int | None = None,
-        weight: float = 1.0,
+        weight: float = 2.0,
         n_iterations: int = 2000,
         batch_size: int = 100,
         rate: float = 0.3,

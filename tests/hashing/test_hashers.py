@@ -130,7 +130,7 @@ def test_ssh_directions_are_orthonormal_and_the_leading_ones(codes, classes):
     pairs = np.where(signs > 0, 0.5 / (signs > 0).sum(), -0.5 / (signs < 0).sum())
     adjusted = centred.T @ pairs @ centred + 0.05 * centred.T @ centred / len(codes)
     expected = np.linalg.eigh(adjusted)[1][:, ::-1][:, :6]
-    weights = SSH(6, method="orthogonal").fit(codes, classes).weights
+    weights = SSH(6, method="orthogonal", eta=0.05).fit(codes, classes).weights
     np.testing.assert_allclose(abs(np.sum(weights * expected, axis=0)), 1, atol=1e-4)
     first = [SSH(1, method=method).fit(codes, classes).weights[:, 0] for method in ("orthogonal", "sequential")]
     np.testing.assert_allclose(*first, atol=1e-6)

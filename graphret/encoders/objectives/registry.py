@@ -114,7 +114,7 @@ _SPECS = {
             module="graphret.encoders.objectives.dh",
             factory="DH",
             paper="Erin Liong et al., CVPR 2015 (supervised)",
-            options={"balance": 1.0, "scatter": 1.0, "orthogonal": 0.01},
+            options={"balance": 1.0, "scatter": 1.0, "independence": 20.0},
         ),
         ObjectiveSpec(
             name="dnnh",

@@ -124,14 +124,20 @@ def drh(codes, labels, weight, quantisation, balance, orthogonal):
     return mean(misses) + quantisation * j_q + balance * j_b + orthogonal * orthogonality(weight)
 
 
-def dh(codes, labels, weight, balance, scatter, orthogonal):
+def dh(codes, labels, balance, scatter, independence):
     h = tanh(codes)
-    rows, n_bits = known_rows(labels), len(h[0])
-    within = mean(distance(h[i], h[j]) / n_bits for i, j, kind in pairs_of(labels) if kind == "similar")
-    between = mean(distance(h[i], h[j]) / n_bits for i, j, kind in pairs_of(labels) if kind == "dissimilar")
+    rows, bits = known_rows(labels), range(len(h[0]))
+    within = mean(distance(h[i], h[j]) / len(bits) for i, j, kind in pairs_of(labels) if kind == "similar")
+    between = mean(distance(h[i], h[j]) / len(bits) for i, j, kind in pairs_of(labels) if kind == "dissimilar")
     quantisation = mean((sign(x) - x) ** 2 for i in rows for x in h[i])
-    variance = mean(x * x for i in rows for x in h[i])
-    return (quantisation - balance * (variance + scatter * (between - within)) + orthogonal * orthogonality(weight)) / 2
+    means = [mean(h[i][bit] for i in rows) for bit in bits]
+
+    def covariance(one, other):
+        return mean((h[i][one] - means[one]) * (h[i][other] - means[other]) for i in rows)
+
+    variance = mean(covariance(bit, bit) for bit in bits)
+    dependence = mean((covariance(one, other) - (one == other)) ** 2 for one in bits for other in bits)
+    return (quantisation - balance * (variance + scatter * (between - within)) + independence * dependence) / 2
 
 
 def dnnh(codes, labels, margin, epsilon):
