@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ def trained_encoder(
     """Train an encoder within the budget, or load it; return it with the seconds of its training.
 
     A training that was killed goes on from its checkpoint, with what is left of its minutes. The seconds are those of
-    the epochs (validation and the reading of films not counted), or of the whole call if not one epoch was finished.
+    the epochs and of the unfinished one; validation and the reading of films are not counted.
     """
     from graphret.encoders import load_encoder
     from graphret.training import train
@@ -53,9 +52,8 @@ def trained_encoder(
     if experiment.budget.max_minutes:
         left = experiment.budget.max_minutes - _seconds_of_epochs(out) / 60
         parameters["max_minutes"] = max(left, 0.01)
-    began = time.perf_counter()
     encoder = train(table, method.name, out=out, progress=progress, **parameters)
-    seconds = _seconds_of_epochs(out) or time.perf_counter() - began
+    seconds = _seconds_of_epochs(out)
     stages.save("training", key, {"seconds": seconds})
     return encoder, seconds
 
@@ -72,7 +70,8 @@ def auc_of(encoder: Encoder, table: ImageTable) -> dict[str, float] | None:
 
 def _seconds_of_epochs(out: Path) -> float:
     try:
-        epochs = json.loads((out / "history.json").read_text(encoding="utf-8"))["epochs"]
-        return float(sum(epoch["seconds"] for epoch in epochs))
+        history = json.loads((out / "history.json").read_text(encoding="utf-8"))
+        parts = [*history["epochs"], *([history["unfinished"]] if history["unfinished"] else [])]
+        return float(sum(part["seconds"] for part in parts))
     except (OSError, ValueError, KeyError, TypeError):
         return 0.0

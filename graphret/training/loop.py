@@ -58,8 +58,8 @@ def train(
         One of :func:`graphret.encoders.list_encoders`.
     out
         Folder for ``encoder.json``, ``encoder.safetensors``, ``MODEL_CARD.md``, ``history.json`` (loss, AUC of every
-        label, score, learning rate, time of every epoch), ``problems.json`` (films that could not be read) and
-        ``checkpoint/``.
+        label, score, learning rate, time of every epoch, and the time of an unfinished one), ``problems.json`` (films
+        that could not be read) and ``checkpoint/``.
     config
         All parameters of the training, taken as they are; ``None`` for ``TrainConfig.for_encoder(name)``, which is the
         recipe of the encoder's paper.

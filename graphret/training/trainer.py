@@ -101,6 +101,7 @@ class Trainer:
                 break
         if self._step:  # the time was used up within an epoch: the part of it is chosen if it is better
             self._choose(self.passes, self._validate(films, progress), films)
+            self._write_history(out)
         self._write_json(out / "problems.json", self._problems)
 
     @property
@@ -229,12 +230,16 @@ class Trainer:
         )
         self._step, self._loss, self._seconds = 0, 0.0, 0.0
         self._save(folder, films)
+        self._write_history(out)
+
+    def _write_history(self, out: Path) -> None:
         history = {
             "encoder": self.task.encoder.to_json(),
             "training": self.config.to_json(),
-            "labels_without_auc": self._without_auc(score.auc),
+            "labels_without_auc": self._without_auc((self.best or {})["auc"]),
             "problems": self._problems,
             "epochs": self.history,
+            "unfinished": {"epochs": self.passes, "seconds": round(self._seconds, 3)} if self._step else None,
         }
         self._write_json(out / "history.json", history)
 

@@ -131,8 +131,10 @@ def test_a_time_budget_stops_cleanly_and_a_later_call_goes_on(table, tmp_path, s
     assert 0 < first.record["validation"]["epoch"] == first.record["training"]["epochs done"] < 1
     assert load_encoder(out, device="cpu").fingerprint == first.fingerprint
     assert "epochs (the time was used up)" in (out / "MODEL_CARD.md").read_text()
+    assert json.loads((out / "history.json").read_text())["epochs"] == []
     assert train(table, "tiny", out=out, **small).fingerprint == whole.fingerprint
     assert epochs_of(out) == epochs_of(tmp_path / "whole")
+    assert json.loads((out / "history.json").read_text())["unfinished"] is None
 
 
 @pytest.mark.parametrize("better", [False, True])
@@ -152,6 +154,8 @@ def test_a_time_budget_keeps_the_best_epoch(table, tmp_path, small, monkeypatch,
     assert encoder.record["training"]["epochs done"] == 1.5
     assert encoder.record["validation"]["epoch"] == (1.5 if better else 1)
     assert (encoder.fingerprint == reference.fingerprint) is not better
+    history = json.loads((tmp_path / "out" / "history.json").read_text())
+    assert history["unfinished"] == {"epochs": 1.5, "seconds": 100.0}
     state = json.loads((tmp_path / "out" / "checkpoint" / "checkpoint.json").read_text())["state"]
     assert (state["epoch"], state["step"]) == (1, 2)
 
