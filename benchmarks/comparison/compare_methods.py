@@ -4,6 +4,7 @@
     python benchmarks/comparison/compare_methods.py kermany
     python benchmarks/comparison/compare_methods.py nih
     python benchmarks/comparison/compare_methods.py phantom
+    python benchmarks/comparison/compare_methods.py phantom_ynet        # its parts, with masks, on larger films
     python benchmarks/comparison/compare_methods.py mednist --smoke     # minutes: every method, little of everything
 
 It is `graphret compare --experiment benchmarks/comparison/NAME.toml`, with the films' folder, the list of near duplicates
@@ -37,12 +38,12 @@ def main() -> None:
     arguments = parse()
     experiment = read_experiment(HERE / f"{arguments.name}.toml")
     root = arguments.data_root / arguments.name
-    if arguments.name == "phantom":
-        root = arguments.work / ("phantom-smoke" if arguments.smoke else "phantom-films")
+    generated = experiment.data.card == "phantom"
+    if generated:
+        size = experiment.data.size
+        root = arguments.work / ("phantom-smoke" if arguments.smoke else f"phantom-{size}")
         if not (root / "films.csv").exists():
-            generate_phantom(
-                root, 200 if arguments.smoke else PHANTOM_FILMS, size=experiment.data.size, progress=progress()
-            )
+            generate_phantom(root, 200 if arguments.smoke else PHANTOM_FILMS, size=size, progress=progress())
     experiment = changed(
         experiment,
         root=str(root),
@@ -52,7 +53,7 @@ def main() -> None:
         methods=arguments.methods.split(",") if arguments.methods else (),
     )
     twins = arguments.data_root / "near_duplicates.csv"
-    if twins.exists() and arguments.name != "phantom":
+    if twins.exists() and not generated:
         experiment = replace(experiment, data=replace(experiment.data, near_duplicates=str(twins)))
     name = f"comparison_{arguments.name}"
     if arguments.smoke:
