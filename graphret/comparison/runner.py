@@ -14,7 +14,7 @@ import graphret
 from graphret._errors import ExperimentError
 from graphret._numba import available_threads
 from graphret.comparison.defaults import changed, default_experiment
-from graphret.comparison.experiment import Experiment
+from graphret.comparison.experiment import Experiment, names_a_row
 from graphret.comparison.experiment_file import read_experiment
 from graphret.comparison.films import prepare_films
 from graphret.comparison.published import read_published, why_other_images
@@ -170,6 +170,6 @@ def _reference(settings: Experiment, rows: list[MeasuredRow]) -> MeasuredRow | N
     for row in measured:
         if wanted in {row.name, row.method}:
             return row
-    if any(wanted in {row.name, row.method} for row in rows):
-        return None  # it failed, and its row says why
+    if any(names_a_row(wanted, [row.name]) or wanted == row.method for row in rows):
+        return None  # it failed, and its row, which may have no ranking then, says why
     raise ExperimentError(f"reference = {wanted!r} is not allowed: give one of {'; '.join(row.name for row in rows)}")

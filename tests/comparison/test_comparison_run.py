@@ -123,6 +123,19 @@ def test_tuned_says_what_was_chosen(ran):
     assert ran.comparison["densenet121, nearest"].chosen is None
 
 
+@pytest.mark.parametrize("reference", ["itq on random", "itq on random, 8 bits, hamming"])
+def test_a_reference_that_failed_is_none(untrained_experiment, tmp_path, reference):
+    """Its row has no ranking then: what is said is why it failed, and not that there is no such row."""
+    methods = (
+        MethodSettings("random", rankings=("nearest",)),
+        MethodSettings("hasher", "itq", on="random", options={"colour": 1}, rankings=("hamming",)),
+    )
+    experiment = replace(untrained_experiment, methods=methods, bits=(8,), reference=reference)
+    comparison = compare(out=tmp_path, experiment=experiment)
+    assert comparison.reference is None
+    assert "colour" in comparison["itq on random, 8 bits"].error
+
+
 def test_a_method_that_fails_is_a_row_that_says_why(ran):
     row = ran.comparison["siamese_hash"]
     assert "encoder='alexnet' is not allowed" in row.error
