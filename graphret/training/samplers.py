@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from graphret._types import Int64Array
+    from graphret.training.config import TrainConfig
 
-__all__ = ["SAMPLERS", "few_of_a_class", "pairs", "shuffled"]
+__all__ = ["SAMPLERS", "batches_of", "few_of_a_class", "pairs", "shuffled"]
 
 SAMPLERS = ("shuffled", "few_of_a_class", "pairs")
 
@@ -23,6 +24,17 @@ SIMILAR_SHARE = 0.4
 """P5: dissimilar to similar pairs are 3 to 2."""
 
 _TRIES = 32  # films that are looked at before a class, or a partner by chance, is given up
+
+
+def batches_of(
+    config: TrainConfig, rows: Int64Array, labels: NDArray[np.int8], generator: np.random.Generator
+) -> list[Int64Array]:
+    """Batches of an epoch by the sampler of a configuration; ``rows`` int64 (n,) in random order, their labels."""
+    if config.sampler == "few_of_a_class":
+        return few_of_a_class(rows, labels, config.batch_size, config.max_of_a_class, generator)
+    if config.sampler == "pairs":
+        return pairs(rows, labels, config.batch_size, generator)
+    return shuffled(rows, config.batch_size)
 
 
 def shuffled(rows: Int64Array, batch_size: int) -> list[Int64Array]:

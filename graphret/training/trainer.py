@@ -320,12 +320,7 @@ class Trainer:
     def _groups(self, order: Int64Array) -> list[Int64Array]:
         config, labels = self.config, self.task.table.labels[order]
         generator = np.random.default_rng([config.seed, self._epoch, 1])
-        if config.sampler == "few_of_a_class":
-            groups = samplers.few_of_a_class(order, labels, config.batch_size, config.max_of_a_class, generator)
-        elif config.sampler == "pairs":
-            groups = samplers.pairs(order, labels, config.batch_size, generator)
-        else:
-            groups = samplers.shuffled(order, config.batch_size)
+        groups = samplers.batches_of(config, order, labels, generator)
         # Batch normalisation has no statistics of a single film.
         groups = [group for group in groups if len(group) > 1]
         if len(groups) < self.accelerator.num_processes:
