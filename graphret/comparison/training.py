@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def trained_encoder(
     encoder = train(table, method.name, out=out, progress=progress, **parameters)
     seconds = _seconds_of_epochs(out)
     stages.save("training", key, {"seconds": seconds})
+    shutil.rmtree(out / "checkpoint", ignore_errors=True)  # several times the encoder, and nothing goes on from it
     return encoder, seconds
 
 

@@ -204,6 +204,12 @@ def test_one_process_at_a_time_works_in_a_folder(untrained_experiment, tmp_path)
     assert not (tmp_path / "methods").exists()
 
 
+def test_nothing_is_kept_that_can_be_made_again(ran):
+    """Encoders and codes stay; checkpoints of finished trainings and indexes do not."""
+    assert list(ran.out.glob("methods/*/encoder/encoder.safetensors"))
+    assert not [path for name in ("checkpoint", "index-values", "index-bits") for path in ran.out.rglob(name)]
+
+
 def test_a_second_call_does_nothing_again(ran, monkeypatch):
     def never(*args, **kwargs):
         raise AssertionError("it was done before")
