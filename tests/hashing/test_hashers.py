@@ -9,7 +9,7 @@ from graphret.hashing import ITQ, KSH, LSH, MLH, SSH, SpectralHashing, unpack_bi
 from graphret.hashing.itq import random_rotation, rotate_to_corners
 from graphret.hashing.labels import PairLabels
 from graphret.hashing.mlh import loss_augmented_bits
-from graphret.hashing.pca import covariance, leading_directions
+from graphret.hashing.pca import covariance, leading_direction, leading_directions
 from graphret.hashing.spectral_hashing import smoothest_modes
 
 
@@ -263,3 +263,12 @@ def test_classes_are_labels_and_unknown_ones_are_not_learnt_from(codes, classes)
 def test_labels_that_do_not_fit_are_refused(codes, method, labels, message):
     with pytest.raises(ValueError, match=message):
         method(4).fit(codes, labels)
+
+
+def test_lanczos_finds_the_leading_direction_of_a_matrix_that_is_not_definite():
+    rng = np.random.default_rng(6)
+    matrix = rng.normal(size=(200, 200))
+    matrix = matrix + matrix.T
+    np.testing.assert_allclose(leading_direction(matrix), leading_directions(matrix, 1)[1][:, 0], atol=1e-8)
+    np.testing.assert_array_equal(leading_direction(matrix), leading_direction(matrix))
+    assert np.linalg.norm(leading_direction(np.zeros((200, 200)))) == pytest.approx(1)
