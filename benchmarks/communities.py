@@ -32,7 +32,8 @@ from record import append, name_of, parser_of, progress, read_rows, say, write_r
 from scipy.sparse.csgraph import connected_components
 
 from graphret.communities import modularity
-from graphret.graph import Graph, nearest_neighbors, similarity_graph
+from graphret.graph import Graph, similarity_graph
+from graphret.neighbors import nearest_neighbors
 
 if TYPE_CHECKING:
     import argparse

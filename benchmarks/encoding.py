@@ -40,7 +40,7 @@ def cosines(codes: np.ndarray, reference: np.ndarray) -> np.ndarray:
 
 def nearest(codes: np.ndarray) -> np.ndarray:
     """The ten nearest others of every film."""
-    from graphret.graph import nearest_neighbors
+    from graphret.neighbors import nearest_neighbors
 
     return nearest_neighbors(codes, min(NEAREST, len(codes) - 1), method="exact").neighbors
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 STEPS = {
     "import graphret": "",
     "nearest_neighbors": """
-from graphret.graph import nearest_neighbors
+from graphret.neighbors import nearest_neighbors
 codes = numpy.load(folder + "/codes.npy")
 said("imports")
 nearest_neighbors(codes, 10)
@@ -67,7 +67,8 @@ def prepare(folder: Path, n: int) -> None:
     import scipy.sparse
 
     import graphret
-    from graphret.graph import nearest_neighbors, similarity_graph
+    from graphret.graph import similarity_graph
+    from graphret.neighbors import nearest_neighbors
 
     rng = np.random.default_rng(0)
     codes = (rng.normal(size=(20, 64))[rng.integers(0, 20, n)] + rng.normal(size=(n, 64))).astype(np.float32)

@@ -25,7 +25,7 @@ from knn_truth import Truth
 from record import parser_of, say, spread, write_results
 from simulated_codes import N_FILMS, simulate
 
-from graphret.graph import nearest_neighbors
+from graphret.neighbors import nearest_neighbors
 
 if TYPE_CHECKING:
     import argparse

@@ -85,7 +85,7 @@ def _run(job: Job, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[str, 
     k = min(job.k, len(rows) - 1)
     if job.method in PEERS:
         return *PEERS[job.method](rows, k, job.threads), {}
-    from graphret.graph import nearest_neighbors
+    from graphret.neighbors import nearest_neighbors
 
     table = nearest_neighbors(rows, k, method=OURS[job.method], n_threads=job.threads, **job.options)
     said = {part.name: plain(getattr(table, part.name)) for part in fields(table)}

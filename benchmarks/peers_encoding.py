@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from graphret.encoders import Encoder
-    from graphret.encoders.network import EncoderNetwork
+    from graphret.encoders.networks.network import EncoderNetwork
 
     Method = Callable[[np.ndarray], np.ndarray]
 

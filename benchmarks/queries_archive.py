@@ -79,9 +79,9 @@ class Archive:
         return _kept(self.file(f"truth-{self.n_queries}.npy"), self._make_truth)
 
     def _make_truth(self) -> np.ndarray:
-        from graphret.graph import NearestSearch
+        from graphret.neighbors import ExactSearch
 
-        found = NearestSearch(self.codes()).search(self.queries(), EDGES, n_threads=self.threads)
+        found = ExactSearch(self.codes()).search(self.queries(), EDGES, n_threads=self.threads)
         return found.neighbors
 
     def index(self) -> Any:

@@ -184,7 +184,7 @@ def ask_small(*, ranking: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         run("build_small", folder=folder)
         file = str(Path(folder) / "queries.npy")
-        return run("ask", folder=str(Path(folder) / "index"), queries=file, ranking=ranking, search="walk")
+        return run("ask", folder=str(Path(folder) / "index"), queries=file, ranking=ranking, search="graph")
 
 
 def build_small(*, folder: str) -> dict[str, Any]:
@@ -194,7 +194,7 @@ def build_small(*, folder: str) -> dict[str, Any]:
     import graphret
 
     codes = generated(1500, 64)
-    graphret.build(codes[:500], out=Path(folder) / "index", k=20, search="walk")
+    graphret.build(codes[:500], out=Path(folder) / "index", k=20, search="graph")
     np.save(Path(folder) / "queries.npy", codes[500:])
     return {}
 

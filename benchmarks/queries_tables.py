@@ -192,4 +192,4 @@ def _first(rows: list[dict[str, Any]]) -> list[str]:
 def _say_search(about: dict[str, Any]) -> str:
     if about["method"] == "exact":
         return "every code"
-    return f"walk, beam {about['beam']}, {about['width']} bytes a film"
+    return f"graph search, beam {about['beam']}, {about['width']} bytes a film"

@@ -27,7 +27,8 @@ def plant(folder: str, *, n: int, edges_per_node: float) -> dict[str, Any]:
 
 def neighbors(folder: str, *, n: int, d: int, k: int, method: str, n_threads: int, runs: int) -> dict[str, Any]:
     """Time the kNN table of n generated codes, and the graph of it; the memory is that of the first run."""
-    from graphret.graph import nearest_neighbors, similarity_graph
+    from graphret.graph import similarity_graph
+    from graphret.neighbors import nearest_neighbors
 
     Path(folder).mkdir(parents=True, exist_ok=True)
     codes = generated(n, d)

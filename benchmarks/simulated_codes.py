@@ -98,7 +98,7 @@ def _network(z: np.ndarray, seed: int) -> np.ndarray:
 def main() -> None:
     """Print how the simulated codes behave beside what is expected of them."""
     from graphret.evaluation import evaluate_ranking
-    from graphret.graph import NearestSearch
+    from graphret.neighbors import ExactSearch
 
     parser = parser_of(__doc__)
     parser.add_argument("--n", type=int, default=20_000)
@@ -107,7 +107,7 @@ def main() -> None:
     archive = simulate(options.n, options.seed)
     n_films = len(archive.ids)
     queries = np.flatnonzero(archive.labels.any(axis=1))[:1000]
-    ranked = NearestSearch(archive.codes).search(archive.codes[queries], 10, forbidden=list(queries[:, None])).neighbors
+    ranked = ExactSearch(archive.codes).search(archive.codes[queries], 10, forbidden=list(queries[:, None])).neighbors
     relevance = archive.labels.astype(bool)
     chooser = np.random.default_rng(1)
     chance = np.array([chooser.choice(n_films, 10, replace=False) for _ in queries])

@@ -25,18 +25,18 @@ from graphret._errors import (
     StoreError,
     UnknownNameError,
 )
+from graphret._version import __version__
 
 if TYPE_CHECKING:
     from graphret.comparison import compare
     from graphret.data import ImageTable, read_dataset, read_film
     from graphret.encoders import list_encoders, load_encoder
-    from graphret.evaluation import evaluate, tune
+    from graphret.evaluation import evaluate
     from graphret.index import Hits, Index, open
     from graphret.index.build import build
     from graphret.retrieval import list_rankings
     from graphret.training import train
-
-__version__ = "0.1.0"
+    from graphret.tuning import tune
 
 __all__ = [
     "CardError",
@@ -86,7 +86,7 @@ _HOMES = {
     "read_dataset": "graphret.data",
     "read_film": "graphret.data",
     "train": "graphret.training",
-    "tune": "graphret.evaluation",
+    "tune": "graphret.tuning",
 }
 
 

@@ -22,17 +22,12 @@ from ranking_sets import side_of
 from ranking_study import MEASURES, Bench, K, Rows
 from record import parser_of, say, write_results
 
-from graphret.evaluation import (
-    choose_ranking,
-    evaluate_ranking,
-    label_aware_candidates,
-    paired_difference,
-    patient_bootstrap,
-)
-from graphret.evaluation.criteria import SharedFindings
+from graphret.evaluation import evaluate_ranking, paired_difference, patient_bootstrap
 from graphret.evaluation.queries import rows_with_same
 from graphret.retrieval import Archive, Findings, LabelAware, QueryBatch, create_ranking
 from graphret.retrieval.finding_estimate import SAMPLE
+from graphret.tuning import choose_ranking, label_aware_candidates
+from graphret.tuning.criteria import SharedFindings
 
 SETS = ("nih", "kermany", "kermany-untrained", "fashion-network", "fashion-pixels", "sim20k")
 VERSION = 1

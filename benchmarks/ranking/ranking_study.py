@@ -30,12 +30,13 @@ from record import parser_of, say, write_results
 
 from graphret.communities import louvain
 from graphret.evaluation import evaluate_ranking, paired_difference, patient_bootstrap
-from graphret.evaluation.criteria import ListAgreement, SharedFindings
-from graphret.evaluation.metric_learner import OUTSIDE, MetricLearner
-from graphret.evaluation.tune_index import own_films, pairs_of
-from graphret.evaluation.tuning import choose_ranking, default_candidates
-from graphret.graph import NearestSearch, NeighborTable, nearest_neighbors, similarity_graph
+from graphret.graph import similarity_graph
+from graphret.neighbors import ExactSearch, NeighborTable, nearest_neighbors
 from graphret.retrieval import Archive, QueryBatch, create_ranking
+from graphret.tuning.criteria import ListAgreement, SharedFindings
+from graphret.tuning.metric_learner import OUTSIDE, MetricLearner
+from graphret.tuning.successive_halving import choose_ranking, default_candidates
+from graphret.tuning.tune_index import own_films, pairs_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,7 +106,7 @@ class Bench:
     @cached_property
     def archive(self) -> Archive:
         graph = similarity_graph(self.table)
-        return Archive(self.side.codes, graph, louvain(graph).labels, NearestSearch(self.side.codes), k=K_GRAPH)
+        return Archive(self.side.codes, graph, louvain(graph).labels, ExactSearch(self.side.codes), k=K_GRAPH)
 
     @cached_property
     def order(self) -> np.ndarray:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from graphret import __version__
+from graphret._version import __version__
 from graphret.cli.build import build
 from graphret.cli.compare import compare
 from graphret.cli.datasets import datasets

@@ -13,7 +13,7 @@ from graphret._types import check_integer
 from graphret.cli.demo_summary import MEASURES, show_summary, summarise
 from graphret.cli.reporting import AsJson, Quiet, Reporter, report_to_user, without_nan
 from graphret.encoders import encoder_spec
-from graphret.encoders.spec import MINIMUM_SIZE
+from graphret.encoders.registry.spec import MINIMUM_SIZE
 
 if TYPE_CHECKING:
     from graphret.data import ImageTable

@@ -48,7 +48,8 @@ def show_info(about: dict[str, Any]) -> Table:
         "data set": f"{source['card']} in {source['root']}" if source["card"] else "made in memory",
         "encoder": f"{encoder['name']}, {encoder['size']} px, {encoder['fingerprint'][:16]}" if encoder else "none",
         "codes": f"{counts['dimensions']:,} values, sha256 {about['codes']['sha256'][:16]}",
-        "graph": f"{counts['edges']:,} edges, cosine >= {_number(graph['threshold'])}, {graph['n_rescued']:,} films "
+        "graph": f"{counts['edges']:,} edges, cosine >= {_number(graph['threshold'])}, "
+        f"{graph['n_best_edge_only']:,} films "
         f"with their best edge only, neighbours {method}, sha256 {graph['sha256'][:16]}",
         "communities": f"{counts['communities']:,}, quality {communities['quality']:.4f}, "
         f"sha256 {communities['sha256'][:16]}",
@@ -70,7 +71,9 @@ def _assignments(options: dict[str, Any]) -> list[str]:
 def _search(about: dict[str, Any]) -> str:
     if about["method"] == "exact":
         return "every query is compared with every code"
-    return f"walk with a beam of {about['beam']}: {about['recall']:.4f} of the {about['k']} nearest, as measured"
+    return (
+        f"graph search with a beam of {about['beam']}: {about['recall']:.4f} of the {about['k']} nearest, as measured"
+    )
 
 
 def _number(value: float | None) -> str:

@@ -10,7 +10,7 @@ from graphret.cli.options import parse_word
 from graphret.cli.reporting import AsJson, Quiet, report_to_user
 
 if TYPE_CHECKING:
-    from graphret.evaluation import Tuning
+    from graphret.tuning import Tuning
 
 __all__ = ["tune"]
 
@@ -64,8 +64,8 @@ def tune(
     """
     with report_to_user(as_json=as_json, quiet=quiet) as reporter:
         import graphret
-        from graphret.evaluation import label_aware_candidates
         from graphret.index.tuned import forget_tuning
+        from graphret.tuning import label_aware_candidates
 
         if reset:
             removed = forget_tuning(index)

@@ -32,7 +32,7 @@ LabelArray = NDArray[np.uint32]
 
 @dataclass(frozen=True, eq=False)
 class Partition:
-    """A division of the nodes into communities.
+    """A partition of the nodes into communities.
 
     Parameters
     ----------

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from graphret._errors import ExperimentError, GraphretError
 from graphret._types import check_integer
 from graphret.data.splits import SPLITS, check_fractions
-from graphret.encoders.spec import MINIMUM_SIZE
+from graphret.encoders.registry.spec import MINIMUM_SIZE
 from graphret.evaluation.measures import parse_measure
 from graphret.index import BuildConfig
 from graphret.retrieval import list_rankings

@@ -11,7 +11,10 @@ from graphret.comparison.cost import bytes_per_film, query_milliseconds
 from graphret.comparison.experiment import TUNED
 from graphret.comparison.stages import digest
 from graphret.comparison.ties import expected_under_ties
-from graphret.evaluation import evaluate, tune
+from graphret.evaluation import evaluate
+from graphret.index import build
+from graphret.index import open as open_index
+from graphret.tuning import tune
 
 if TYPE_CHECKING:
     from graphret._types import Float32Array, Float64Array, Int32Array, Progress
@@ -212,18 +215,14 @@ class RowMaker:
 
     def _index(self, made: Representation, codes: Float32Array, form: str) -> Index:
         """Index of the codes; it is built once for all rankings of a representation."""
-        import graphret
-
         name = f"index-{form or 'values'}"
         key = digest(made.key, self.experiment.engine)
         folder = made.stages.folder / name
         if made.stages.load(f"{name}-built", key) is not None and (folder / "CURRENT").is_file():
-            opened = graphret.open(folder)
+            opened = open_index(folder)
             opened.forget_tuning()  # of a ranking before; a tuning would change the options of another one
             return opened
-        index = graphret.build(
-            codes, out=folder, films=self.films.database, progress=self.progress, **self.experiment.engine
-        )
+        index = build(codes, out=folder, films=self.films.database, progress=self.progress, **self.experiment.engine)
         made.stages.save(f"{name}-built", key, {})
         return index
 

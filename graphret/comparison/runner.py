@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-import graphret
 from graphret._errors import ExperimentError
 from graphret._numba import available_threads
+from graphret._version import __version__
 from graphret.comparison.defaults import changed, default_experiment
 from graphret.comparison.experiment import Experiment, names_a_row
 from graphret.comparison.experiment_file import read_experiment
@@ -120,7 +120,7 @@ def compare(
             table.to_dict(films.table.card, settings.data.size, why_other_images(table, films)) for table in tables
         ],
         machine={
-            "graphret": graphret.__version__,
+            "graphret": __version__,
             "numpy": np.__version__,
             "python": platform.python_version(),
             "processors": available_threads(),

@@ -12,10 +12,10 @@ import numpy as np
 from graphret._errors import EncoderError, InvalidParameterError, UnknownNameError
 from graphret._types import Float32Array, check_integer
 from graphret.encoders import encoder_files
-from graphret.encoders.device import arithmetic, choose_device
 from graphret.encoders.encoder_config import EncoderConfig
-from graphret.encoders.registry import encoder_spec, list_encoders
-from graphret.encoders.resize import prepare_film
+from graphret.encoders.inference.device import arithmetic, choose_device
+from graphret.encoders.inference.resize import prepare_film
+from graphret.encoders.registry.registry import encoder_spec, list_encoders
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-    from graphret.encoders.network import EncoderNetwork, InferenceNetwork
-    from graphret.encoders.workers import Begun
+    from graphret.encoders.inference.workers import Begun
+    from graphret.encoders.networks.network import EncoderNetwork, InferenceNetwork
 
 __all__ = ["Encoder", "Precision"]
 
@@ -315,7 +315,7 @@ class Encoder:
         """
         import torch
 
-        from graphret.encoders.workers import Begun, single_threaded_workers
+        from graphret.encoders.inference.workers import Begun, single_threaded_workers
 
         if not self._works_in_threads(precision):
             yield lambda images: Begun(self.encode(images, precision=precision, batch_size=batch_size), [])
@@ -333,7 +333,7 @@ class Encoder:
     ) -> Float32Array:
         import torch
 
-        from graphret.encoders.workers import Begun, single_threaded_workers
+        from graphret.encoders.inference.workers import Begun, single_threaded_workers
 
         out, fill = self._work(method, images, n_outputs, precision, batch_size)
         in_threads = self._works_in_threads(precision)
@@ -389,7 +389,7 @@ class Encoder:
     def _parts(self, n: int, batch_size: int) -> list[slice]:
         import torch
 
-        from graphret.encoders.workers import parts_of
+        from graphret.encoders.inference.workers import parts_of
 
         return parts_of(n, min(batch_size, max(1, PIXELS_AT_ONCE // self.size**2)), torch.get_num_threads())
 

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from graphret._errors import EncoderError, InvalidParameterError
 from graphret._types import check_integer
-from graphret.encoders.registry import create, encoder_spec
-from graphret.encoders.spec import MINIMUM_SIZE
+from graphret.encoders.registry.registry import create, encoder_spec
+from graphret.encoders.registry.spec import MINIMUM_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from os import PathLike
     from pathlib import Path
 
-    from graphret.encoders.network import EncoderNetwork
+    from graphret.encoders.networks.network import EncoderNetwork
 
 __all__ = ["EncoderConfig"]
 

@@ -8,8 +8,8 @@ import os
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
-from graphret import __version__
 from graphret._errors import EncoderError, MissingFileError
+from graphret._version import __version__
 from graphret.encoders.model_card import model_card
 
 if TYPE_CHECKING:

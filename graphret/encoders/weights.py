@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from os import PathLike
 
-    from graphret.encoders.network import EncoderNetwork
-    from graphret.encoders.spec import EncoderSpec
+    from graphret.encoders.networks.network import EncoderNetwork
+    from graphret.encoders.registry.spec import EncoderSpec
 
 __all__ = ["download", "fit_tensors", "load_allowed", "load_weights", "read_tensors"]
 

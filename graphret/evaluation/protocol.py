@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import graphret
 from graphret._errors import InvalidParameterError, UnknownNameError
 from graphret._types import check_integer
+from graphret._version import __version__
 from graphret.evaluation.baselines import BASELINES
 from graphret.evaluation.bootstrap import Difference, paired_difference, patient_bootstrap
 from graphret.evaluation.measures import evaluate_ranking, largest_k
@@ -307,7 +307,7 @@ def _describe(
             "uncertain_labels": "positive",
         },
         "versions": {
-            "graphret": graphret.__version__,
+            "graphret": __version__,
             "numpy": np.__version__,
             "python": platform.python_version(),
         },

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from graphret._errors import InvalidParameterError
-from graphret.encoders.resize import prepare_film
+from graphret.encoders.inference.resize import prepare_film
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from graphret._types import Float64Array, Int32Array, Int64Array
-    from graphret.graph.neighbor_table import NeighborTable
+    from graphret.neighbors.neighbor_table import NeighborTable
 
 __all__ = ["WEIGHTS", "Graph", "automatic_threshold", "similarity_graph"]
 
@@ -43,7 +43,7 @@ class Graph:
         float32 or float64 (2 * n_edges,), positive.
     threshold
         Value of T that the edges passed; ``None`` when there was none.
-    n_rescued
+    n_best_edge_only
         Nodes that T would have left without an edge and that kept their best one.
     """
 
@@ -51,7 +51,7 @@ class Graph:
     indices: Int32Array
     weights: NDArray[np.floating]
     threshold: float | None = None
-    n_rescued: int = field(default=0)
+    n_best_edge_only: int = field(default=0)
 
     @property
     def n_nodes(self) -> int:
@@ -166,7 +166,7 @@ def similarity_graph(table: NeighborTable, *, threshold: float | str | None = "a
     Returns
     -------
     Graph
-        ``threshold`` records the value used, ``n_rescued`` how many nodes T would have isolated.
+        ``threshold`` records the value used, ``n_best_edge_only`` how many nodes T would have isolated.
 
     Raises
     ------
@@ -180,7 +180,7 @@ def similarity_graph(table: NeighborTable, *, threshold: float | str | None = "a
     Examples
     --------
     >>> import numpy as np
-    >>> from graphret.graph import nearest_neighbors
+    >>> from graphret.neighbors import nearest_neighbors
     >>> codes = np.array([[1, 0], [1, 0.1], [0, 1], [0.1, 1]], dtype=np.float32)
     >>> graph = similarity_graph(nearest_neighbors(codes, 1), threshold=0.9)
     >>> graph.n_edges, graph.to_scipy().toarray()[0].astype(float).round(3).tolist()
@@ -194,18 +194,18 @@ def similarity_graph(table: NeighborTable, *, threshold: float | str | None = "a
     size = n_nodes * k
     indptr = np.empty(n_nodes + 1, dtype=np.int64)
     indices, values = np.empty(size, dtype=np.int32), np.empty(size, dtype=np.float32)
-    rescued = np.zeros(n_nodes, dtype=np.bool_)
-    filled = _directed_rows(table.neighbors, table.similarities, cut, rescued, indptr, indices, values)
+    best_edge_only = np.zeros(n_nodes, dtype=np.bool_)
+    filled = _directed_rows(table.neighbors, table.similarities, cut, best_edge_only, indptr, indices, values)
     linked = np.diff(indptr) > 0
     linked[indices[:filled]] = True
     if k:
-        rescued = ~linked & (table.neighbors[:, 0] >= 0)
-    if rescued.any():
-        filled = _directed_rows(table.neighbors, table.similarities, cut, rescued, indptr, indices, values)
+        best_edge_only = ~linked & (table.neighbors[:, 0] >= 0)
+    if best_edge_only.any():
+        filled = _directed_rows(table.neighbors, table.similarities, cut, best_edge_only, indptr, indices, values)
     if weights == "binary":
         values[:filled] = 1.0
     rows = _symmetric_rows(indptr, indices[:filled], values[:filled])
-    return Graph(*rows, threshold=used, n_rescued=int(rescued.sum()))
+    return Graph(*rows, threshold=used, n_best_edge_only=int(best_edge_only.sum()))
 
 
 def _threshold_value(table: NeighborTable, threshold: float | str | None) -> float | None:

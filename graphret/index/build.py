@@ -14,15 +14,7 @@ import numpy as np
 from graphret._errors import InvalidParameterError
 from graphret.communities import Partition, partition
 from graphret.data import ImageTable
-from graphret.graph import (
-    Graph,
-    NearestSearch,
-    NeighborTable,
-    WalkStructure,
-    nearest_neighbors,
-    similarity_graph,
-    walk_structure,
-)
+from graphret.graph import Graph, similarity_graph
 from graphret.index.config import BuildConfig
 from graphret.index.contents import Coded, Linked, write_contents
 from graphret.index.encode import encode_films
@@ -32,6 +24,7 @@ from graphret.index.lock import LOCK, writer_lock
 from graphret.index.source import check_encoder, check_films, codes_hash, describe_codes
 from graphret.index.stages import StageFolder, stage_key
 from graphret.index.store import BUILD, check_target, publish
+from graphret.neighbors import ExactSearch, GraphSearchStructure, NeighborTable, build_graph_search, nearest_neighbors
 
 if TYPE_CHECKING:
     import os
@@ -141,10 +134,10 @@ def build(
     with _claimed(root, resume=resume) as stages:
         coded = _encode(table, encoder, stages, config, progress) if given is None else given
         linked = _link(coded, stages, config, progress)
-        walk = _prepare_search(coded, stages, config, progress)
-        division = _divide(linked.graph, stages, config, progress)
+        structure = _prepare_search(coded, stages, config, progress)
+        communities = _divide(linked.graph, stages, config, progress)
         _report(progress, "write", 0)
-        publish(root, lambda folder: write_contents(folder, coded, linked, division, walk, encoder, config))
+        publish(root, lambda folder: write_contents(folder, coded, linked, communities, structure, encoder, config))
         with storage_errors(root):
             shutil.rmtree(stages.folder)
         _report(progress, "write", 1)
@@ -232,8 +225,8 @@ def _neighbors_key(coded: Coded, config: BuildConfig) -> str:
 
 def _prepare_search(
     coded: Coded, stages: StageFolder, config: BuildConfig, progress: Progress | None
-) -> WalkStructure | None:
-    """Make what a walk needs, or None where queries shall scan the codes."""
+) -> GraphSearchStructure | None:
+    """Make what graph search needs, or None where queries shall scan the codes."""
     if config.search == "exact":
         return None
     _report(progress, "search", 0)
@@ -241,21 +234,25 @@ def _prepare_search(
     key = stage_key("search", neighbors, config.search, config.search_recall)
     found = stages.load("search", key)
     if found is None:
-        walk = walk_structure(
-            NearestSearch(coded.codes),
+        structure = build_graph_search(
+            ExactSearch(coded.codes),
             stages.read("neighbors", neighbors, "neighbors"),
             config.k,
             recall=config.search_recall,
-            always=config.search == "walk",
+            always=config.search == "graph",
             seed=config.seed,
             n_threads=config.n_threads,
         )
-        found = {} if walk is None else {entry.name: np.asarray(getattr(walk, entry.name)) for entry in fields(walk)}
+        found = (
+            {}
+            if structure is None
+            else {entry.name: np.asarray(getattr(structure, entry.name)) for entry in fields(structure)}
+        )
         stages.save("search", key, found)
     _report(progress, "search", 1)
     # numbers were kept as arrays without dimensions
     values: dict[str, Any] = {name: array if array.ndim else array.item() for name, array in found.items()}
-    return WalkStructure(**values) if values else None
+    return GraphSearchStructure(**values) if values else None
 
 
 def _divide(graph: Graph, stages: StageFolder, config: BuildConfig, progress: Progress | None) -> Partition:
@@ -269,13 +266,13 @@ def _divide(graph: Graph, stages: StageFolder, config: BuildConfig, progress: Pr
     key = stage_key("communities", graph.fingerprint, settings)
     found = stages.load("communities", key)
     if found is None:
-        division = partition(graph, **settings)  # type: ignore[arg-type]
-        about = json.dumps([division.quality, division.n_communities]).encode()
-        stages.save("communities", key, {"labels": division.labels, "about": np.frombuffer(about, dtype=np.uint8)})
+        made = partition(graph, **settings)  # type: ignore[arg-type]
+        about = json.dumps([made.quality, made.n_communities]).encode()
+        stages.save("communities", key, {"labels": made.labels, "about": np.frombuffer(about, dtype=np.uint8)})
     else:
-        division = Partition(found["labels"], *json.loads(found["about"].tobytes()))
+        made = Partition(found["labels"], *json.loads(found["about"].tobytes()))
     _report(progress, "communities", 1)
-    return division
+    return made
 
 
 def _report(progress: Progress | None, stage: str, done: int) -> None:

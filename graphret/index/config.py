@@ -10,9 +10,9 @@ from graphret._errors import InvalidParameterError, UnknownNameError
 from graphret._types import check_integer
 from graphret.communities.modularity import OBJECTIVES, check_objective
 from graphret.communities.partition import METHODS as COMMUNITY_METHODS
-from graphret.graph.knn import BACKENDS, METHODS
 from graphret.graph.similarity_graph import WEIGHTS
-from graphret.graph.walk_structure import check_recall
+from graphret.neighbors.graph_search_build import check_recall
+from graphret.neighbors.knn import BACKENDS, METHODS
 from graphret.retrieval import list_rankings
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["PRECISIONS", "SEARCHES", "BuildConfig", "QueryConfig"]
 
 PRECISIONS = ("bfloat16", "float32")
-SEARCHES = ("auto", "exact", "walk")
+SEARCHES = ("auto", "exact", "graph")
 
 Config = TypeVar("Config", "BuildConfig", "QueryConfig")
 
@@ -46,16 +46,16 @@ class BuildConfig:
     method, backend
         How the neighbours are found, see `nearest_neighbors`.
     communities
-        Method of division, see `partition`.
+        Method of partition, see `partition`.
     objective, resolution
-        What the division optimises.
+        What the partition optimises.
     search
-        How queries find their nearest films: "exact" compares them with every code, "walk" follows links from film to
-        film, "auto" walks where that is faster.
+        How queries find their nearest films: "exact" compares them with every code, "graph" follows links from film to
+        film, "auto" takes graph search where that is faster.
     search_recall
-        Share of a film's k nearest that a walk shall find, in (0, 1); measured when the index is built.
+        Share of a film's k nearest that graph search shall find, in (0, 1); measured when the index is built.
     seed
-        Of the division, of approximate neighbours, and of the walk.
+        Of the partition, of approximate neighbours, and of graph search.
     batch_size
         Films that go through the encoder at once.
     precision
@@ -87,12 +87,16 @@ class BuildConfig:
     weights: str = _parameter("cosine", "Weights of the edges.", WEIGHTS)
     method: str = _parameter("auto", "Search of the neighbours; auto is exact up to 200,000 films.", METHODS)
     backend: str = _parameter("auto", "Library that searches the neighbours.", BACKENDS)
-    communities: str = _parameter("louvain", "Method of the division into communities.", COMMUNITY_METHODS)
-    objective: str = _parameter("modularity", "What the division maximises.", OBJECTIVES)
-    resolution: float = _parameter(1.0, "Of the division: larger gives more and smaller communities.")
-    search: str = _parameter("auto", "How queries find their nearest films; auto walks where it is faster.", SEARCHES)
-    search_recall: float = _parameter(0.99, "Share of the k nearest films that a walk shall find, between 0 and 1.")
-    seed: int = _parameter(0, "Of the division, of approximate neighbours, and of the walk.")
+    communities: str = _parameter("louvain", "Method of the partition into communities.", COMMUNITY_METHODS)
+    objective: str = _parameter("modularity", "What the partition maximises.", OBJECTIVES)
+    resolution: float = _parameter(1.0, "Of the partition: larger gives more and smaller communities.")
+    search: str = _parameter(
+        "auto", "How queries find their nearest films; auto takes graph search where it is faster.", SEARCHES
+    )
+    search_recall: float = _parameter(
+        0.99, "Share of the k nearest films that graph search shall find, between 0 and 1."
+    )
+    seed: int = _parameter(0, "Of the partition, of approximate neighbours, and of graph search.")
     batch_size: int = _parameter(32, "Films that go through the encoder at once.")
     precision: str = _parameter("float32", "Of the encoder.", PRECISIONS)
     n_workers: int | None = _parameter(None, "Threads that decode films; none for all processors.")
@@ -163,8 +167,8 @@ class QueryConfig:
     fill
         Complete a list that the ranking leaves short with the nearest remaining films.
     search
-        "exact" compares the queries with every code, "walk" follows links where the index has them, "auto" walks where
-        that is faster.
+        "exact" compares the queries with every code, "graph" follows links where the index has them, "auto" takes graph
+        search where that is faster.
     n_threads
         Threads; ``None`` for all processors. No result depends on it.
 
@@ -181,7 +185,9 @@ class QueryConfig:
         list_rankings(with_labels=True),
     )
     fill: bool = _parameter(True, "Complete a list that the ranking leaves short with the nearest remaining films.")
-    search: str = _parameter("auto", "How the nearest films are found; auto walks where it is faster.", SEARCHES)
+    search: str = _parameter(
+        "auto", "How the nearest films are found; auto takes graph search where it is faster.", SEARCHES
+    )
     n_threads: int | None = _parameter(None, "Threads; none for all processors.")
 
     def __post_init__(self) -> None:

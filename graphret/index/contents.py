@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from graphret.graph.search import row_lengths
 from graphret.index.files import link_or_copy, write_array, write_file
-from graphret.index.generation import ALL_ARRAYS, ARRAYS, ENCODER, FILMS, PROBLEMS, WALK_ATTRIBUTES
+from graphret.index.generation import ALL_ARRAYS, ARRAYS, ENCODER, FILMS, GRAPH_SEARCH_ATTRIBUTES, PROBLEMS
+from graphret.neighbors.exact_search import row_lengths
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from graphret.communities import Partition
     from graphret.data import ImageTable
     from graphret.encoders import Encoder
-    from graphret.graph import Graph, WalkStructure
+    from graphret.graph import Graph
     from graphret.index.config import BuildConfig
     from graphret.index.manifest import Manifest
+    from graphret.neighbors import GraphSearchStructure
 
 __all__ = ["Coded", "Linked", "partition_hash", "write_contents"]
 
@@ -63,8 +64,8 @@ def write_contents(
     folder: Path,
     coded: Coded,
     linked: Linked,
-    division: Partition,
-    walk: WalkStructure | None,
+    partition: Partition,
+    structure: GraphSearchStructure | None,
     encoder: Encoder | None,
     config: BuildConfig,
 ) -> Manifest:
@@ -78,10 +79,10 @@ def write_contents(
         "indptr": graph.indptr,
         "indices": graph.indices,
         "weights": graph.weights,
-        "communities": division.labels,
+        "communities": partition.labels,
     }
-    if walk is not None:
-        arrays |= {role: getattr(walk, attribute) for role, attribute in WALK_ATTRIBUTES.items()}
+    if structure is not None:
+        arrays |= {role: getattr(structure, attribute) for role, attribute in GRAPH_SEARCH_ATTRIBUTES.items()}
     if coded.file is None:
         write_array(folder / ARRAYS["codes"], coded.codes)
     else:
@@ -103,17 +104,17 @@ def write_contents(
             "labels": len(coded.films.label_names),
             "problems": len(problems),
             "edges": graph.n_edges,
-            "communities": division.n_communities,
+            "communities": partition.n_communities,
         },
         "codes": {"sha256": coded.sha256},
         "graph": {
             "sha256": graph.fingerprint,
             "threshold": graph.threshold,
-            "n_rescued": graph.n_rescued,
+            "n_best_edge_only": graph.n_best_edge_only,
             **linked.search,
         },
-        "communities": {"sha256": partition_hash(division.labels), "quality": division.quality},
-        "search": {"method": "exact"} if walk is None else _describe_walk(walk, config.search_recall),
+        "communities": {"sha256": partition_hash(partition.labels), "quality": partition.quality},
+        "search": {"method": "exact"} if structure is None else _describe_graph_search(structure, config.search_recall),
         "encoder": None if encoder is None else _describe_encoder(encoder),
         "arrays": {
             ALL_ARRAYS[role]: {"dtype": array.dtype.newbyteorder("<").str, "shape": list(array.shape)}
@@ -143,17 +144,17 @@ def _counted(values: NDArray[np.str_]) -> dict[str, int]:
     return dict(zip(names.tolist(), counts.tolist(), strict=True))
 
 
-def _describe_walk(walk: WalkStructure, target: float) -> dict[str, Any]:
+def _describe_graph_search(structure: GraphSearchStructure, target: float) -> dict[str, Any]:
     return {
-        "method": "walk",
-        "beam": walk.beam,
-        "followed": walk.followed,
-        "k": walk.k,
-        "recall": walk.recall,
+        "method": "graph",
+        "beam": structure.beam,
+        "expanded_share": structure.expanded_share,
+        "k": structure.k,
+        "recall": structure.recall,
         "recall_target": target,
-        "width": int(walk.short.shape[1]),
-        "entries": len(walk.entries),
-        "links": len(walk.indices),
+        "width": int(structure.short.shape[1]),
+        "entry_points": len(structure.entry_points),
+        "links": len(structure.indices),
     }
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from graphret.encoders import Encoder
-    from graphret.encoders.workers import Begun
+    from graphret.encoders.inference.workers import Begun
 
 __all__ = ["EncodedFilms", "encode_films", "encode_images"]
 

@@ -9,11 +9,12 @@ import numpy as np
 
 from graphret._errors import DamagedIndexError, DataError, StoreError
 from graphret.data import ImageTable
-from graphret.graph import Graph, WalkStructure
+from graphret.graph import Graph
 from graphret.index.files import array_header, map_array, sha256_of
 from graphret.index.film_ids import FilmIds
 from graphret.index.manifest import MANIFEST, Manifest, read_manifest
 from graphret.index.store import CURRENT, current_name, generation_names
+from graphret.neighbors import GraphSearchStructure
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,9 +29,9 @@ __all__ = [
     "ARRAYS",
     "ENCODER",
     "FILMS",
+    "GRAPH_SEARCH_ATTRIBUTES",
     "PROBLEMS",
     "SMALL_FILE",
-    "WALK_ATTRIBUTES",
     "Generation",
     "open_generation",
     "verify_generation",
@@ -44,23 +45,23 @@ ARRAYS = {
     "weights": "graph-weights.npy",
     "communities": "communities.npy",
 }
-WALK_ARRAYS = {
-    "walk codes": "walk-codes.npy",
-    "walk directions": "walk-directions.npy",
-    "walk entries": "walk-entries.npy",
-    "walk indptr": "walk-indptr.npy",
-    "walk indices": "walk-indices.npy",
+GRAPH_SEARCH_ARRAYS = {
+    "search codes": "search-codes.npy",
+    "search directions": "search-directions.npy",
+    "search entry points": "search-entry-points.npy",
+    "search indptr": "search-indptr.npy",
+    "search indices": "search-indices.npy",
 }
-"""There when the manifest's ``search`` says "walk"."""
-WALK_ATTRIBUTES = {
-    "walk codes": "short",
-    "walk directions": "directions",
-    "walk entries": "entries",
-    "walk indptr": "indptr",
-    "walk indices": "indices",
+"""There when the manifest's ``search`` says "graph"."""
+GRAPH_SEARCH_ATTRIBUTES = {
+    "search codes": "short",
+    "search directions": "directions",
+    "search entry points": "entry_points",
+    "search indptr": "indptr",
+    "search indices": "indices",
 }
-"""The arrays of a `WalkStructure` by their roles here."""
-ALL_ARRAYS = ARRAYS | WALK_ARRAYS
+"""The arrays of a `GraphSearchStructure` by their roles here."""
+ALL_ARRAYS = ARRAYS | GRAPH_SEARCH_ARRAYS
 FILMS = "films.parquet"
 PROBLEMS = "problems.json"
 ENCODER = "encoder"
@@ -97,25 +98,27 @@ class Generation:
             self._check_hash(ARRAYS[role])
         indptr, indices, weights = (map_array(self.folder / ARRAYS[role]) for role in ("indptr", "indices", "weights"))
         about = self.manifest["graph"]
-        return Graph(indptr, indices, weights, threshold=about["threshold"], n_rescued=about["n_rescued"])
+        return Graph(indptr, indices, weights, threshold=about["threshold"], n_best_edge_only=about["n_best_edge_only"])
 
-    def read_walk(self) -> WalkStructure | None:
-        """Open what a walk needs, after its files were hashed; None where queries are compared with every code.
+    def read_graph_search(self) -> GraphSearchStructure | None:
+        """Open what graph search needs, after its files were hashed; None where queries are compared with every code.
 
         Raises
         ------
         DamagedIndexError
             A file is not the one that was written.
         """
-        about = _search_of(self.manifest)
-        if about["method"] != "walk":
+        about = self.manifest["search"]
+        if about["method"] != "graph":
             return None
-        for file in WALK_ARRAYS.values():
+        for file in GRAPH_SEARCH_ARRAYS.values():
             self._check_hash(file)
-        arrays = {WALK_ATTRIBUTES[role]: map_array(self.folder / file) for role, file in WALK_ARRAYS.items()}
-        plain = {name: array.view(np.ndarray) for name, array in arrays.items()}  # as kernels are compiled for
-        followed = about.get("followed", 1.0)  # all, before there was a choice
-        return WalkStructure(**plain, beam=about["beam"], k=about["k"], recall=about["recall"], followed=followed)
+        arrays = {
+            GRAPH_SEARCH_ATTRIBUTES[role]: map_array(self.folder / file) for role, file in GRAPH_SEARCH_ARRAYS.items()
+        }
+        # plain arrays, as kernels are compiled for
+        made: dict[str, Any] = {name: array.view(np.ndarray) for name, array in arrays.items()}
+        return GraphSearchStructure(**made, **{key: about[key] for key in ("beam", "expanded_share", "k", "recall")})
 
     def read_encoder(self) -> Encoder | None:
         """Load the encoder after its files were hashed; None for an index of codes made elsewhere.
@@ -228,18 +231,20 @@ def _open(root: Path, name: str) -> Generation:
     if manifest["generation"] != name:
         raise DamagedIndexError(folder / MANIFEST, f"it is the manifest of {manifest['generation']}")
     _check_files(folder, manifest)
-    walks = _search_of(manifest)["method"] == "walk"
-    arrays = {role: _map_checked(folder, manifest, file) for role, file in (ALL_ARRAYS if walks else ARRAYS).items()}
+    searches_graph = manifest["search"]["method"] == "graph"
+    arrays = {
+        role: _map_checked(folder, manifest, file) for role, file in (ALL_ARRAYS if searches_graph else ARRAYS).items()
+    }
     _check_arrays(folder, arrays)
-    if walks:
-        _check_walk(folder, arrays)
+    if searches_graph:
+        _check_graph_search(folder, arrays)
     return Generation(folder, manifest, arrays["codes"], arrays["lengths"], arrays["communities"])
 
 
 def _check_files(folder: Path, manifest: Manifest) -> None:
     expected = {*ARRAYS.values(), FILMS, PROBLEMS}
-    if _search_of(manifest)["method"] == "walk":
-        expected |= set(WALK_ARRAYS.values())
+    if manifest["search"]["method"] == "graph":
+        expected |= set(GRAPH_SEARCH_ARRAYS.values())
     if manifest["encoder"] is not None:
         expected |= {f"{ENCODER}/encoder.json", f"{ENCODER}/encoder.safetensors"}
     unlisted = sorted(expected - set(manifest["files"]))
@@ -302,32 +307,26 @@ def _check_arrays(folder: Path, arrays: dict[str, NDArray[Any]]) -> None:
         raise DamagedIndexError(folder / ARRAYS["indptr"], "its rows do not rise from 0 to the number of indices")
 
 
-def _check_walk(folder: Path, arrays: dict[str, NDArray[Any]]) -> None:
-    """Compare the arrays of the walk with the codes and with each other."""
+def _check_graph_search(folder: Path, arrays: dict[str, NDArray[Any]]) -> None:
+    """Compare the arrays of graph search with the codes and with each other."""
     n_films, n_dimensions = arrays["codes"].shape
-    width, links = arrays["walk codes"].shape[-1], arrays["walk indices"].shape
+    width, links = arrays["search codes"].shape[-1], arrays["search indices"].shape
     for role, shape, dtype in (
-        ("walk codes", (n_films, width), "|i1"),
-        ("walk directions", (n_dimensions, width), "<f4"),
-        ("walk entries", arrays["walk entries"].shape[:1], "<i4"),
-        ("walk indptr", (n_films + 1,), "<i8"),
-        ("walk indices", links[:1], "<i4"),
+        ("search codes", (n_films, width), "|i1"),
+        ("search directions", (n_dimensions, width), "<f4"),
+        ("search entry points", arrays["search entry points"].shape[:1], "<i4"),
+        ("search indptr", (n_films + 1,), "<i8"),
+        ("search indices", links[:1], "<i4"),
     ):
         if arrays[role].shape != shape or arrays[role].dtype.str != dtype:
             raise DamagedIndexError(
                 folder / ALL_ARRAYS[role], f"it has shape {arrays[role].shape}, not {dtype} {shape}"
             )
-    indptr = arrays["walk indptr"]
+    indptr = arrays["search indptr"]
     if indptr[0] != 0 or indptr[-1] != links[0] or np.any(np.diff(indptr) < 0):
         raise DamagedIndexError(
-            folder / WALK_ARRAYS["walk indptr"], "its rows do not rise from 0 to the number of links"
+            folder / GRAPH_SEARCH_ARRAYS["search indptr"], "its rows do not rise from 0 to the number of links"
         )
-
-
-def _search_of(manifest: Manifest) -> dict[str, Any]:
-    """What the manifest says of the search; one written before there was a choice says nothing."""
-    about: dict[str, Any] = manifest.get("search", {"method": "exact"})
-    return about
 
 
 def verify_generation(root: Path, name: str, progress: Progress | None = None) -> dict[str, Any]:
@@ -357,7 +356,7 @@ def verify_generation(root: Path, name: str, progress: Progress | None = None) -
     if graph.fingerprint != generation.manifest["graph"]["sha256"]:
         raise DamagedIndexError(generation.folder / MANIFEST, "its graph hash is not that of the graph")
     generation.read_films()
-    generation.read_walk()
+    generation.read_graph_search()
     used = {generation.name, generation.manifest["parent"]}
     return {
         "generation": generation.name,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from graphret.graph import SearchCounts
+from graphret.neighbors import SearchCounts
 from graphret.retrieval import SOURCES, explain
 
 if TYPE_CHECKING:
@@ -196,7 +196,7 @@ class Hits:
     gains
         float64 (q, k), step gains; NaN where there was no step.
     counts
-        What was looked at for each query: codes compared, films whose links were followed, candidates scored again.
+        What was looked at for each query: codes compared, films whose links were expanded, candidates scored again.
     """
 
     ranking: str
@@ -233,7 +233,7 @@ class Hits:
             similarities=ranked.similarities,
             scores=ranked.scores,
             sources=_SOURCE_NAMES[ranked.sources],
-            communities=np.where(there, archive.labels[films], np.int32(-1)),
+            communities=np.where(there, archive.communities[films], np.int32(-1)),
             gains=ranked.gains,
             counts=_counted(batch, ranked),
             _found=(archive, batch, ranked, film_ids, edges),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graphret._errors import EncoderError, InvalidParameterError, StoreError
-from graphret.graph import Graph, NearestSearch, WalkSearch, write_graphml
+from graphret.graph import Graph, write_graphml
 from graphret.index.config import QueryConfig
 from graphret.index.filters import allowed_films, forbidden_films
 from graphret.index.generation import Generation, open_generation, verify_generation
@@ -18,6 +18,7 @@ from graphret.index.lookup import FilmLookup
 from graphret.index.query_input import encode_queries, read_queries
 from graphret.index.stored_archive import StoredArchive
 from graphret.index.tuned import forget_tuning, read_tuning, record_tuning, tuned_options, with_tuning
+from graphret.neighbors import ExactSearch, GraphSearch
 from graphret.retrieval import (
     DEFAULT_RANKING,
     Archive,
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
     from graphret._types import Codes, Int32Array, Progress
     from graphret.data import ImageTable
     from graphret.encoders import Encoder
-    from graphret.graph import Search
     from graphret.index.film_ids import FilmIds
+    from graphret.neighbors import Search
     from graphret.retrieval import Ranker
 
 __all__ = ["Index", "open"]
@@ -233,14 +234,16 @@ class Index:
     @cached_property
     def _archive(self) -> StoredArchive:
         codes = self.codes.view(np.ndarray)  # kernels are compiled for plain arrays
-        exact = NearestSearch(codes, self._generation.lengths.view(np.ndarray))
+        exact = ExactSearch(codes, self._generation.lengths.view(np.ndarray))
         communities = self.communities.view(np.ndarray)
-        walk = self._generation.read_walk()
-        search: Search = exact if walk is None else WalkSearch(exact, walk)
+        structure = self._generation.read_graph_search()
+        search: Search = exact if structure is None else GraphSearch(exact, structure)
         learned = None if self._tuning is None else self._tuning.get("metric")
         metric = None if learned is None else LearnedMetric.from_record(learned)
         k = self.manifest["parameters"]["k"]
-        return StoredArchive(lambda: self.graph, codes=codes, labels=communities, search=search, k=k, metric=metric)
+        return StoredArchive(
+            lambda: self.graph, codes=codes, communities=communities, search=search, k=k, metric=metric
+        )
 
     def info(self) -> dict[str, Any]:
         """Return what an index is made of, as JSON values: counts, parameters, hashes, sizes."""
@@ -322,8 +325,8 @@ class Index:
         fill
             Complete a list that the ranking leaves short with the nearest remaining films.
         search
-            "exact": compare the queries with every code. "walk": follow links from film to film, if the index has them.
-            "auto": walk where that is faster; ``manifest["search"]`` says with what recall.
+            "exact": compare the queries with every code. "graph": follow links from film to film, if the index has
+            them. "auto": graph search where that is faster; ``manifest["search"]`` says with what recall.
         n_threads
             Threads; ``None`` for all processors. Hits do not depend on it.
         options
@@ -349,7 +352,8 @@ class Index:
 
         Notes
         -----
-        O(n d) for a query that is compared with every code; a walk grows about as log n. Then what the ranking takes.
+        O(n d) for a query that is compared with every code; graph search grows about as log n. Then what the ranking
+        takes.
         """
         config = QueryConfig(k=k, ranking=ranking, fill=fill, search=search, n_threads=n_threads)
         has_encoder = self.manifest["encoder"] is not None

@@ -14,7 +14,7 @@ __all__ = ["MANIFEST", "SCHEMA_VERSION", "Manifest", "file_table", "read_manifes
 
 MANIFEST = "manifest.json"
 FORMAT = "graphret index"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 Manifest: TypeAlias = dict[str, Any]
 
@@ -31,6 +31,7 @@ _KEYS: dict[str, type | tuple[type, ...]] = {
     "graphret_version": str,
     "parameters": dict,
     "parent": (str, type(None)),
+    "search": dict,
     "source": dict,
 }
 
@@ -59,7 +60,7 @@ def read_manifest(folder: Path) -> Manifest:
     DamagedIndexError
         It is missing, not byte for byte what was written, or lacks a key.
     StoreError
-        It was written by a graphret with a newer format.
+        It was written by a graphret with another format.
     """
     path = folder / MANIFEST
     try:
@@ -80,7 +81,12 @@ def read_manifest(folder: Path) -> Manifest:
     if version > SCHEMA_VERSION:
         raise StoreError(
             f"{path} has the schema version {version}, written by graphret {content.get('graphret_version')}; "
-            f"this graphret reads up to {SCHEMA_VERSION}: upgrade graphret, or build the index again with this one"
+            f"this graphret reads {SCHEMA_VERSION}: upgrade graphret, or build the index again with this one"
+        )
+    if version < SCHEMA_VERSION:
+        raise StoreError(
+            f"{path} has the schema version {version}, written by graphret {content.get('graphret_version')}; "
+            f"this graphret reads {SCHEMA_VERSION} only: build the index again"
         )
     _check_keys(path, content)
     return content

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import graphret
 from graphret._errors import DamagedIndexError, InvalidParameterError, NotAnIndexError
+from graphret._version import __version__
 from graphret.index.files import replace_file, storage_errors, sync_folder, write_file
 from graphret.index.lock import LOCK
 from graphret.index.manifest import FORMAT, MANIFEST, SCHEMA_VERSION, Manifest, file_table, serialise
@@ -170,7 +170,7 @@ def _finish(folder: Path, manifest: dict[str, Any], number: _Numbering) -> None:
         "generation": number.name,
         "parent": number.parent,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "graphret_version": graphret.__version__,
+        "graphret_version": __version__,
         "files": file_table(folder),
     }
     write_file(folder / MANIFEST, [serialise(complete)])

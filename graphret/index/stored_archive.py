@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from graphret._errors import InvalidParameterError
-from graphret.graph import WalkSearch
+from graphret.neighbors import GraphSearch
 from graphret.retrieval import Archive
 
 if TYPE_CHECKING:
@@ -44,13 +44,13 @@ class StoredArchive(Archive):
         return StoredArchive(lambda: self.graph, **kept | parts)
 
     def searched_by(self, search: str) -> StoredArchive:
-        """Return the same films with the search that a query asks for: "auto", "exact" or "walk"."""
-        walking = self.search
-        if search == "exact" and isinstance(walking, WalkSearch):
-            return self.with_parts(search=walking.exact)
-        if search == "walk":
-            if not isinstance(walking, WalkSearch):
-                hint = 'the index has no links to follow: build it with search="walk"'
+        """Return the same films with the search that a query asks for: "auto", "exact" or "graph"."""
+        stored = self.search
+        if search == "exact" and isinstance(stored, GraphSearch):
+            return self.with_parts(search=stored.exact)
+        if search == "graph":
+            if not isinstance(stored, GraphSearch):
+                hint = 'the index has no links to follow: build it with search="graph"'
                 raise InvalidParameterError("search", search, "'auto' or 'exact'", hint)
-            return self.with_parts(search=WalkSearch(walking.exact, walking.structure, always=True))
+            return self.with_parts(search=GraphSearch(stored.exact, stored.structure, always=True))
         return self

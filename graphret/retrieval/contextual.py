@@ -9,7 +9,7 @@ import numpy as np
 from graphret._errors import InvalidParameterError, UnknownNameError
 from graphret._numba import borrow_threads
 from graphret._types import check_integer
-from graphret.graph import NearestSearch
+from graphret.neighbors import ExactSearch
 from graphret.retrieval._context_kernels import _rank_in_context
 from graphret.retrieval._options import check_real
 from graphret.retrieval.density import density_ranks, local_density
@@ -80,11 +80,12 @@ class Contextual:
     Examples
     --------
     >>> import numpy as np
-    >>> from graphret.graph import NearestSearch, nearest_neighbors, similarity_graph
+    >>> from graphret.graph import similarity_graph
+    >>> from graphret.neighbors import ExactSearch, nearest_neighbors
     >>> from graphret.retrieval import Archive, QueryBatch
     >>> codes = np.array([[1, 0], [1, 0.1], [0, 1], [0.1, 1]], dtype=np.float32)
     >>> graph = similarity_graph(nearest_neighbors(codes, 1))
-    >>> archive = Archive(codes, graph, np.array([0, 0, 1, 1], np.int32), NearestSearch(codes), k=1)
+    >>> archive = Archive(codes, graph, np.array([0, 0, 1, 1], np.int32), ExactSearch(codes), k=1)
     >>> ranked = Contextual(archive, n=0, context=0.5).rank(QueryBatch.of(archive, codes[:1], 3), 3)
     >>> ranked.positions.tolist(), [round(float(values[0, 0]), 3) for values in ranked.terms.values()]
     ([[0, 1, 2]], [0.5, 0.498, 0.0])
@@ -136,7 +137,7 @@ class Contextual:
 
         def make() -> Float64Array:
             density = archive.prepared(("local_density",), lambda: local_density(archive.graph))
-            return density_ranks(density, archive.labels if self.among == "community" else None)
+            return density_ranks(density, archive.communities if self.among == "community" else None)
 
         return archive.prepared(("density_ranks", self.among), make)
 
@@ -157,7 +158,7 @@ class Contextual:
 
         def make() -> Archive:
             vectors = metric.project(archive.codes)
-            return archive.with_parts(codes=vectors, search=NearestSearch(vectors), metric=None)
+            return archive.with_parts(codes=vectors, search=ExactSearch(vectors), metric=None)
 
         return archive.prepared(("learned space", metric), make)
 

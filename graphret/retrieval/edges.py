@@ -46,8 +46,8 @@ def query_edges(archive: Archive, queries: QueryBatch, n_edges: int) -> QueryEdg
     kept = positive
     if archive.graph.threshold is not None:
         kept = positive & (cosines >= np.float32(archive.graph.threshold))
-        rescued = ~kept.any(axis=1)
-        kept[rescued, :1] = positive[rescued, :1]
+        best_edge_only = ~kept.any(axis=1)
+        kept[best_edge_only, :1] = positive[best_edge_only, :1]
     nodes[~kept] = -1
     values = np.where(kept, cosines, 0).astype(np.float64)
     return QueryEdges(nodes, kept.astype(np.float64) if archive.is_binary else values, values)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from graphret._types import check_integer
-from graphret.graph.search import row_lengths
+from graphret.neighbors.exact_search import row_lengths
 from graphret.retrieval._options import check_real
 from graphret.retrieval.protocol import RankedLists, source_code
 
@@ -47,11 +47,12 @@ class AlphaQueryExpansion:
     Examples
     --------
     >>> import numpy as np
-    >>> from graphret.graph import NearestSearch, nearest_neighbors, similarity_graph
+    >>> from graphret.graph import similarity_graph
+    >>> from graphret.neighbors import ExactSearch, nearest_neighbors
     >>> from graphret.retrieval import Archive, QueryBatch
     >>> codes = np.array([[1, 0], [1, 0.1], [0, 1], [0.1, 1]], dtype=np.float32)
     >>> graph = similarity_graph(nearest_neighbors(codes, 1))
-    >>> archive = Archive(codes, graph, np.array([0, 0, 1, 1], np.int32), NearestSearch(codes), k=1)
+    >>> archive = Archive(codes, graph, np.array([0, 0, 1, 1], np.int32), ExactSearch(codes), k=1)
     >>> AlphaQueryExpansion(archive, n=2).rank(QueryBatch.of(archive, codes[:1], 3), 3).positions.tolist()
     [[0, 1, 3]]
     """

@@ -79,11 +79,12 @@ def explain(
     Examples
     --------
     >>> import numpy as np
-    >>> from graphret.graph import NearestSearch, nearest_neighbors, similarity_graph
+    >>> from graphret.graph import similarity_graph
+    >>> from graphret.neighbors import ExactSearch, nearest_neighbors
     >>> from graphret.retrieval import Archive, QueryBatch, create_ranking
     >>> codes = np.array([[1, 0], [1, 0.1], [0, 1], [0.1, 1]], dtype=np.float32)
     >>> graph = similarity_graph(nearest_neighbors(codes, 1))
-    >>> archive = Archive(codes, graph, np.array([0, 0, 1, 1], np.int32), NearestSearch(codes), k=1)
+    >>> archive = Archive(codes, graph, np.array([0, 0, 1, 1], np.int32), ExactSearch(codes), k=1)
     >>> queries = QueryBatch.of(archive, codes[:1], 2)
     >>> second = explain(archive, queries, create_ranking("region_growing", archive).rank(queries, 2), 0)[1]
     >>> second.position, second.community, second.query_edge, second.earlier.tolist()
@@ -101,7 +102,7 @@ def explain(
             Reason(
                 step=place + 1,
                 position=film,
-                community=int(archive.labels[film]),
+                community=int(archive.communities[film]),
                 source=SOURCES[ranked.sources[row, place]],
                 gain=None if np.isnan(gain) else gain,
                 query_edge=to_query.get(film, 0.0),

@@ -10,7 +10,7 @@ import numpy as np
 
 from graphret._errors import InvalidParameterError
 from graphret._types import check_integer
-from graphret.graph.search import TILE, row_lengths
+from graphret.neighbors.exact_search import TILE, row_lengths
 from graphret.retrieval._options import check_real
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from graphret._types import BoolArray, Codes, Float32Array, Float64Array, Int32Array, Int64Array
-    from graphret.graph import Graph, Search, SearchCounts
+    from graphret.graph import Graph
+    from graphret.neighbors import Search, SearchCounts
     from graphret.retrieval.findings import Findings
     from graphret.retrieval.learned_metric import LearnedMetric
 
@@ -44,7 +45,7 @@ class Archive:
         float32 (n, d), as stored; may be memory-mapped.
     graph
         Similarity graph of the n films.
-    labels
+    communities
         int32 (n,), community of every film.
     search
         Search over ``codes``.
@@ -58,21 +59,22 @@ class Archive:
     Raises
     ------
     CodesError, InvalidParameterError
-        Codes, graph, labels and findings are not of the same films, or k < 1.
+        Codes, graph, communities and findings are not of the same films, or k < 1.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from graphret.graph import NearestSearch, nearest_neighbors, similarity_graph
+    >>> from graphret.graph import similarity_graph
+    >>> from graphret.neighbors import ExactSearch, nearest_neighbors
     >>> codes = np.array([[1, 0], [1, 0.1], [0, 1], [0.1, 1]], dtype=np.float32)
     >>> graph = similarity_graph(nearest_neighbors(codes, 1))
-    >>> Archive(codes, graph, np.array([0, 0, 1, 1], np.int32), NearestSearch(codes), k=1).n_films
+    >>> Archive(codes, graph, np.array([0, 0, 1, 1], np.int32), ExactSearch(codes), k=1).n_films
     4
     """
 
     codes: Codes
     graph: Graph
-    labels: Int32Array
+    communities: Int32Array
     search: Search
     k: int = field(default=50)
     findings: Findings | None = None
@@ -82,9 +84,11 @@ class Archive:
         check_integer("k", self.k, 1, "the k that the graph was built with")
         if self.codes.ndim != 2 or self.codes.shape[0] != self.graph.n_nodes:
             raise CodesError(f"codes have shape {self.codes.shape}, the graph has {self.graph.n_nodes} nodes")
-        if self.labels.shape != (self.n_films,):
+        if self.communities.shape != (self.n_films,):
             shape = f"({self.n_films},)"
-            raise InvalidParameterError("labels", self.labels.shape, f"shape {shape}", "one community per film")
+            raise InvalidParameterError(
+                "communities", self.communities.shape, f"shape {shape}", "one community per film"
+            )
         if self.findings is not None and len(self.findings) != self.graph.n_nodes:
             allowed = f"those of {self.graph.n_nodes} films"
             raise InvalidParameterError("findings", f"those of {len(self.findings)} films", allowed)
@@ -193,10 +197,11 @@ class QueryBatch:
         Examples
         --------
         >>> import numpy as np
-        >>> from graphret.graph import NearestSearch, nearest_neighbors, similarity_graph
+        >>> from graphret.graph import similarity_graph
+        >>> from graphret.neighbors import ExactSearch, nearest_neighbors
         >>> codes = np.array([[1, 0], [1, 0.1], [0, 1], [0.1, 1]], dtype=np.float32)
         >>> graph = similarity_graph(nearest_neighbors(codes, 1))
-        >>> archive = Archive(codes, graph, np.array([0, 0, 1, 1], np.int32), NearestSearch(codes), k=1)
+        >>> archive = Archive(codes, graph, np.array([0, 0, 1, 1], np.int32), ExactSearch(codes), k=1)
         >>> QueryBatch.of(archive, codes[:1], 2, forbidden=[[0]]).neighbors.tolist()
         [[1, 3]]
         """

@@ -170,11 +170,12 @@ class RegionGrowing:
     Examples
     --------
     >>> import numpy as np
-    >>> from graphret.graph import NearestSearch, nearest_neighbors, similarity_graph
+    >>> from graphret.graph import similarity_graph
+    >>> from graphret.neighbors import ExactSearch, nearest_neighbors
     >>> from graphret.retrieval import Archive, QueryBatch
     >>> codes = np.array([[1, 0], [1, 0.1], [0, 1], [0.1, 1]], dtype=np.float32)
     >>> graph = similarity_graph(nearest_neighbors(codes, 1))
-    >>> archive = Archive(codes, graph, np.array([0, 0, 1, 1], np.int32), NearestSearch(codes), k=1)
+    >>> archive = Archive(codes, graph, np.array([0, 0, 1, 1], np.int32), ExactSearch(codes), k=1)
     >>> ranked = RegionGrowing(archive).rank(QueryBatch.of(archive, codes[:1], 3), 3)
     >>> ranked.positions.tolist(), ranked.sources.tolist()
     ([[0, 1, 3]], [[1, 1, 2]])
@@ -189,7 +190,7 @@ class RegionGrowing:
     @cached_property
     def totals(self) -> CommunityTotals:
         """Totals of the communities, summed at the first use."""
-        return community_totals(self.archive.graph, self.archive.labels)
+        return community_totals(self.archive.graph, self.archive.communities)
 
     def rank(self, queries: QueryBatch, k: int, *, fill: bool = True, n_threads: int | None = None) -> RankedLists:
         """Rank at most k films for every query; see `Ranker.rank`. ``gains`` hold Eq. 14 of every addition."""

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from graphret.graph.search import TILE, row_lengths
+from graphret.neighbors.exact_search import TILE, row_lengths
 
 if TYPE_CHECKING:
     from graphret._types import Codes, Float64Array, Int32Array
-    from graphret.graph import Search
+    from graphret.neighbors import Search
 
 __all__ = ["Whitening"]
 

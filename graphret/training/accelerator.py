@@ -11,7 +11,7 @@ from accelerate.state import AcceleratorState, GradientState, PartialState
 from accelerate.utils import DistributedDataParallelKwargs
 
 from graphret._errors import InvalidParameterError
-from graphret.encoders.device import choose_device
+from graphret.encoders.inference.device import choose_device
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from graphret._errors import InvalidParameterError, UnknownNameError
 from graphret._types import check_integer
-from graphret.encoders.device import DEVICES
+from graphret.encoders.inference.device import DEVICES
 from graphret.encoders.objectives import objective_spec
-from graphret.encoders.registry import encoder_spec
-from graphret.encoders.spec import MINIMUM_SIZE
+from graphret.encoders.registry.registry import encoder_spec
+from graphret.encoders.registry.spec import MINIMUM_SIZE
 from graphret.training.samplers import SAMPLERS
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import numpy as np
 from graphret._errors import GraphretError
 from graphret._numba import available_threads
 from graphret.data import FilmProblem, ImageTable
-from graphret.encoders.resize import prepare_film
+from graphret.encoders.inference.resize import prepare_film
 from graphret.training.masks import Masks
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import numpy as np
 
 from graphret._errors import GraphretError
 from graphret.data.images import read_pixels
-from graphret.encoders.resize import prepare_film
+from graphret.encoders.inference.resize import prepare_film
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from graphret.encoders.objectives.objective import NetworkOutputs, Targets
 
 if TYPE_CHECKING:
-    from graphret.encoders.network import EncoderNetwork
+    from graphret.encoders.networks.network import EncoderNetwork
     from graphret.encoders.objectives.objective import Objective
 
 __all__ = ["TrainingStep"]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-WALK = {"method": "walk", "beam": 200, "width": 64}
+GRAPH_SEARCH = {"method": "graph", "beam": 200, "width": 64}
 
 
 @pytest.fixture(scope="module")
@@ -13,7 +13,7 @@ def tables(script):
 
 def rows_of(script, session, ours_us, exponent=0.2):
     rows = [{"session": session, "part": "session", "environment": script("environment").environment()}]
-    about = {"session": session, "data": "d1", "n": 60_000, "d": 784, "search": WALK}
+    about = {"session": session, "data": "d1", "n": 60_000, "d": 784, "search": GRAPH_SEARCH}
     methods = []
     for method, median in (("graphret", ours_us), ("faiss-hnsw", 1000.0)):
         times = {"recall": 0.991, "median_us": median, "p99_us": 2 * median, "n_queries": 5000, "title": method}
@@ -23,7 +23,15 @@ def rows_of(script, session, ours_us, exponent=0.2):
     shared = {"n_queries": 1000, "threads": 2, "recall": 0.992, "unequal": {"nearest": 0, "alpha_qe": 2}}
     rows.append({**about, "part": "batch", "runs": runs, **shared})
     for n in (1_000_000, 10_000, 100_000):
-        row = {"data": "generated", "n": n, "d": 256, "search": WALK, "recall": 0.99, "compared": 9.0, "visited": 2.0}
+        row = {
+            "data": "generated",
+            "n": n,
+            "d": 256,
+            "search": GRAPH_SEARCH,
+            "recall": 0.99,
+            "compared": 9.0,
+            "visited": 2.0,
+        }
         times = {"median_us": 3 * n**exponent, "p99_us": 9 * n**exponent}
         rows.append({"session": session, "part": "growth", **row, **times})
     sizes = {"anonymous_bytes_a_film": 80.0, "mapped_bytes_a_film": 400.0, "codes_bytes_a_film": 3136.0}
@@ -44,7 +52,7 @@ def test_ratios_and_exponents(script, tables):
     assert limits["d1: queries whose hits depend on threads or batch, of all rankings"] == (2, 1)
     text = tables.markdown(record)
     assert "| faiss-hnsw |  | 0.9910 | 1000 | 2000 | 5,000 |" in text
-    assert "walk, beam 200, 64 bytes a film" in text
+    assert "graph search, beam 200, 64 bytes a film" in text
     assert "b = 0.20" in text
     assert "| d1, 60,000 films | nearest | 80 | 400 | 480 | 3136 |" in text
 
@@ -76,12 +84,12 @@ def test_without_rows_of_the_peer_there_is_no_ratio(script, tables):
 def test_resident_memory_is_told_apart(script, tmp_path):
     steps = script("queries_steps")
     np.save(tmp_path / "codes.npy", np.ones((4000, 500), np.float32))
-    np.save(tmp_path / "walk-codes.npy", np.ones((4000, 500), np.float32))
+    np.save(tmp_path / "search-codes.npy", np.ones((4000, 500), np.float32))
     before = steps.resident(str(tmp_path))
     assert (before["mapped"], before["codes"]) == (0, 0)
     codes = np.load(tmp_path / "codes.npy", mmap_mode="r")
     assert codes.sum() == 2_000_000
-    others = np.load(tmp_path / "walk-codes.npy", mmap_mode="r")
+    others = np.load(tmp_path / "search-codes.npy", mmap_mode="r")
     assert others[:2000].sum() == 1_000_000
     own = np.ones(8_000_000)  # so large that it is never given memory that was freed before
     after = steps.resident(str(tmp_path))

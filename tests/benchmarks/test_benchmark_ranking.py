@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from graphret.evaluation import Candidate
+from graphret.tuning import Candidate
 
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks" / "ranking"
 N_FILMS, N_QUERIES = 260, 40

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from graphret.graph import NearestSearch
+from graphret.neighbors import ExactSearch
 
 
 def test_same_seed_same_codes(simulated_codes):
@@ -37,7 +37,7 @@ def test_another_exposure_is_the_nearest_relative_and_not_the_same(simulated_cod
     archive = simulated_codes.simulate(2000)
     again = simulated_codes.simulate(300, exposure=1)
     np.testing.assert_array_equal(archive.ids[:300], again.ids)
-    found = NearestSearch(archive.codes).search(again.codes, 1)
+    found = ExactSearch(archive.codes).search(again.codes, 1)
     assert (found.similarities < 0.999).all()
     itself = (found.neighbors[:, 0] == np.arange(300)).mean()
     assert 20 / 2000 < itself < 0.9
@@ -46,7 +46,7 @@ def test_another_exposure_is_the_nearest_relative_and_not_the_same(simulated_cod
 def test_neighbours_share_findings_more_often_than_chance(simulated_codes):
     archive = simulated_codes.simulate(3000)
     queries = np.flatnonzero(archive.labels.any(axis=1))[:300]
-    found = NearestSearch(archive.codes).search(archive.codes[queries], 10, forbidden=list(queries[:, None])).neighbors
+    found = ExactSearch(archive.codes).search(archive.codes[queries], 10, forbidden=list(queries[:, None])).neighbors
     shared = (archive.labels[found] & archive.labels[queries][:, None]).any(axis=2).mean()
     chance = (archive.labels[queries] @ archive.labels.T > 0).mean()
     assert chance < 0.2

@@ -21,7 +21,8 @@ from graphret.communities._kernels import (
 )
 from graphret.communities.louvain import _Level, canonical_labels
 from graphret.communities.modularity import OBJECTIVES
-from graphret.graph import Graph, nearest_neighbors, similarity_graph, to_networkx
+from graphret.graph import Graph, similarity_graph, to_networkx
+from graphret.neighbors import nearest_neighbors
 
 
 def random_graph(seed, n_nodes=40, density=0.15):

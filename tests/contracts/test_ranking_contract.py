@@ -7,7 +7,8 @@ import pytest
 
 from graphret._errors import CodesError, InvalidParameterError
 from graphret.communities import louvain
-from graphret.graph import NearestSearch, nearest_neighbors, similarity_graph
+from graphret.graph import similarity_graph
+from graphret.neighbors import ExactSearch, nearest_neighbors
 from graphret.retrieval import (
     DEFAULT_RANKING,
     SOURCES,
@@ -36,9 +37,7 @@ def archive(request):
     findings = Findings(rng.choice([-1, 0, 1], (N_FILMS, 3), p=[0.1, 0.6, 0.3]), ("A", "B", "C"))
     scatter = LabelScatter.of(codes, rng.random((N_FILMS, 3)) < 0.4, mean_direction(codes))
     metric = LearnedMetric.fit(scatter, share=0.5, ridge=0.1)
-    return Archive(
-        codes, graph, louvain(graph).labels, NearestSearch(codes), k=K_GRAPH, findings=findings, metric=metric
-    )
+    return Archive(codes, graph, louvain(graph).labels, ExactSearch(codes), k=K_GRAPH, findings=findings, metric=metric)
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ from torchvision import models
 
 from graphret._errors import EncoderError, InvalidParameterError, UnknownNameError
 from graphret.encoders import create, encoder_spec
-from graphret.encoders.comparison_specs import COMPARISON_SPECS
-from graphret.encoders.deep_hash import DivideAndEncode
+from graphret.encoders.networks.deep_hash import DivideAndEncode
+from graphret.encoders.registry.comparison_specs import COMPARISON_SPECS
 
 HASHES = [spec.name for spec in COMPARISON_SPECS if spec.kind == "hash"]
 BITS = 12

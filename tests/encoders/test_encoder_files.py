@@ -174,7 +174,7 @@ def test_load_encoder_gives_another_size(folder):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
 def test_cuda_without_one_is_an_error_and_auto_says_what_it_took(caplog):
-    from graphret.encoders.device import _say_once, choose_device
+    from graphret.encoders.inference.device import _say_once, choose_device
 
     with pytest.raises(DeviceError, match="no CUDA device") as caught:
         Encoder.untrained("resnet18", ["a"], 32, device="cuda")

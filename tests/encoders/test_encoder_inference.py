@@ -14,8 +14,8 @@ from graphret._errors import InvalidParameterError
 from graphret.encoders import Encoder, create
 from graphret.encoders import encoder as encoder_module
 from graphret.encoders.encoder_config import EncoderConfig
-from graphret.encoders.folding import clamp_of, fold_batch_norms, scale_and_shift
-from graphret.encoders.workers import parts_of, single_threaded_workers
+from graphret.encoders.inference.folding import clamp_of, fold_batch_norms, scale_and_shift
+from graphret.encoders.inference.workers import parts_of, single_threaded_workers
 
 NETWORKS = [("densenet121", {}), ("densenet121", {"pixels": "xrayvision"}), ("resnet18", {})]
 

@@ -8,7 +8,7 @@ from torchvision.transforms.v2.functional import normalize
 
 from graphret._errors import InvalidParameterError, UnknownNameError
 from graphret.encoders import create
-from graphret.encoders.pixels import ImageNetPixels, XrayVisionPixels
+from graphret.encoders.inference.pixels import ImageNetPixels, XrayVisionPixels
 
 
 def grey(n: int = 2, size: int = 64) -> torch.Tensor:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from graphret._errors import InvalidParameterError, UnknownNameError
 from graphret.encoders import Encoder
-from graphret.encoders.resize import prepare_film
+from graphret.encoders.inference.resize import prepare_film
 from graphret.index.encode import ARITHMETIC
 
 

@@ -9,9 +9,9 @@ from torch.nn.functional import normalize
 
 from graphret._errors import InvalidParameterError, UnknownNameError
 from graphret.encoders import create, encoder_spec
-from graphret.encoders.backbone_names import BACKBONE_CHANNELS
-from graphret.encoders.backbones import create_backbone
 from graphret.encoders.encoder_config import EncoderConfig
+from graphret.encoders.networks.backbone_names import BACKBONE_CHANNELS
+from graphret.encoders.networks.backbones import create_backbone
 from graphret.encoders.pooling.blcf import BLCF
 from graphret.encoders.pooling.cam import CAM, class_activation_maps
 from graphret.encoders.pooling.crow import CroW, channel_weights

@@ -10,8 +10,8 @@ from torchvision import models
 
 from graphret._errors import EncoderError, UnknownNameError
 from graphret.encoders import Encoder, create
-from graphret.encoders.attention_hash import AttentionBlock, InvertedPixels
-from graphret.encoders.fusion_hash import RefinementBlock, SpatialAttention
+from graphret.encoders.networks.attention_hash import AttentionBlock, InvertedPixels
+from graphret.encoders.networks.fusion_hash import RefinementBlock, SpatialAttention
 from graphret.encoders.pooling.regions import rmac_regions
 
 

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from graphret._errors import InvalidParameterError
-from graphret.graph import nearest_neighbors, similarity_graph, to_igraph, to_networkx, write_graphml
+from graphret.graph import similarity_graph, to_igraph, to_networkx, write_graphml
+from graphret.neighbors import nearest_neighbors
 
 
 @pytest.fixture(scope="module")

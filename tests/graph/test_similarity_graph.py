@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphret._errors import InvalidParameterError, UnknownNameError
-from graphret.graph import Graph, NeighborTable, nearest_neighbors, similarity_graph
+from graphret.graph import Graph, similarity_graph
+from graphret.neighbors import NeighborTable, nearest_neighbors
 
 
 def literal_graph(table, threshold, weights):
@@ -20,14 +21,14 @@ def literal_graph(table, threshold, weights):
             if other >= 0 and similarity > 0 and (threshold is None or similarity >= np.float32(threshold)):
                 edges[frozenset((node, other))] = similarity
     linked = {node for edge in edges for node in edge}
-    rescued = [node for node in range(n_nodes) if node not in linked and k and table.neighbors[node, 0] >= 0]
-    for node in rescued:
+    best_edge_only = [node for node in range(n_nodes) if node not in linked and k and table.neighbors[node, 0] >= 0]
+    for node in best_edge_only:
         edges[frozenset((node, int(table.neighbors[node, 0])))] = max(table.similarities[node, 0], np.float32(1e-6))
     dense = np.zeros((n_nodes, n_nodes), np.float32)
     for edge, similarity in edges.items():
         one, other = sorted(edge)
         dense[one, other] = dense[other, one] = 1.0 if weights == "binary" else similarity
-    return dense, len(rescued)
+    return dense, len(best_edge_only)
 
 
 @settings(max_examples=60, deadline=None)
@@ -42,9 +43,9 @@ def test_equals_the_literal_union(seed, n_rows, k, threshold, weights):
     codes = np.random.default_rng(seed).standard_normal((n_rows, 3)).astype(np.float32)
     table = nearest_neighbors(codes, k)
     graph = similarity_graph(table, threshold=threshold, weights=weights)
-    dense, n_rescued = literal_graph(table, threshold, weights)
+    dense, n_best_edge_only = literal_graph(table, threshold, weights)
     np.testing.assert_array_equal(graph.to_scipy().toarray(), dense)
-    assert graph.n_rescued == n_rescued
+    assert graph.n_best_edge_only == n_best_edge_only
     assert graph.n_edges == np.count_nonzero(dense) // 2
     for node in range(n_rows):
         row = graph.indices[graph.indptr[node] : graph.indptr[node + 1]]

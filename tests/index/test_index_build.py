@@ -15,8 +15,9 @@ from graphret._errors import (
     UnknownNameError,
 )
 from graphret.communities import louvain
-from graphret.graph import nearest_neighbors, similarity_graph
+from graphret.graph import similarity_graph
 from graphret.index import BuildConfig, QueryConfig
+from graphret.neighbors import nearest_neighbors
 
 
 def hashes(index):

@@ -8,8 +8,8 @@ import pytest
 
 import graphret
 from graphret._errors import InvalidParameterError
-from graphret.evaluation import Candidate, label_aware_candidates, tune
 from graphret.index.tuned import TUNED, tuned_options
+from graphret.tuning import Candidate, label_aware_candidates, tune
 
 TUNING = {"ranking": "label_aware", "options": {"strength": 1.0, "voters": 20}, "trials": []}
 

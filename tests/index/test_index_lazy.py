@@ -59,7 +59,7 @@ def test_the_archive_is_the_same_with_any_search(built):
     other = archive.with_parts(search=archive.search)
     assert other.graph is archive.graph is index.graph
     assert other.n_films == archive.n_films == N
-    assert (other.k, other.codes is archive.codes, other.labels is archive.labels) == (5, True, True)
+    assert (other.k, other.codes is archive.codes, other.communities is archive.communities) == (5, True, True)
 
 
 def test_ids_of_another_table_are_refused(built, monkeypatch):

@@ -1,4 +1,4 @@
-"""An index with links to walk along: its files, its queries, and indexes without them."""
+"""An index with links for graph search: its files, its queries, and indexes without them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,18 @@ import numpy as np
 import pytest
 
 import graphret
-from graphret._errors import DamagedIndexError, InvalidParameterError
-from graphret.graph import NearestSearch
-from graphret.graph.walk_beam import shares_found
+from graphret._errors import DamagedIndexError, InvalidParameterError, StoreError
 from graphret.index.manifest import serialise
+from graphret.neighbors import ExactSearch
+from graphret.neighbors.beam_width import shares_found
 
-WALK_FILES = ["walk-codes.npy", "walk-directions.npy", "walk-entries.npy", "walk-indices.npy", "walk-indptr.npy"]
+GRAPH_SEARCH_FILES = [
+    "search-codes.npy",
+    "search-directions.npy",
+    "search-entry-points.npy",
+    "search-indices.npy",
+    "search-indptr.npy",
+]
 N, D, K = 1500, 16, 10
 
 
@@ -26,74 +32,74 @@ def many_codes():
 
 
 @pytest.fixture(scope="module")
-def walking(many_codes, tmp_path_factory):
+def linked(many_codes, tmp_path_factory):
     """An index that no test changes."""
-    return graphret.build(many_codes[:N], out=tmp_path_factory.mktemp("walk") / "index", k=K, search="walk")
+    return graphret.build(many_codes[:N], out=tmp_path_factory.mktemp("graph") / "index", k=K, search="graph")
 
 
 @pytest.fixture
-def copied(walking, tmp_path):
-    shutil.copytree(walking.path, tmp_path / "index")
+def copied(linked, tmp_path):
+    shutil.copytree(linked.path, tmp_path / "index")
     return tmp_path / "index"
 
 
-def test_files_and_manifest(walking):
-    about = walking.manifest["search"]
-    assert about["method"] == "walk"
+def test_files_and_manifest(linked):
+    about = linked.manifest["search"]
+    assert about["method"] == "graph"
     assert about["recall"] >= about["recall_target"] == 0.99
     assert about["k"] == K
-    assert 0 < about["followed"] <= 1
-    assert walking.archive.search.structure.followed == about["followed"]
-    assert sorted(name for name in walking.manifest["files"] if name.startswith("walk")) == WALK_FILES
-    assert set(WALK_FILES) <= set(walking.manifest["arrays"])
-    assert walking.info()["search"] == about
-    assert walking.verify()["n_files"] == len(walking.manifest["files"]) + 1
+    assert 0 < about["expanded_share"] <= 1
+    assert linked.archive.search.structure.expanded_share == about["expanded_share"]
+    assert sorted(name for name in linked.manifest["files"] if name.startswith("search-")) == GRAPH_SEARCH_FILES
+    assert set(GRAPH_SEARCH_FILES) <= set(linked.manifest["arrays"])
+    assert linked.info()["search"] == about
+    assert linked.verify()["n_files"] == len(linked.manifest["files"]) + 1
 
 
 def test_a_small_index_is_scanned(shared_index):
     assert shared_index.manifest["search"] == {"method": "exact"}
-    assert not [name for name in shared_index.manifest["files"] if name.startswith("walk")]
+    assert not [name for name in shared_index.manifest["files"] if name.startswith("search-")]
     hits = shared_index.query("film003", k=3)
     assert hits.counts.compared.tolist() == [len(shared_index)]
-    with pytest.raises(InvalidParameterError, match='build it with search="walk"'):
-        shared_index.query("film003", search="walk")
+    with pytest.raises(InvalidParameterError, match='build it with search="graph"'):
+        shared_index.query("film003", search="graph")
 
 
 @pytest.mark.parametrize("ranking", graphret.list_rankings())
-def test_walks_find_what_scans_find(walking, many_codes, ranking):
+def test_graph_search_finds_what_scans_find(linked, many_codes, ranking):
     queries = many_codes[N:]
-    walked = walking.query(queries, K, ranking=ranking, search="walk")
-    scanned = walking.query(queries, K, ranking=ranking, search="exact")
-    assert shares_found(walked.positions, scanned.positions).mean() >= 0.95
-    assert (walked.counts.visited > 0).all()
+    searched = linked.query(queries, K, ranking=ranking, search="graph")
+    scanned = linked.query(queries, K, ranking=ranking, search="exact")
+    assert shares_found(searched.positions, scanned.positions).mean() >= 0.95
+    assert (searched.counts.visited > 0).all()
     assert (scanned.counts.visited == 0).all()
-    assert (walked.counts.compared < scanned.counts.compared).all()
-    alone = walking.query(queries[7], K, ranking=ranking, search="walk", n_threads=1)
-    assert alone.positions[0].tolist() == walked.positions[7].tolist()
-    assert alone.scores[0].tobytes() == walked.scores[7].tobytes()
+    assert (searched.counts.compared < scanned.counts.compared).all()
+    alone = linked.query(queries[7], K, ranking=ranking, search="graph", n_threads=1)
+    assert alone.positions[0].tolist() == searched.positions[7].tolist()
+    assert alone.scores[0].tobytes() == searched.scores[7].tobytes()
 
 
-def test_alpha_qe_counts_both_searches(walking, many_codes):
-    once = walking.query(many_codes[N:], 3, search="exact").counts.compared
-    twice = walking.query(many_codes[N:], 3, search="exact", ranking="alpha_qe").counts.compared
+def test_alpha_qe_counts_both_searches(linked, many_codes):
+    once = linked.query(many_codes[N:], 3, search="exact").counts.compared
+    twice = linked.query(many_codes[N:], 3, search="exact", ranking="alpha_qe").counts.compared
     assert (twice == 2 * once).all()
 
 
-def test_auto_scans_where_that_is_faster(walking, many_codes):
-    exact = NearestSearch(many_codes[:N]).search(many_codes[N:], K)
-    hits = walking.query(many_codes[N:], K)
+def test_auto_scans_where_that_is_faster(linked, many_codes):
+    exact = ExactSearch(many_codes[:N]).search(many_codes[N:], K)
+    hits = linked.query(many_codes[N:], K)
     assert hits.positions.tolist() == exact.neighbors.tolist()
     assert (hits.counts.visited == 0).all()
 
 
-def test_filters_and_own_patient(walking):
-    hits = walking.query(["3", "700"], K, search="walk", exclude={"id": {"4", "5"}})
+def test_filters_and_own_patient(linked):
+    hits = linked.query(["3", "700"], K, search="graph", exclude={"id": {"4", "5"}})
     assert not {"3", "4", "5"} & set(hits.ids[0].tolist())
     assert "700" not in hits.ids[1].tolist()
     assert (hits.positions >= 0).all()
 
 
-@pytest.mark.parametrize("name", WALK_FILES)
+@pytest.mark.parametrize("name", GRAPH_SEARCH_FILES)
 def test_a_changed_or_missing_file_is_named(copied, name):
     path = copied / "gen-000001" / name
     content = bytearray(path.read_bytes())
@@ -113,41 +119,25 @@ def rewritten(root, change):
     path.write_bytes(serialise(manifest))
 
 
-def test_an_index_from_before_there_was_a_walk(copied, many_codes):
-    def forget(manifest):
-        del manifest["search"], manifest["parameters"]["search"], manifest["parameters"]["search_recall"]
-        for name in WALK_FILES:
-            del manifest["files"][name], manifest["arrays"][name]
-            (copied / "gen-000001" / name).unlink()
-
-    rewritten(copied, forget)
-    index = graphret.open(copied)
-    assert index.info()["search"] == {"method": "exact"}
-    assert index.query(many_codes[N], 2).counts.compared.tolist() == [N]
-    assert index.verify()["unused"] == []
-
-
-def test_an_index_from_before_there_was_a_share(copied, many_codes):
-    rewritten(copied, lambda manifest: manifest["search"].pop("followed"))
-    index = graphret.open(copied)
-    assert index.archive.search.structure.followed == 1.0
-    found = index.query(many_codes[N:], K, search="walk")
-    assert (found.counts.visited >= index.manifest["search"]["beam"]).all()
+def test_an_index_of_the_first_format_is_refused(copied):
+    rewritten(copied, lambda manifest: manifest.update(schema_version=1))
+    with pytest.raises(StoreError, match=r"schema version 1.*build the index again"):
+        graphret.open(copied)
 
 
 def test_a_manifest_that_does_not_list_the_files(copied):
-    rewritten(copied, lambda manifest: manifest["files"].pop("walk-entries.npy"))
-    with pytest.raises(DamagedIndexError, match=r"does not list walk-entries\.npy"):
+    rewritten(copied, lambda manifest: manifest["files"].pop("search-entry-points.npy"))
+    with pytest.raises(DamagedIndexError, match=r"does not list search-entry-points\.npy"):
         graphret.open(copied)
 
 
 @pytest.mark.parametrize(
     ("name", "array"),
     [
-        ("walk-codes.npy", np.zeros((N - 1, 8), np.int8)),
-        ("walk-directions.npy", np.zeros((D, 3), np.float32)),
-        ("walk-entries.npy", np.zeros(4, np.int64)),
-        ("walk-indptr.npy", np.zeros(N + 1, np.int64)),
+        ("search-codes.npy", np.zeros((N - 1, 8), np.int8)),
+        ("search-directions.npy", np.zeros((D, 3), np.float32)),
+        ("search-entry-points.npy", np.zeros(4, np.int64)),
+        ("search-indptr.npy", np.zeros(N + 1, np.int64)),
     ],
 )
 def test_arrays_that_do_not_fit_each_other(copied, name, array):
@@ -173,19 +163,21 @@ def test_the_stage_is_kept(many_codes, tmp_path, build_module, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(build_module, "partition", lambda graph, **options: killed() if graph.n_nodes > 3 else None)
         with pytest.raises(KeyboardInterrupt):
-            graphret.build(many_codes[:N], out=out, k=K, search="walk")
+            graphret.build(many_codes[:N], out=out, k=K, search="graph")
     stages = []
-    monkeypatch.setattr(build_module, "walk_structure", killed)
-    index = graphret.build(many_codes[:N], out=out, k=K, search="walk", progress=lambda stage, *_: stages.append(stage))
-    assert index.manifest["search"]["method"] == "walk"
+    monkeypatch.setattr(build_module, "build_graph_search", killed)
+    index = graphret.build(
+        many_codes[:N], out=out, k=K, search="graph", progress=lambda stage, *_: stages.append(stage)
+    )
+    assert index.manifest["search"]["method"] == "graph"
     assert list(dict.fromkeys(stages)) == ["graph", "search", "communities", "write"]
 
 
-def test_same_files_with_any_number_of_threads(walking, many_codes, tmp_path):
-    again = graphret.build(many_codes[:N], out=tmp_path / "index", k=K, search="walk", n_threads=1)
-    for name in WALK_FILES:
-        assert again.manifest["files"][name] == walking.manifest["files"][name]
-    assert again.manifest["search"] == walking.manifest["search"]
+def test_same_files_with_any_number_of_threads(linked, many_codes, tmp_path):
+    again = graphret.build(many_codes[:N], out=tmp_path / "index", k=K, search="graph", n_threads=1)
+    for name in GRAPH_SEARCH_FILES:
+        assert again.manifest["files"][name] == linked.manifest["files"][name]
+    assert again.manifest["search"] == linked.manifest["search"]
 
 
 @pytest.mark.parametrize(("search", "recall"), [("exact", 0.99), ("auto", 0.5)])
@@ -195,9 +187,9 @@ def test_parameters_of_the_build(many_codes, tmp_path, search, recall):
     assert index.manifest["parameters"]["search_recall"] == recall
 
 
-def test_a_lower_recall_takes_a_narrower_beam(walking, many_codes, tmp_path):
-    index = graphret.build(many_codes[:N], out=tmp_path / "index", k=K, search="walk", search_recall=0.8)
-    assert index.manifest["search"]["beam"] < walking.manifest["search"]["beam"]
+def test_a_lower_recall_takes_a_narrower_beam(linked, many_codes, tmp_path):
+    index = graphret.build(many_codes[:N], out=tmp_path / "index", k=K, search="graph", search_recall=0.8)
+    assert index.manifest["search"]["beam"] < linked.manifest["search"]["beam"]
 
 
 @pytest.mark.parametrize("values", [{"search": "quick"}, {"search_recall": 1.0}])

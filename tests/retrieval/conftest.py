@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from graphret.communities import louvain
-from graphret.graph import NearestSearch, nearest_neighbors, similarity_graph
+from graphret.graph import similarity_graph
+from graphret.neighbors import ExactSearch, nearest_neighbors
 from graphret.retrieval import Archive
 
 
@@ -19,7 +20,7 @@ def make_archive():
         codes[n // 2] = codes[n // 3]
         codes[n // 2 + 1] = codes[n // 3]
         graph = similarity_graph(nearest_neighbors(codes, k), threshold=threshold, weights=weights)
-        return Archive(codes, graph, louvain(graph).labels, NearestSearch(codes), k=k)
+        return Archive(codes, graph, louvain(graph).labels, ExactSearch(codes), k=k)
 
     return make
 

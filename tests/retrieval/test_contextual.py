@@ -5,7 +5,8 @@ import pytest
 import scipy.sparse
 
 from graphret._errors import InvalidParameterError
-from graphret.graph import Graph, NearestSearch
+from graphret.graph import Graph
+from graphret.neighbors import ExactSearch
 from graphret.retrieval import Archive, Contextual, QueryBatch, create_ranking, explain
 from graphret.retrieval.density import density_ranks, local_density
 from graphret.retrieval.whitening import Whitening
@@ -25,7 +26,9 @@ def literal_density(archive, among):
     ranks = []
     for film, value in enumerate(density):
         peers = [
-            density[i] for i in range(len(density)) if among == "archive" or archive.labels[i] == archive.labels[film]
+            density[i]
+            for i in range(len(density))
+            if among == "archive" or archive.communities[i] == archive.communities[film]
         ]
         below = sum(other < value - 1e-12 for other in peers)
         equal = sum(abs(other - value) <= 1e-12 for other in peers)
@@ -137,7 +140,7 @@ def test_a_dense_film_comes_before_an_equally_similar_one_that_stands_apart():
     weights[1, 2] = weights[1, 3] = weights[2, 3] = 0.99
     weights[0, 1] = 0.5
     graph = Graph.from_scipy(scipy.sparse.csr_array(weights + weights.T))
-    archive = Archive(codes, graph, np.zeros(4, np.int32), NearestSearch(codes), k=2)
+    archive = Archive(codes, graph, np.zeros(4, np.int32), ExactSearch(codes), k=2)
     query = QueryBatch.of(archive, np.array([1, 0], np.float32), 4)
     first = {density: Contextual(archive, n=0, context=0.0, density=density).rank(query, 4).positions[0, 0]
              for density in (-1.0, 0.0, 1.0)}  # fmt: skip

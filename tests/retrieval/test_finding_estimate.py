@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphret.graph import NearestSearch, nearest_neighbors, similarity_graph
+from graphret.graph import similarity_graph
+from graphret.neighbors import ExactSearch, nearest_neighbors
 from graphret.retrieval import Archive, Findings
 from graphret.retrieval.finding_estimate import SAMPLE, Calibration, estimate_findings, fit_calibration
 
@@ -67,7 +68,7 @@ def expected_calibration_error(p, truth, n_bins=10):
 
 def archive_of(codes, findings):
     graph = similarity_graph(nearest_neighbors(codes, 5))
-    return Archive(codes, graph, np.zeros(len(codes), np.int32), NearestSearch(codes), k=5, findings=findings)
+    return Archive(codes, graph, np.zeros(len(codes), np.int32), ExactSearch(codes), k=5, findings=findings)
 
 
 def test_probabilities_of_new_films_become_reliable():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from graphret._errors import UnknownNameError
-from graphret.graph import NearestSearch
+from graphret.neighbors import ExactSearch
 from graphret.retrieval import Archive, Hamming, QueryBatch, create_ranking
 
 
@@ -40,7 +40,7 @@ def test_it_is_the_literal_sort(archive, query_codes, center, ties, k):
 
 def test_codes_that_are_never_negative_need_their_medians(archive):
     codes = np.abs(archive.codes)
-    positive = Archive(codes, archive.graph, archive.labels, NearestSearch(codes), k=archive.k)
+    positive = Archive(codes, archive.graph, archive.communities, ExactSearch(codes), k=archive.k)
     queries = QueryBatch.of(positive, codes[7:8], 5)
     constant = create_ranking("hamming", positive).rank(queries, 5)
     assert constant.positions.tolist() == [[0, 1, 2, 3, 4]]

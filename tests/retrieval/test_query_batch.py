@@ -46,11 +46,11 @@ def test_wrong_queries_are_refused(archive, change, error, message):
 
 def test_an_archive_is_of_one_set_of_films(archive):
     with pytest.raises(CodesError, match="the graph has 120 nodes"):
-        Archive(archive.codes[:5], archive.graph, archive.labels, archive.search)
+        Archive(archive.codes[:5], archive.graph, archive.communities, archive.search)
     with pytest.raises(InvalidParameterError, match="one community per film"):
-        Archive(archive.codes, archive.graph, archive.labels[:5], archive.search)
+        Archive(archive.codes, archive.graph, archive.communities[:5], archive.search)
     with pytest.raises(InvalidParameterError, match="k=0"):
-        Archive(archive.codes, archive.graph, archive.labels, archive.search, k=0)
+        Archive(archive.codes, archive.graph, archive.communities, archive.search, k=0)
 
 
 @pytest.mark.parametrize("name", list_rankings())
@@ -68,7 +68,7 @@ def test_explanations_name_real_edges(archive, query_codes, name):
             expected = before[weights[reason.position, before] > 0]
             assert reason.earlier.tolist() == expected.tolist()
             np.testing.assert_array_equal(reason.earlier_weights, weights[reason.position, expected])
-            assert reason.community == archive.labels[reason.position]
+            assert reason.community == archive.communities[reason.position]
             assert (reason.gain is not None) == (reason.source == "expansion")
             nearest = queries.neighbors[row, : archive.k].tolist()
             passes = reason.position in nearest and ranked.similarities[row, place] >= archive.graph.threshold

@@ -5,7 +5,8 @@ import pytest
 import scipy.sparse
 
 from graphret._errors import InvalidParameterError
-from graphret.graph import Graph, NearestSearch
+from graphret.graph import Graph
+from graphret.neighbors import ExactSearch
 from graphret.retrieval import (
     SOURCES,
     AlphaQueryExpansion,
@@ -115,7 +116,7 @@ def test_diffusion_ties_go_to_the_smaller_position():
     star[5, :5] = star[:5, 5] = 0.7
     codes = np.eye(6, dtype=np.float32)
     graph = Graph.from_scipy(scipy.sparse.csr_array(star))
-    archive = Archive(codes, graph, np.zeros(6, np.int32), NearestSearch(codes), k=1)
+    archive = Archive(codes, graph, np.zeros(6, np.int32), ExactSearch(codes), k=1)
     ranked = Diffusion(archive).rank(QueryBatch.of(archive, codes[5], 6), 6)
     assert ranked.positions[0].tolist() == [5, 0, 1, 2, 3, 4]
     assert (ranked.scores[0, 1:] == ranked.scores[0, 1]).all()

@@ -5,7 +5,8 @@ import pytest
 import scipy.sparse
 
 from graphret._errors import CodesError, InvalidParameterError
-from graphret.graph import Graph, NearestSearch
+from graphret.graph import Graph
+from graphret.neighbors import ExactSearch
 from graphret.retrieval import SOURCES, Archive, QueryBatch, RegionGrowing, region_growing
 
 EXPANSION, FILL = SOURCES.index("expansion"), SOURCES.index("fill")
@@ -43,7 +44,7 @@ def test_equal_nodes_go_to_the_higher_cosine_then_to_the_smaller_id():
     angles = np.array([0.4, 3, 0.3, 3, 0.2, 3, 0.1, 3])
     codes = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
     graph = Graph.from_scipy(scipy.sparse.csr_array(ring + ring.T))
-    archive = Archive(codes, graph, np.zeros(8, np.int32), NearestSearch(codes), k=4)
+    archive = Archive(codes, graph, np.zeros(8, np.int32), ExactSearch(codes), k=4)
     query = QueryBatch.of(archive, np.array([[1, 0]], np.float32), 8)
     assert archive.is_binary, "the query's edges all weigh 1, so that cosine alone decides"
     grown = RegionGrowing(archive).rank(query, 8, fill=False).positions[0]
@@ -80,8 +81,8 @@ def test_a_graph_without_edges_gives_the_neighbours_alone():
 def test_labels_may_be_any_integers(archive):
     graph, neighbors = archive.graph, np.arange(0, 40, 4)
     cosines = np.linspace(0.9, 0.5, 10)
-    plain = region_growing(graph, archive.labels, neighbors, cosines, 20)
-    np.testing.assert_array_equal(region_growing(graph, archive.labels * 7 - 3, neighbors, cosines, 20), plain)
+    plain = region_growing(graph, archive.communities, neighbors, cosines, 20)
+    np.testing.assert_array_equal(region_growing(graph, archive.communities * 7 - 3, neighbors, cosines, 20), plain)
     assert plain.size > 5
 
 
@@ -127,7 +128,7 @@ def test_the_threshold_of_the_graph_chooses_the_edges_of_a_query(make_archive):
     assert 0 < passing.sum() < 8
     by_hand = region_growing(
         archive.graph,
-        archive.labels,
+        archive.communities,
         queries.neighbors[0, :8][passing[:8]],
         queries.similarities[0, :8][passing[:8]],
         8,
@@ -137,7 +138,7 @@ def test_the_threshold_of_the_graph_chooses_the_edges_of_a_query(make_archive):
     # a query that is similar to no film keeps its best neighbour, as nodes of the graph do
     far = QueryBatch.of(archive, np.roll(codes, 3, axis=1), 8)
     assert far.similarities.max() < 0.95
-    best = region_growing(archive.graph, archive.labels, far.neighbors[0, :1], far.similarities[0, :1], 8)
+    best = region_growing(archive.graph, archive.communities, far.neighbors[0, :1], far.similarities[0, :1], 8)
     grown = RegionGrowing(archive).rank(far, 8, fill=False).positions[0]
     assert grown[grown >= 0].tolist() == best.tolist()
     assert best.size

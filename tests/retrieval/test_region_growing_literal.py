@@ -12,7 +12,8 @@ import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphret.graph import Graph, NearestSearch
+from graphret.graph import Graph
+from graphret.neighbors import ExactSearch
 from graphret.retrieval import Archive, QueryBatch, RegionGrowing, region_growing
 
 QUERY = "query"
@@ -155,7 +156,7 @@ def test_batch_with_films_that_are_not_allowed(data):
     n_nodes = len(labels)
     graph = graph_of(edges, n_nodes, unit)
     codes = rng.normal(size=(n_nodes, 3)).astype(np.float32)
-    archive = Archive(codes, graph, np.array(labels, np.int32), NearestSearch(codes), k=n_nodes)
+    archive = Archive(codes, graph, np.array(labels, np.int32), ExactSearch(codes), k=n_nodes)
     allowed = rng.random(n_nodes) < data.draw(st.sampled_from([0.5, 0.9])) if data.draw(st.booleans()) else None
     n_queries = data.draw(st.integers(1, 3))
     forbidden = [np.flatnonzero(rng.random(n_nodes) < 0.3).astype(np.int32) for _ in range(n_queries)]

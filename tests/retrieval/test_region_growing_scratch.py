@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from graphret.graph import Graph, NearestSearch
+from graphret.graph import Graph
+from graphret.neighbors import ExactSearch
 from graphret.retrieval import Archive, QueryBatch, create_ranking, region_growing
 from graphret.retrieval._kernels import FIRST_CAPACITY, _grow_region, _scratch
 from graphret.retrieval.region_growing import community_totals
@@ -77,7 +78,7 @@ def test_a_scratch_that_is_too_small_says_so(planted, capacity):
 def test_many_forbidden_films_need_room_too(planted):
     graph, labels = planted
     codes = np.random.default_rng(1).random((graph.n_nodes, 4), dtype=np.float32)
-    archive = Archive(codes, graph, labels, NearestSearch(codes), k=20)
+    archive = Archive(codes, graph, labels, ExactSearch(codes), k=20)
     forbidden = np.arange(2 * FIRST_CAPACITY, dtype=np.int32)
     batch = QueryBatch.of(archive, codes[:2], 10, forbidden=[forbidden, []])
     ranked = create_ranking("region_growing", archive).rank(batch, 10)

@@ -1,118 +1,138 @@
-"""Imports go down only, as the table in docs/design.md says, and light modules stay light."""
+"""Imports go down only, as the table of floors in docs/how_it_works.md says; no circles, no private names of others."""
 
-import ast
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).resolve().parents[2] / "graphret"
+_SPEC = importlib.util.spec_from_file_location("rules_imports", Path(__file__).with_name("imports.py"))
+rules = importlib.util.module_from_spec(_SPEC)
+sys.modules["rules_imports"] = rules
+_SPEC.loader.exec_module(rules)
 
-MAY_IMPORT = {
-    "_errors": set(),
-    "_types": {"_errors"},
-    "_numba": {"_errors", "_types"},
-    "data": {"_errors", "_types", "_numba"},
-    "graph": {"_errors", "_types", "_numba"},
-    "hashing": {"_errors", "_types", "_numba"},
-    "communities": {"_errors", "_types", "_numba", "graph"},
-    "encoders": {"_errors", "_types", "_numba"},
-    "training": {"_errors", "_types", "_numba", "data", "encoders"},
-    "retrieval": {"_errors", "_types", "_numba", "graph", "communities", "hashing"},
-    "index": {"_errors", "_types", "_numba", "data", "graph", "hashing", "communities", "encoders", "retrieval"},
-    "evaluation": {
-        *("_errors", "_types", "_numba", "data", "graph", "hashing", "communities", "encoders", "retrieval", "index")
-    },
-    "comparison": {
-        *("_errors", "_types", "_numba", "data", "graph", "hashing", "communities", "encoders", "training"),
-        *("retrieval", "index", "evaluation"),
-    },
+FLOORS = [
+    {"_errors", "_types", "_numba", "_sort_kernels", "_checks", "_registry", "_version"},
+    {"files"},
+    {"data", "neighbors", "hashing", "encoders"},
+    {"graph", "training", "encoding"},
+    {"communities"},
+    {"retrieval"},
+    {"index"},
+    {"evaluation"},
+    {"tuning"},
+    {"comparison", "cluster"},
+    {"serve", "cli"},
+]
+"""From the ground up: a room may import rooms of lower floors, and its own files."""
+FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+GROUND_ORDER = ["_version", "_errors", "_types", "_checks", "_registry", "_numba", "_sort_kernels"]
+"""Files of the ground floor may import those before them."""
+ENTRIES = {"", "__main__"}
+"""The face and the start of the command line, which may import everything."""
+TORCH_FREE = {
+    *("_errors", "_types", "_numba", "_checks", "_registry", "_version", "files", "data", "hashing"),
+    *("graph", "communities", "retrieval"),
 }
-TORCH_FREE = {"_errors", "_types", "_numba", "data", "communities", "hashing", "retrieval"}
-FILES = sorted(PACKAGE.rglob("*.py"))
+FAISS_AT = {"graphret/neighbors/knn.py"}
+IMPORTS = [entry for path in rules.package_files() for entry in rules.imports_of(path)]
 
 
-def module_of(path):
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+def room(entry):
+    parts = Path(entry.file).parts
+    return "" if parts[-1] == "__init__.py" and len(parts) == 2 else parts[1].removesuffix(".py")
 
 
-def imported_names(path):
-    """Every imported dotted name, with True where the import runs when the module is imported."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    inside = {
-        id(node)
-        for function in ast.walk(tree)
-        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
-        for node in ast.walk(function)
-    }
-    typing_only = {
-        id(node)
-        for test in ast.walk(tree)
-        if isinstance(test, ast.If) and "TYPE_CHECKING" in ast.dump(test.test)
-        for node in ast.walk(test)
-    }
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative import"
-            names = [node.module]
-        else:
+def report(violations):
+    assert not violations, "\n" + "\n".join(violations)
+
+
+def inside():
+    return [entry for entry in IMPORTS if entry.module.split(".")[0] == "graphret" and room(entry) not in ENTRIES]
+
+
+def test_every_room_has_a_floor():
+    rooms = {rules.room_of(rules.dotted(path)) for path in rules.package_files()} - ENTRIES
+    report(sorted(rooms - set(FLOOR)))
+
+
+def test_imports_go_down_only():
+    violations = []
+    for entry in inside():
+        here, there = room(entry), rules.room_of(entry.module)
+        if here == there:
             continue
-        for name in names:
-            yield name, id(node) not in inside and id(node) not in typing_only
+        if there == "":
+            violations.append(f"{entry.place} imports the bare package, which reaches up")
+        elif FLOOR[here] == FLOOR[there] == 0:
+            if GROUND_ORDER.index(here) < GROUND_ORDER.index(there):
+                violations.append(f"{entry.place} imports {entry.module}")
+        elif FLOOR[here] <= FLOOR[there]:
+            violations.append(f"{entry.place} (floor {FLOOR[here]}) imports {entry.module} (floor {FLOOR[there]})")
+    report(violations)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_imports_go_down_only(path):
-    module = module_of(path)
-    if module not in MAY_IMPORT:
-        return  # the face (__init__, __main__) and cli may import everything
-    for name, _ in imported_names(path):
-        parts = name.split(".")
-        if parts[0] == "graphret" and len(parts) > 1 and parts[1] != module:
-            assert parts[1] in MAY_IMPORT[module], f"{module} imports {name}"
+def test_no_private_names_across_rooms():
+    violations = []
+    for entry in inside():
+        here, there = room(entry), rules.room_of(entry.module)
+        if here == there or FLOOR.get(there) == 0:
+            continue
+        private = [part for part in [*entry.module.split(".")[1:], entry.name] if part.startswith("_")]
+        if private:
+            violations.append(f"{entry.place} takes {private[-1]} of {entry.module}")
+    report(violations)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_heavy_libraries_are_imported_where_they_are_used(path):
-    relative = path.relative_to(PACKAGE).as_posix()
-    for name, at_import in imported_names(path):
-        library = name.split(".")[0]
-        if library == "faiss":
-            assert relative == "graph/knn.py", f"{relative} imports faiss"
-        if library in {"torch", "torchvision"} and module_of(path) in TORCH_FREE:
-            raise AssertionError(f"{relative} knows torch")
-        if at_import and library in {"matplotlib", "faiss", "torchxrayvision"}:
-            raise AssertionError(f"{relative} imports {name} when it is imported")
+@pytest.mark.parametrize("typing", [False, True], ids=["at run time", "with types"])
+def test_no_circles_between_files(typing):
+    """A package's ``__init__`` gathers names and is no station of its own."""
+    edges = {}
+    for path in rules.package_files():
+        if path.name != "__init__.py":
+            here = rules.dotted(path)
+            others = {entry.module for entry in rules.imports_of(path, typing=typing)}
+            edges[here] = {other for other in others if other.startswith("graphret.")} - {here}
+    report([" <-> ".join(group) for group in rules.circles(edges)])
 
 
-@pytest.mark.parametrize(
-    "module",
-    [
-        "graphret",
-        "graphret.graph",
-        "graphret.communities",
-        "graphret.hashing",
-        "graphret.retrieval",
-        "graphret.index",
-        "graphret.evaluation",
-        "graphret.comparison",
-        "graphret.data",
-        "graphret.encoders",
-        "graphret.cli",
-    ],
-)
-def test_a_fresh_process_loads_neither_torch_nor_matplotlib(module):
-    code = (
-        f"import sys, {module}; "
-        "print(sorted({'torch', 'torchvision', 'matplotlib', 'faiss', 'torchxrayvision'} & set(sys.modules)))"
+def test_no_circles_between_rooms():
+    edges = {}
+    for entry in inside():
+        edges.setdefault(room(entry), set()).add(rules.room_of(entry.module))
+    report([" <-> ".join(group) for group in rules.circles(edges)])
+
+
+def test_circles_are_found():
+    assert rules.circles({"a": {"b"}, "b": {"c"}, "c": {"a", "d"}, "d": {"e"}}) == [["a", "b", "c"]]
+
+
+def test_heavy_libraries_are_imported_where_they_are_used():
+    violations = []
+    for entry in IMPORTS:
+        library = entry.module.split(".")[0]
+        if library == "faiss" and entry.file not in FAISS_AT:
+            violations.append(f"{entry.place} imports faiss")
+        if library in {"torch", "torchvision"} and room(entry) in TORCH_FREE:
+            violations.append(f"{entry.place} knows torch")
+        if entry.at_import and library in {"matplotlib", "faiss", "torchxrayvision"}:
+            violations.append(f"{entry.place} imports {library} when it is imported")
+    report(violations)
+
+
+def test_a_fresh_process_loads_neither_torch_nor_matplotlib():
+    rooms = sorted(
+        path.parent.name for path in rules.PACKAGE.glob("*/__init__.py") if path.parent.name not in {"training"}
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PACKAGE.parent)
-    assert done.stdout.strip() == "[]"
-
-
-def test_every_module_of_the_package_has_a_layer():
-    modules = {module_of(path) for path in FILES}
-    assert modules - set(MAY_IMPORT) <= {"__init__", "__main__", "cli"}
+    code = (
+        "import importlib, sys\n"
+        "heavy = {'torch', 'torchvision', 'matplotlib', 'faiss', 'torchxrayvision'}\n"
+        f"for name in ['graphret', *(f'graphret.{{room}}' for room in {rooms!r})]:\n"
+        "    importlib.import_module(name)\n"
+        "    print(name, sorted(heavy & set(sys.modules)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=rules.PACKAGE.parent
+    )
+    report([line for line in done.stdout.splitlines() if not line.endswith("[]")])

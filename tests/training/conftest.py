@@ -13,7 +13,7 @@ from torch import nn
 
 from graphret.data import ImageTable
 from graphret.encoders import EncoderSpec, registry
-from graphret.encoders.network import EncoderNetwork
+from graphret.encoders.networks.network import EncoderNetwork
 from graphret.encoders.objectives.objective import NetworkOutputs
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import pytest
 
 from graphret.data import generate_phantom, read_dataset
 from graphret.encoders import Encoder, encoder_spec
-from graphret.encoders.comparison_specs import COMPARISON_SPECS
+from graphret.encoders.registry.comparison_specs import COMPARISON_SPECS
 from graphret.training import TrainConfig, train
 
 SIZE, BITS = 32, 16

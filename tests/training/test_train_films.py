@@ -6,7 +6,7 @@ import pytest
 
 from graphret._errors import FilmError
 from graphret.data import ImageTable
-from graphret.encoders.resize import prepare_film
+from graphret.encoders.inference.resize import prepare_film
 from graphret.training.films import PreparedFilms
 
 MEMORY, FILES = 10**9, 0

@@ -13,10 +13,10 @@ from torch import nn
 
 from graphret._errors import DataError, InvalidParameterError, UnknownNameError
 from graphret.encoders import registry
-from graphret.encoders.network import EncoderNetwork
+from graphret.encoders.networks.network import EncoderNetwork
 from graphret.encoders.objectives import registry as objectives
 from graphret.encoders.objectives.objective import NetworkOutputs, Objective
-from graphret.encoders.spec import EncoderSpec
+from graphret.encoders.registry.spec import EncoderSpec
 from graphret.training import TrainConfig, train
 from graphret.training.trainer import Trainer
 from graphret.training.validation import retrieval_map

@@ -1,0 +1,79 @@
+"""Siamese hash (P5): a small network, trained with pairs of films."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from graphret.encoders.networks.network import EncoderNetwork
+from graphret.encoders.objectives.objective import NetworkOutputs
+
+__all__ = ["SiameseHash"]
+
+GRID = 8
+
+
+class SiameseHash(EncoderNetwork):
+    """The network of P5: three convolutions, three poolings, 500 nodes, the code.
+
+    A longer code can start from the weights of a shorter one (``weights=PATH`` of an encoder with fewer bits): the
+    layers before the code are shared, and the first rows of the last layer are copied.
+
+    Departures from the paper: it does not say which size its films of 512 px were given to the network with, and the
+    500 nodes need one; 64 px is the default here, which the poolings halve to 8 x 8, and of every other size the last
+    maps are averaged (or, below 64 px, repeated) to 8 x 8. Convolutions are padded, so that only the poolings make
+    smaller. Pixels are shifted to [-0.5, 0.5].
+
+    Parameters
+    ----------
+    n_labels
+        Labels of the films; there is no classifier.
+    n_bits
+        Length of the code.
+    """
+
+    heads: ClassVar[tuple[str, ...]] = ("hash",)
+
+    def __init__(self, n_labels: int, n_bits: int) -> None:  # noqa: ARG002 - one signature for all
+        super().__init__()
+        self.convolutions = nn.Sequential(
+            nn.Conv2d(1, 32, 5, padding=2),
+            nn.ReLU(),
+            nn.MaxPool2d(3, stride=2, ceil_mode=True),
+            nn.Conv2d(32, 32, 5, padding=2),
+            nn.ReLU(),
+            nn.AvgPool2d(3, stride=2, ceil_mode=True),
+            nn.Conv2d(32, 64, 5, padding=2),
+            nn.ReLU(),
+            nn.AvgPool2d(3, stride=2, ceil_mode=True),
+        )
+        self.grid = nn.AdaptiveAvgPool2d(GRID)
+        self.nodes = nn.Linear(64 * GRID**2, 500)
+        self.hash = nn.Linear(500, n_bits)
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                nn.init.xavier_uniform_(layer.weight)
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
+
+    def features(self, images: Tensor) -> Tensor:
+        """Values (b, n_bits), of any size, whose signs are the bits."""
+        maps = self.grid(self.convolutions(images - 0.5))
+        codes: Tensor = self.hash(torch.relu(self.nodes(maps.flatten(1))))
+        return codes
+
+    def outputs(self, images: Tensor) -> NetworkOutputs:
+        """Codes."""
+        return NetworkOutputs(self.features(images))
+
+    def fitted(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Keep the rows of a shorter code; the rows that it lacks stay random."""
+        own = self.hash.state_dict()
+        found = {key: tensors.get(f"hash.{key}") for key in own}
+        shorter = {key: value for key, value in found.items() if value is not None and len(value) < len(own[key])}
+        if len(shorter) < len(own) or any(value.shape[1:] != own[key].shape[1:] for key, value in shorter.items()):
+            return tensors
+        grown = {f"hash.{key}": torch.cat([value, own[key][len(value) :]]) for key, value in shorter.items()}
+        return {**tensors, **grown}

@@ -1,0 +1,133 @@
+"""What the registry knows of an encoder without importing torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal
+
+from graphret._errors import InvalidParameterError, UnknownNameError
+from graphret._types import check_integer
+from graphret.encoders.networks.backbone_names import backbone_channels
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["MINIMUM_SIZE", "EncoderSpec"]
+
+MINIMUM_SIZE = 32
+"""Smallest side of an input in px: the backbones halve it five times."""
+
+
+@dataclass(frozen=True)
+class EncoderSpec:
+    """One encoder of the registry: where its model file is, and what the model promises.
+
+    Parameters
+    ----------
+    name
+        Registry name.
+    kind
+        ``"dense"``: real-valued codes compared by cosine. ``"hash"``: ``n_bits`` real-valued outputs whose signs are
+        the code.
+    module, factory
+        Model file and the class in it. ``factory(n_labels=..., [n_bits=...,] **options)`` gives a ``torch.nn.Module``
+        with ``forward(images) -> logits`` and ``features(images) -> codes``.
+    code_length
+        Length of a code with the default options; ``None`` for a hash encoder, whose codes have ``n_bits`` values.
+    default_size
+        Side of the square input in px that the paper used.
+    paper
+        The source of the model.
+    options
+        Keyword options of the factory and their defaults.
+    non_negative
+        No value of a code is ever below zero.
+    pretrained
+        Kinds of weights beside a path: ``"imagenet"``, ``"txrv"``.
+    classifies
+        The network has a classifier, so that it predicts labels and has an AUC.
+    objective
+        Name of what its training minimises, see :func:`graphret.encoders.objectives.list_objectives`.
+    recipe
+        Parameters of a training that its paper sets otherwise than P1, by their names in ``TrainConfig``.
+    default_bits
+        Bits of a hash encoder when no number is asked for.
+    length_option
+        Option that decides the length of a code: a number, or the name of a backbone whose channels it is.
+
+    Examples
+    --------
+    >>> from graphret.encoders import encoder_spec
+    >>> encoder_spec("densenet121").code_length
+    1024
+    """
+
+    name: str
+    kind: Literal["dense", "hash"]
+    module: str
+    factory: str
+    code_length: int | None
+    default_size: int
+    paper: str
+    options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    non_negative: bool = False
+    pretrained: tuple[str, ...] = ()
+    classifies: bool = True
+    objective: str = "classification"
+    recipe: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    default_bits: int | None = None
+    length_option: str | None = None
+
+    def length(self, n_bits: int | None, options: Mapping[str, Any]) -> int:
+        """Length of a code with these bits, of a hash encoder, and these options (:meth:`check_options`).
+
+        Examples
+        --------
+        >>> from graphret.encoders import encoder_spec
+        >>> encoder_spec("gem").length(None, {"backbone": "resnet50"})
+        2048
+        """
+        if self.code_length is None:
+            return int(n_bits)  # type: ignore[arg-type]
+        if self.length_option is None:
+            return self.code_length
+        value = options[self.length_option]
+        return backbone_channels(value) if isinstance(value, str) else int(value)
+
+    def check_bits(self, n_bits: int | None) -> int | None:
+        """Return ``n_bits``, or ``default_bits`` for ``None``, if it suits the kind of the encoder; or say why not."""
+        if self.kind == "dense":
+            if n_bits is not None:
+                raise InvalidParameterError(
+                    "n_bits",
+                    n_bits,
+                    "None",
+                    f"{self.name!r} is a dense encoder with codes of {self.code_length} values",
+                )
+            return None
+        bits = self.default_bits if n_bits is None else n_bits
+        return check_integer("n_bits", bits, 1, f"{self.name!r} is a hash encoder")
+
+    def options_for(self, weights: object, options: Mapping[str, Any]) -> dict[str, Any]:
+        """:meth:`check_options`, with the pixels that pretrained weights were trained on unless others are given."""
+        if "txrv" in self.pretrained and str(weights).startswith("txrv:"):
+            options = {"pixels": "xrayvision", **options}
+        return self.check_options(options)
+
+    def check_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Return every option of the factory: those given over the defaults.
+
+        Raises
+        ------
+        UnknownNameError
+            An option that the factory does not have.
+        InvalidParameterError
+            The encoder has no options at all.
+        """
+        unknown = sorted(set(options) - set(self.options))
+        if unknown and not self.options:
+            raise InvalidParameterError(unknown[0], options[unknown[0]], f"no options: {self.name!r} has none")
+        if unknown:
+            raise UnknownNameError(f"option of {self.name!r}", unknown[0], self.options)
+        return {**self.options, **options}

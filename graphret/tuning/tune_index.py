@@ -1,0 +1,152 @@
+"""Tune an index on itself: its films ask, each without the films of its own patient."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from graphret._errors import InvalidParameterError, UnknownNameError
+from graphret._types import check_integer
+from graphret.evaluation.queries import rows_with_same
+from graphret.retrieval import QueryBatch
+from graphret.tuning.candidates import read_labels
+from graphret.tuning.criteria import ListAgreement, SharedFindings
+from graphret.tuning.metric_learner import MetricLearner, folds_of
+from graphret.tuning.successive_halving import Tuning, choose_ranking
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from graphret._types import Int32Array, Int64Array, Progress
+    from graphret.index import Index
+    from graphret.retrieval import Archive
+    from graphret.tuning.criteria import Criterion
+    from graphret.tuning.successive_halving import Candidate
+
+__all__ = ["own_films", "pairs_of", "tune"]
+
+BY = ("auto", "labels", "agreement")
+NEIGHBORS = 400
+"""Nearest films found once for all candidates: the default pool of "contextual"."""
+FOLDS = 5
+"""Parts of the patients; a query is ranked by a metric that was learned from the other four."""
+
+
+def tune(
+    index: Index,
+    *,
+    by: str = "auto",
+    measures: Sequence[str] = ("P@10", "nDCG@100", "mAP@100"),
+    candidates: Sequence[Candidate] | None = None,
+    learn: bool = True,
+    split: str | None = None,
+    n_queries: int = 1000,
+    budget: float | None = 300.0,
+    variety: float = 0.5,
+    seed: int = 0,
+    n_threads: int | None = None,
+    progress: Progress | None = None,
+) -> Tuning:
+    """Choose the ranking of an index by leave-one-patient-out queries inside its archive.
+
+    Films of the archive ask for the other films, never for those of their own patient. With labels, what counts is how
+    many findings the hits share with them; without, whether films that are nearest to each other get the same
+    hits and strangers others (`ListAgreement`). `choose_ranking` says how candidates are tried and chosen. Nothing
+    outside the archive is read, and nothing is written: `Index.record_tuning` keeps the result.
+
+    Parameters
+    ----------
+    index
+        The archive.
+    by
+        "labels", "agreement", or "auto": labels where any film has a positive one.
+    measures
+        With labels: their mean is compared.
+    candidates
+        ``None``: `default_candidates`, with learned metrics where ``learn`` says so. Rankings that read the archive's
+        labels at query time are tuned apart: `label_aware_candidates`.
+    learn
+        By labels: let candidates learn a metric from the archive's labels, for each query without the films of its
+        patient (and of a fifth of the others). The metric of the choice is learned from all films and kept with it, so
+        that queries need no label.
+    split
+        Only films of this split ask ("valid"): an encoder knows the films that it was trained on better than new ones,
+        so queries that it was not trained on choose better. ``None``: all films may ask.
+    n_queries
+        Films that ask, at most; drawn by ``seed``.
+    budget
+        Seconds for the trials; ``None`` for no limit.
+    variety, seed, n_threads, progress
+        See `choose_ranking`.
+
+    Returns
+    -------
+    Tuning
+        The choice and the table of all trials. Equal for equal index and seed where the budget sufficed.
+
+    Raises
+    ------
+    InvalidParameterError
+        A value out of its range, labels asked for where there are none, or nobody to ask.
+
+    Notes
+    -----
+    The queries took part in the graph: its edges to other films of their patients, and those of others to them, are
+    known to it. That favours rankings that use the graph a little, all of them alike.
+    """
+    if by not in BY:
+        raise UnknownNameError("by", by, BY)
+    check_integer("n_queries", n_queries, 2, "1000 tell good candidates apart")
+    relevance = index.films.relevance()
+    rows = np.arange(len(index.films)) if split is None else np.flatnonzero(index.films.splits == split)
+    if not rows.size:
+        present = ", ".join(sorted(set(index.films.splits.tolist())))
+        raise InvalidParameterError("split", split, f"a split of the archive: {present}")
+    with_finding = rows[relevance[rows].any(axis=1)]
+    if by == "labels" and not with_finding.size:
+        raise InvalidParameterError("by", by, '"agreement"', "no film that may ask has a positive label")
+    labelled = by != "agreement" and with_finding.size > 0
+    asking = np.random.default_rng(seed).permutation(with_finding if labelled else rows)[:n_queries]
+    archive = index.labelled_archive if read_labels(candidates or ()) else index.archive
+    patients = index.films.patients
+    if not labelled:
+        asking = pairs_of(archive, asking[: max(1, n_queries // 2)], patients, n_threads)
+    forbidden = own_films(asking, patients)
+    codes = np.ascontiguousarray(archive.codes[asking], dtype=np.float32)
+    queries = QueryBatch.of(archive, codes, NEIGHBORS, forbidden=forbidden, n_threads=n_threads)
+    criterion: Criterion = ListAgreement()
+    if labelled:
+        criterion = SharedFindings(relevance[asking], relevance, patients[asking], forbidden, measures)
+    learner = None
+    if labelled and learn:
+        folds = folds_of(patients, FOLDS, seed)
+        learner = MetricLearner(archive, relevance, folds, folds[asking])
+    return choose_ranking(
+        archive,
+        queries,
+        criterion,
+        candidates,
+        budget=budget,
+        variety=variety,
+        seed=seed,
+        n_threads=n_threads,
+        progress=progress,
+        learner=learner,
+    )
+
+
+def own_films(films: Int64Array, patients: Any) -> list[Int32Array]:
+    """For each film those of its patient, itself among them."""
+    return [rows.astype(np.int32) for rows in rows_with_same(patients[films], patients)]
+
+
+def pairs_of(archive: Archive, films: Int64Array, patients: Any, n_threads: int | None) -> Int64Array:
+    """Every film and its nearest film of another patient, in turn; films without one are left out."""
+    forbidden = own_films(films, patients)
+    codes = np.ascontiguousarray(archive.codes[films], dtype=np.float32)
+    nearest = archive.search.search(codes, 1, forbidden=forbidden, n_threads=n_threads).neighbors[:, 0]
+    found = nearest >= 0
+    if not found.any():
+        raise InvalidParameterError("index", "films of one patient", "films of at least two patients")
+    return np.stack([films[found], nearest[found].astype(np.int64)], axis=1).ravel()

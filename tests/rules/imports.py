@@ -1,0 +1,97 @@
+"""What every file of the package imports, read from its syntax tree."""
+
+import ast
+from dataclasses import dataclass
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parents[2] / "graphret"
+
+
+@dataclass(frozen=True)
+class Import:
+    """One imported name: ``module`` is the file or library it comes from, ``name`` what is taken of it ("" for all)."""
+
+    file: str
+    line: int
+    module: str
+    name: str
+    at_import: bool
+
+    @property
+    def place(self):
+        return f"{self.file}:{self.line}"
+
+
+def package_files():
+    return sorted(path for path in PACKAGE.rglob("*.py") if "__pycache__" not in path.parts)
+
+
+def dotted(path):
+    """Dotted name of a file, a package's for its ``__init__``."""
+    parts = ["graphret", *path.relative_to(PACKAGE).with_suffix("").parts]
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def room_of(module):
+    """The room of a dotted name: the folder or file right below the package, "" for the package itself."""
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else ""
+
+
+def imports_of(path, *, typing=True):
+    """Every import of a file; with ``typing=False`` without those that only type checkers see."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    later = {
+        id(node)
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        for node in ast.walk(function)
+    }
+    for_types = {
+        id(node)
+        for test in ast.walk(tree)
+        if isinstance(test, ast.If) and "TYPE_CHECKING" in ast.dump(test.test)
+        for node in ast.walk(test)
+    }
+    file = path.relative_to(PACKAGE.parent).as_posix()
+    modules = {dotted(other) for other in package_files()}
+    found = []
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Import | ast.ImportFrom) or (not typing and id(node) in for_types):
+            continue
+        at_import = id(node) not in later and id(node) not in for_types
+        if isinstance(node, ast.Import):
+            found += [Import(file, node.lineno, alias.name, "", at_import) for alias in node.names]
+            continue
+        assert node.level == 0, f"{file}:{node.lineno}: relative import"
+        for alias in node.names:
+            inner = f"{node.module}.{alias.name}"
+            module, name = (inner, "") if inner in modules else (node.module, alias.name)
+            found.append(Import(file, node.lineno, module, name, at_import))
+    return found
+
+
+def circles(edges):
+    """Groups of two or more nodes that reach each other (Tarjan, SIAM J. Comput. 1972), each sorted."""
+    number, low, stack, groups = {}, {}, [], []
+
+    def visit(node):
+        number[node] = low[node] = len(number)
+        stack.append(node)
+        for other in sorted(edges.get(node, ())):
+            if other not in number:
+                visit(other)
+                low[node] = min(low[node], low[other])
+            elif other in stack:
+                low[node] = min(low[node], number[other])
+        if low[node] == number[node]:
+            group = []
+            while not group or group[-1] != node:
+                group.append(stack.pop())
+            if len(group) > 1:
+                groups.append(sorted(group))
+
+    for node in sorted(edges):
+        if node not in number:
+            visit(node)
+    return groups
