@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from graphret._checks import check_integer
 from graphret._errors import InvalidParameterError
-from graphret._types import check_integer
 from graphret.cli.demo_summary import MEASURES, show_summary, summarise
 from graphret.cli.reporting import AsJson, Quiet, Reporter, report_to_user, without_nan
 from graphret.encoders import encoder_spec

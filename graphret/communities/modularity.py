@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from graphret._checks import check_number
 from graphret._errors import InvalidParameterError, UnknownNameError
 from graphret.communities._score_kernels import _inside_weights
 
@@ -82,8 +83,7 @@ def check_objective(objective: str, resolution: float) -> None:
     """Refuse unknown objectives and resolutions that are not positive numbers."""
     if objective not in OBJECTIVES:
         raise UnknownNameError("objective", objective, OBJECTIVES)
-    if isinstance(resolution, bool) or not (np.isfinite(resolution) and resolution > 0):
-        raise InvalidParameterError("resolution", resolution, "a finite number > 0")
+    check_number("resolution", resolution, above=0)
 
 
 def check_labels(labels: Any, n_nodes: int) -> NDArray[np.uint32]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
+from graphret._checks import check_integer
 from graphret._errors import ExperimentError, GraphretError
-from graphret._types import check_integer
 from graphret.data.splits import SPLITS, check_fractions
 from graphret.encoders.registry.spec import MINIMUM_SIZE
 from graphret.evaluation.measures import parse_measure

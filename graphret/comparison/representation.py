@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from graphret._checks import check_codes
 from graphret._errors import DataError, InvalidParameterError
-from graphret._types import check_codes
 from graphret.comparison.stages import Stages, digest, folder_name
 from graphret.comparison.training import auc_of, trained_encoder
 from graphret.hashing import create_hasher

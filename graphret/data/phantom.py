@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from graphret._checks import check_integer
 from graphret._errors import DataError, InvalidParameterError
-from graphret._types import Float32Array, Progress, check_integer
 from graphret.data.cards import read_card
 from graphret.data.images import write_png
 from graphret.data.phantom_anatomy import Anatomy, Thorax, blob, noise, patient_anatomy, ramp, thorax
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
+
+    from graphret._types import Float32Array, Progress
 
 __all__ = ["generate_phantom", "phantom_films"]
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from graphret._checks import check_integer
 from graphret._errors import InvalidParameterError
-from graphret._types import check_integer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from graphret.encoders.encoder import Encoder
 from graphret.encoders.loading import load_encoder
-from graphret.encoders.registry.registry import create, encoder_spec, list_encoders
+from graphret.encoders.registry.create import create, encoder_spec, list_encoders
 from graphret.encoders.registry.spec import EncoderSpec
 
 __all__ = ["Encoder", "EncoderSpec", "create", "encoder_spec", "list_encoders", "load_encoder"]

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from graphret._checks import check_integer
 from graphret._errors import EncoderError, InvalidParameterError, UnknownNameError
-from graphret._types import Float32Array, check_integer
 from graphret.encoders import encoder_files
 from graphret.encoders.encoder_config import EncoderConfig
 from graphret.encoders.inference.device import arithmetic, choose_device
 from graphret.encoders.inference.resize import prepare_film
-from graphret.encoders.registry.registry import encoder_spec, list_encoders
+from graphret.encoders.registry.create import encoder_spec, list_encoders
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
+    from graphret._types import Float32Array
     from graphret.encoders.inference.workers import Begun
     from graphret.encoders.networks.network import EncoderNetwork, InferenceNetwork
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from graphret._checks import check_integer
 from graphret._errors import EncoderError, InvalidParameterError
-from graphret._types import check_integer
-from graphret.encoders.registry.registry import create, encoder_spec
+from graphret.encoders.registry.create import create, encoder_spec
 from graphret.encoders.registry.spec import MINIMUM_SIZE
 
 if TYPE_CHECKING:

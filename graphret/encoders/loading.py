@@ -6,11 +6,11 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from graphret._checks import check_integer
 from graphret._errors import InvalidParameterError, UnknownNameError
-from graphret._types import check_integer
 from graphret.encoders.encoder import Encoder
 from graphret.encoders.encoder_config import EncoderConfig
-from graphret.encoders.registry.registry import list_encoders
+from graphret.encoders.registry.create import list_encoders
 
 if TYPE_CHECKING:
     from os import PathLike

@@ -1,25 +1,25 @@
-"""Pretrained weights into a network: torchvision's, torchxrayvision's, or a file. Nothing is unpickled but tensors."""
+"""Pretrained weights into a network: torchvision's, torchxrayvision's, or a file."""
 
 from __future__ import annotations
 
 import logging
-import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from graphret._errors import EncoderError, InvalidParameterError, MissingFileError, UnknownNameError
+from graphret._errors import EncoderError, InvalidParameterError, UnknownNameError
+from graphret.encoders.tensor_files import download, read_tensors
+from graphret.encoders.xrayvision import xrayvision_tensors
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from os import PathLike
 
     from graphret.encoders.networks.network import EncoderNetwork
     from graphret.encoders.registry.spec import EncoderSpec
 
-__all__ = ["download", "fit_tensors", "load_allowed", "load_weights", "read_tensors"]
+__all__ = ["fit_tensors", "load_weights"]
 
 logger = logging.getLogger(__name__)
 
@@ -30,8 +30,6 @@ def load_weights(module: EncoderNetwork, spec: EncoderSpec, weights: str | PathL
     if name == "imagenet" and "imagenet" in spec.pretrained:
         tensors = _imagenet_tensors(module)
     elif name.startswith("txrv:") and "txrv" in spec.pretrained:
-        from graphret.encoders.xrayvision import xrayvision_tensors
-
         tensors, _ = xrayvision_tensors(name.removeprefix("txrv:"))
     elif name == "imagenet" or name.startswith("txrv:"):
         raise InvalidParameterError("weights", name, _allowed(spec), f"{spec.name!r} has no others")
@@ -41,60 +39,6 @@ def load_weights(module: EncoderNetwork, spec: EncoderSpec, weights: str | PathL
             raise UnknownNameError("weights", name, spec.pretrained, "or give a path that exists")
         tensors = read_tensors(path)
     fit_tensors(module, tensors, name)
-
-
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Read named tensors from a safetensors file, a folder of a saved encoder, or a ``.pth`` of tensors only.
-
-    Raises
-    ------
-    MissingFileError
-        There is no such file.
-    InvalidParameterError
-        Another kind of file.
-    EncoderError
-        The file is damaged, or holds more than tensors.
-    """
-    if path.is_dir():
-        path /= "encoder.safetensors"
-    if not path.is_file():
-        raise MissingFileError(path, "weights", "give 'imagenet', 'txrv:NAME', or a file of tensors")
-    if path.suffix == ".safetensors":
-        import safetensors
-        from safetensors.torch import load_file
-
-        try:
-            stored: dict[str, Tensor] = load_file(path)
-        except (safetensors.SafetensorError, OSError, ValueError) as error:
-            raise EncoderError(f"cannot read weights {path}: {error} (copy the file again)") from error
-        return stored
-    if path.suffix not in {".pt", ".pth"}:
-        raise InvalidParameterError("weights", str(path), "a .safetensors, .pth or .pt file")
-    loaded = load_allowed(path)
-    if loaded is None:
-        raise EncoderError(
-            f"cannot read weights {path}: it is damaged or holds more than tensors, and objects are never unpickled "
-            "(save model.state_dict() as safetensors where you trust the file)"
-        )
-    tensors = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else None
-    if not isinstance(tensors, dict) or not all(isinstance(value, Tensor) for value in tensors.values()):
-        raise EncoderError(f"cannot read weights {path}: it is no dictionary of tensors (save model.state_dict())")
-    return tensors
-
-
-def load_allowed(path: Path, classes: Sequence[type] = ()) -> Any:
-    """Read a file of ``torch.save`` that holds tensors, plain containers and objects of ``classes`` only.
-
-    ``weights_only`` refuses every other class and function, so a tampered file runs no code. ``None`` if the file holds
-    others or is damaged; torch's own message is not passed on, because it advises to unpickle the file.
-    """
-    with torch.serialization.safe_globals(list(classes)), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Detected pickle protocol")  # such a file loads, or is refused
-        try:
-            return torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:  # noqa: BLE001 - a damaged file can raise anything
-            logger.debug("torch cannot read %s: %s", path, error)
-            return None
 
 
 def fit_tensors(module: EncoderNetwork, tensors: dict[str, Tensor], source: str) -> None:
@@ -133,26 +77,6 @@ def fit_tensors(module: EncoderNetwork, tensors: dict[str, Tensor], source: str)
             f"{f' and {len(problems) - 3} more' if len(problems) > 3 else ''} (give weights of this architecture)"
         )
     module.load_state_dict(found)
-
-
-def download(url: str, file: Path, hash_prefix: str | None = None) -> None:
-    """Fetch weights once into ``file``; offline, say which file belongs where.
-
-    Raises
-    ------
-    EncoderError
-        The file is not there and cannot be fetched.
-    """
-    if file.is_file():
-        return
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(url, str(file), hash_prefix=hash_prefix, progress=False)
-    except (OSError, RuntimeError) as error:
-        raise EncoderError(
-            f"cannot fetch pretrained weights ({error}): fetch {url} on a machine with a network "
-            f"and put it at {file}, or give weights=PATH of that file"
-        ) from error
 
 
 def _imagenet_tensors(module: EncoderNetwork) -> dict[str, Tensor]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 
 from graphret._errors import EncoderError, MissingDependencyError, UnknownNameError
-from graphret.encoders.weights import download, load_allowed, read_tensors
+from graphret.encoders.tensor_files import download, load_allowed, read_tensors
 
 if TYPE_CHECKING:
     from types import ModuleType

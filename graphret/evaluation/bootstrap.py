@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from graphret._checks import check_integer, check_number
 from graphret._errors import InvalidParameterError
-from graphret._types import check_integer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -170,8 +170,7 @@ def _resampled_means(values: Float64Array, patients: Any, n_resamples: int, seed
 def _check(values: Any, patients: Any, n_resamples: int, level: float, seed: int) -> tuple[Float64Array, NDArray[Any]]:
     check_integer("n_resamples", n_resamples, 1, "2000 give an interval that is stable to about 1 %")
     check_integer("seed", seed, 0)
-    if not 0 < level < 1:
-        raise InvalidParameterError("level", level, "a number between 0 and 1", "0.95 for a 95 % interval")
+    check_number("level", level, above=0, below=1, hint="0.95 for a 95 % interval")
     numbers = np.asarray(values, dtype=np.float64)
     names = np.asarray(patients)
     if numbers.ndim != 1:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from graphret._checks import check_integer
 from graphret._errors import FilmError, InvalidParameterError
-from graphret._types import check_integer
 from graphret.evaluation._files import atomic_binary
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from graphret._checks import check_integer
 from graphret._errors import InvalidParameterError, UnknownNameError
-from graphret._types import check_integer
 from graphret._version import __version__
 from graphret.evaluation.baselines import BASELINES
 from graphret.evaluation.bootstrap import Difference, paired_difference, patient_bootstrap

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from graphret._checks import check_codes
 from graphret._errors import FilmError, InvalidParameterError
-from graphret._types import check_codes
 from graphret.data import FilmProblem, ImageTable, read_dataset
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from graphret._checks import check_number
 from graphret._errors import InvalidParameterError
 from graphret.encoders.inference.resize import prepare_film
 
@@ -48,8 +49,7 @@ def saliency_overlay(film: Float32Array, saliency: Float32Array, *, strength: fl
     >>> saliency_overlay(film, np.ones((4, 4), dtype=np.float32), strength=1.0)[0, 0]
     array([255,   0,   0], dtype=uint8)
     """
-    if not 0 < strength <= 1:
-        raise InvalidParameterError("strength", strength, "a number > 0 and <= 1")
+    check_number("strength", strength, above=0, at_most=1)
     for name, values in (("film", film), ("saliency", saliency)):
         array = np.asarray(values)
         if array.ndim != 2 or array.dtype.kind != "f" or not array.size or array.min() < 0 or array.max() > 1:

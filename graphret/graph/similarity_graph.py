@@ -6,10 +6,11 @@ import hashlib
 import itertools
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from graphret._checks import check_number
 from graphret._errors import InvalidParameterError, UnknownNameError
 from graphret.graph._kernels import _directed_rows, _merge_symmetric, _transpose
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from graphret._types import Float64Array, Int32Array, Int64Array
     from graphret.neighbors.neighbor_table import NeighborTable
 
-__all__ = ["WEIGHTS", "Graph", "automatic_threshold", "similarity_graph"]
+__all__ = ["WEIGHTS", "Graph", "automatic_threshold", "check_threshold", "similarity_graph"]
 
 WEIGHTS = ("binary", "cosine")
 AUTOMATIC_SHARE = 0.8
@@ -188,7 +189,8 @@ def similarity_graph(table: NeighborTable, *, threshold: float | str | None = "a
     """
     if weights not in WEIGHTS:
         raise UnknownNameError("weights", weights, WEIGHTS)
-    used = _threshold_value(table, threshold)
+    checked = check_threshold(threshold)
+    used = automatic_threshold(table) if isinstance(checked, str) else checked
     cut = np.float32(-2.0 if used is None else used)
     n_nodes, k = table.neighbors.shape
     size = n_nodes * k
@@ -208,16 +210,17 @@ def similarity_graph(table: NeighborTable, *, threshold: float | str | None = "a
     return Graph(*rows, threshold=used, n_best_edge_only=int(best_edge_only.sum()))
 
 
-def _threshold_value(table: NeighborTable, threshold: float | str | None) -> float | None:
-    if threshold is None:
-        return None
-    if isinstance(threshold, str):
-        if threshold != "auto":
-            raise InvalidParameterError("threshold", threshold, "a number in [-1, 1], 'auto' or None")
-        return automatic_threshold(table)
-    if isinstance(threshold, bool) or not -1.0 <= float(threshold) <= 1.0:
-        raise InvalidParameterError("threshold", threshold, "a number in [-1, 1], 'auto' or None", "it is a cosine")
-    return float(threshold)
+def check_threshold(threshold: Any) -> float | str | None:
+    """Return "auto", None, or a cosine as float.
+
+    Raises
+    ------
+    InvalidParameterError
+        Anything else.
+    """
+    if threshold is None or (isinstance(threshold, str) and threshold == "auto"):
+        return threshold
+    return check_number("threshold", threshold, at_least=-1, at_most=1, hint="a cosine, 'auto' or None")
 
 
 def _symmetric_rows(

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import numpy as np
 
+from graphret._checks import check_integer
 from graphret._errors import CodesError, EncoderError, InvalidParameterError, MissingFileError
-from graphret._types import check_integer
 from graphret.hashing.bits import n_bytes_of, pack_bits
 
 if TYPE_CHECKING:

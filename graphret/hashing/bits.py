@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from graphret._checks import check_integer
 from graphret._errors import CodesError
-from graphret._types import check_integer
 
 if TYPE_CHECKING:
     from graphret._types import Float32Array

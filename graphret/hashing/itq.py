@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from graphret._types import check_integer
+from graphret._checks import check_integer
 from graphret.hashing.base import BLOCK_ROWS, LinearHasher, linear_arrays
 from graphret.hashing.pca import covariance, leading_directions
 

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from graphret._checks import check_integer, check_number
 from graphret._errors import CodesError
-from graphret._types import check_integer
-from graphret.hashing._options import check_number
 from graphret.hashing.base import Hasher
 from graphret.hashing.labels import PairLabels
 
@@ -88,7 +87,7 @@ class KSH(Hasher):
         self.n_anchors = check_integer("n_anchors", n_anchors, 1)
         self.n_labeled = check_integer("n_labeled", n_labeled, 2)
         self.n_iterations = check_integer("n_iterations", n_iterations, 0)
-        self.width = check_number("width", width, 0, above=True)
+        self.width = check_number("width", width, above=0)
         super().__init__(
             n_bits,
             seed=seed,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from graphret._errors import InvalidParameterError
+from graphret._checks import check_flag
 from graphret.hashing.base import LinearHasher, linear_arrays
 from graphret.hashing.pca import BLOCK_ROWS
 
@@ -50,8 +50,7 @@ class LSH(LinearHasher):
     name: ClassVar[str] = "lsh"
 
     def __init__(self, n_bits: int, *, seed: int = 0, center: bool = True) -> None:
-        if not isinstance(center, bool):
-            raise InvalidParameterError("center", center, "True (planes through the mean) or False (the origin)")
+        center = check_flag("center", center)
         super().__init__(n_bits, seed=seed, center=center)
         self.center = center
 

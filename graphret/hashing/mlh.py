@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from graphret._checks import check_integer, check_number
 from graphret._errors import CodesError, InvalidParameterError
-from graphret._types import check_integer
-from graphret.hashing._options import check_number
 from graphret.hashing.base import LinearHasher
 from graphret.hashing.labels import PairLabels, PairSampler
 from graphret.hashing.pca import BLOCK_ROWS
@@ -103,11 +102,14 @@ class MLH(LinearHasher):
         decay: float = 1e-3,
     ) -> None:
         self.rho = None if rho is None else check_integer("rho", rho, 1, "bits")
-        self.weight = check_number("weight", weight, 0, above=True)
+        self.weight = check_number("weight", weight, above=0)
         self.n_iterations = check_integer("n_iterations", n_iterations, 1)
         self.batch_size = check_integer("batch_size", batch_size, 2)
-        self.rate = check_number("rate", rate, 0, above=True)
-        self.momentum, self.decay = check_number("momentum", momentum, 0), check_number("decay", decay, 0)
+        self.rate = check_number("rate", rate, above=0)
+        self.momentum, self.decay = (
+            check_number("momentum", momentum, at_least=0),
+            check_number("decay", decay, at_least=0),
+        )
         if self.momentum >= 1:
             raise InvalidParameterError("momentum", momentum, "a number >= 0 and < 1")
         super().__init__(

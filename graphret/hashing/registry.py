@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from graphret._errors import InvalidParameterError, UnknownNameError
+from graphret._registry import Registry, check_options
 from graphret.hashing.itq import ITQ
 from graphret.hashing.ksh import KSH
 from graphret.hashing.lsh import LSH
@@ -16,9 +16,11 @@ from graphret.hashing.ssh import SSH
 if TYPE_CHECKING:
     from graphret.hashing.base import Hasher
 
-__all__ = ["create_hasher", "hasher_options", "list_hashers"]
+__all__ = ["HASHERS", "create_hasher", "hasher_options", "list_hashers"]
 
-_HASHERS: dict[str, type[Hasher]] = {hasher.name: hasher for hasher in (ITQ, KSH, LSH, MLH, SSH, SpectralHashing)}
+HASHERS: Registry[type[Hasher]] = Registry(
+    "hasher", {hasher.name: hasher for hasher in (ITQ, KSH, LSH, MLH, SSH, SpectralHashing)}
+)
 
 
 def list_hashers(*, supervised: bool | None = None) -> list[str]:
@@ -31,7 +33,7 @@ def list_hashers(*, supervised: bool | None = None) -> list[str]:
     >>> list_hashers(supervised=True)
     ['ksh', 'mlh', 'ssh']
     """
-    return sorted(name for name, made in _HASHERS.items() if supervised is None or made.needs_labels == supervised)
+    return [name for name, made in HASHERS.items() if supervised is None or made.needs_labels == supervised]
 
 
 def hasher_options(name: str) -> dict[str, Any]:
@@ -47,9 +49,7 @@ def hasher_options(name: str) -> dict[str, Any]:
     >>> hasher_options("itq")
     {'n_iterations': 50}
     """
-    if name not in _HASHERS:
-        raise UnknownNameError("hasher", name, _HASHERS)
-    parameters = inspect.signature(_HASHERS[name]).parameters.values()
+    parameters = inspect.signature(HASHERS[name]).parameters.values()
     return {
         entry.name: entry.default for entry in parameters if entry.kind is entry.KEYWORD_ONLY and entry.name != "seed"
     }
@@ -81,10 +81,5 @@ def create_hasher(name: str, n_bits: int, *, seed: int = 0, **options: Any) -> H
     >>> create_hasher("itq", 32, n_iterations=10)
     ITQ(32, seed=0, n_iterations=10)
     """
-    known = hasher_options(name)
-    for option in options:
-        if not known:
-            raise InvalidParameterError("options", option, f"none: the hasher {name!r} has no options")
-        if option not in known:
-            raise UnknownNameError(f"option of the hasher {name!r}", option, known)
-    return _HASHERS[name](n_bits, seed=seed, **options)
+    check_options(f"hasher {name!r}", options, hasher_options(name))
+    return HASHERS[name](n_bits, seed=seed, **options)

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from graphret._checks import check_integer, check_number
 from graphret._errors import UnknownNameError
-from graphret._types import check_integer
-from graphret.hashing._options import check_number
 from graphret.hashing.base import LinearHasher, linear_arrays
 from graphret.hashing.labels import PairLabels
 from graphret.hashing.pca import covariance, leading_direction, leading_directions
@@ -87,7 +86,7 @@ class SSH(LinearHasher):
         if method not in METHODS:
             raise UnknownNameError("method", method, METHODS)
         self.method = method
-        self.eta, self.alpha = check_number("eta", eta, 0), check_number("alpha", alpha, 0)
+        self.eta, self.alpha = check_number("eta", eta, at_least=0), check_number("alpha", alpha, at_least=0)
         self.n_labeled = check_integer("n_labeled", n_labeled, 2)
         super().__init__(n_bits, seed=seed, method=method, eta=self.eta, alpha=self.alpha, n_labeled=self.n_labeled)
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields, replace
-from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from graphret._checks import check_flag, check_integer
 from graphret._errors import InvalidParameterError, UnknownNameError
-from graphret._types import check_integer
 from graphret.communities.modularity import OBJECTIVES, check_objective
 from graphret.communities.partition import METHODS as COMMUNITY_METHODS
-from graphret.graph.similarity_graph import WEIGHTS
+from graphret.graph.similarity_graph import WEIGHTS, check_threshold
 from graphret.neighbors.graph_search_build import check_recall
 from graphret.neighbors.knn import BACKENDS, METHODS
 from graphret.retrieval import list_rankings
@@ -114,7 +113,7 @@ class BuildConfig:
                 _settle(self, name, 1, "None takes every processor")
         if self.max_memory is not None:
             _settle(self, "max_memory", 1, "None sets no limit")
-        object.__setattr__(self, "threshold", _checked_threshold(self.threshold))
+        object.__setattr__(self, "threshold", check_threshold(self.threshold))
         for name, known in (
             ("weights", WEIGHTS),
             ("method", METHODS),
@@ -196,8 +195,7 @@ class QueryConfig:
             raise UnknownNameError("ranking", self.ranking, list_rankings(with_labels=True))
         if self.search not in SEARCHES:
             raise UnknownNameError("search", self.search, SEARCHES)
-        if not isinstance(self.fill, bool):
-            raise InvalidParameterError("fill", self.fill, "True or False")
+        check_flag("fill", self.fill)
         if self.n_threads is not None:
             _settle(self, "n_threads", 1, "None takes every processor")
 
@@ -218,11 +216,3 @@ def _override(config: Config, overrides: Mapping[str, Any], what: str) -> Config
 def _settle(config: BuildConfig | QueryConfig, name: str, minimum: int, hint: str = "") -> None:
     """Check an integer, and keep it as Python's own: the manifest is JSON."""
     object.__setattr__(config, name, check_integer(name, getattr(config, name), minimum, hint))
-
-
-def _checked_threshold(threshold: Any) -> float | str | None:
-    if threshold is None or (isinstance(threshold, str) and threshold == "auto"):
-        return threshold
-    if isinstance(threshold, bool) or not isinstance(threshold, Real) or not -1.0 <= float(threshold) <= 1.0:
-        raise InvalidParameterError("threshold", threshold, "a number in [-1, 1], 'auto' or None", "it is a cosine")
-    return float(threshold)

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from graphret._checks import check_integer
 from graphret._errors import DataError, EncoderError, FilmError, GraphretError
 from graphret._numba import available_threads
-from graphret._types import Codes, Float32Array, Int64Array, Progress, check_integer
+from graphret._types import Codes, Float32Array, Int64Array, Progress
 from graphret.data import FilmProblem, ImageTable
 from graphret.index.files import map_array, storage_errors, write_rows
 from graphret.index.stages import StageFolder

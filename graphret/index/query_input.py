@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from graphret._checks import check_codes
 from graphret._errors import CodesError, InvalidParameterError, MissingFileError
-from graphret._types import check_codes
 from graphret.data import read_pixels
 from graphret.index.encode import encode_images
 

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from graphret._checks import check_codes
 from graphret._errors import CodesError, DataError, EncoderError, InvalidParameterError
-from graphret._types import Codes, check_codes
 from graphret.data import ImageTable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from graphret._types import Codes
     from graphret.encoders import Encoder
 
 __all__ = ["check_encoder", "check_films", "codes_hash", "describe_codes"]

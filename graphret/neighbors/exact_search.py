@@ -7,23 +7,16 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from graphret._checks import check_codes, check_integer
 from graphret._errors import CodesError
 from graphret._numba import borrow_threads
-from graphret._types import (
-    BoolArray,
-    Codes,
-    Float32Array,
-    Float64Array,
-    Int32Array,
-    Int64Array,
-    check_codes,
-    check_integer,
-)
 from graphret.neighbors._kernels import _cosines, _rank_candidates, _scan, _update_heaps
 from graphret.neighbors.neighbor_table import NeighborTable, SearchCounts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from graphret._types import BoolArray, Codes, Float32Array, Float64Array, Int32Array, Int64Array
 
 __all__ = ["ExactSearch", "Search", "ragged_lists", "row_lengths"]
 

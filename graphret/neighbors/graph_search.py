@@ -8,18 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from graphret._checks import check_codes, check_integer
 from graphret._errors import CodesError
 from graphret._numba import borrow_threads
-from graphret._types import (
-    BoolArray,
-    Codes,
-    Float32Array,
-    Float64Array,
-    Int32Array,
-    Int64Array,
-    check_codes,
-    check_integer,
-)
 from graphret.neighbors._graph_search_kernels import _search_queries, _search_share
 from graphret.neighbors.exact_search import ExactSearch, ragged_lists, row_lengths
 from graphret.neighbors.neighbor_table import NeighborTable, SearchCounts
@@ -28,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+    from graphret._types import BoolArray, Codes, Float32Array, Float64Array, Int32Array, Int64Array
 
 __all__ = ["GraphSearch", "GraphSearchStructure"]
 

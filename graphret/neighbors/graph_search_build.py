@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from graphret._errors import InvalidParameterError
-from graphret._types import check_integer
+from graphret._checks import check_integer, check_number
 from graphret.neighbors.beam_width import Beam, HeldOut, measure_beam, narrowest_beam
 from graphret.neighbors.graph_search import HIGHEST_CODE, PLACE_COST, GraphSearch, GraphSearchStructure
 from graphret.neighbors.join import one_blas_thread
@@ -162,9 +160,7 @@ def _cheapest_share(
 
 def check_recall(name: str, recall: Any) -> float:
     """Return a recall as float, or say that it must lie between 0 and 1: it promises nothing about one film."""
-    if isinstance(recall, bool) or not isinstance(recall, Real) or not 0.0 < float(recall) < 1.0:
-        raise InvalidParameterError(name, recall, "a number between 0 and 1, both excluded", 'search="exact" finds all')
-    return float(recall)
+    return check_number(name, recall, above=0, below=1, hint='search="exact" finds all')
 
 
 def mutual_links(neighbors: Int32Array) -> tuple[Int64Array, Int32Array]:

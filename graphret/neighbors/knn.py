@@ -10,18 +10,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from graphret._errors import DeviceError, InvalidParameterError, MissingDependencyError, UnknownNameError
+from graphret._checks import check_codes, check_integer, check_number, unit_rows
+from graphret._errors import DeviceError, MissingDependencyError, UnknownNameError
 from graphret._numba import available_threads, borrow_threads
-from graphret._types import (
-    Codes,
-    Float32Array,
-    Int32Array,
-    Int64Array,
-    Progress,
-    check_codes,
-    check_integer,
-    unit_rows,
-)
+from graphret._types import Codes, Float32Array, Int32Array, Int64Array, Progress
 from graphret.neighbors._kernels import _cosines, _rank_candidates, _scan_tile
 from graphret.neighbors.exact_search import MARGIN, ROUNDING, TILE, ExactSearch, row_lengths
 from graphret.neighbors.join import join_tiles
@@ -119,8 +111,8 @@ def nearest_neighbors(
     if method not in METHODS:
         raise UnknownNameError("method", method, METHODS)
     k = check_integer("k", k, 1, "every film needs at least one neighbour")
-    if recall is not None and not 0.0 < recall < 1.0:
-        raise InvalidParameterError("recall", recall, "a number between 0 and 1", 'method="exact" finds all')
+    if recall is not None:
+        check_number("recall", recall, above=0, below=1, hint='method="exact" finds all')
     if max_memory is not None:
         max_memory = check_integer("max_memory", max_memory, 1, "bytes")
     codes = check_codes(codes)

@@ -14,7 +14,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from graphret._types import Codes, Float32Array, Float64Array, Int64Array, unit_rows
+from graphret._checks import unit_rows
+from graphret._types import Codes, Float32Array, Float64Array, Int64Array
 
 __all__ = ["BLOCK_WIDTH", "Parts", "Plan", "Rotation", "plan_join"]
 

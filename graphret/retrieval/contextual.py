@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from graphret._checks import check_flag, check_integer, check_number
 from graphret._errors import InvalidParameterError, UnknownNameError
 from graphret._numba import borrow_threads
-from graphret._types import check_integer
 from graphret.neighbors import ExactSearch
 from graphret.retrieval._context_kernels import _rank_in_context
-from graphret.retrieval._options import check_real
 from graphret.retrieval.density import density_ranks, local_density
 from graphret.retrieval.expansion import expanded_queries
 from graphret.retrieval.fill import fill_nearest
@@ -110,19 +109,17 @@ class Contextual:
         self.archive = archive
         self.pool = check_integer("pool", pool, 1, "films that are ordered anew")
         self.n = check_integer("n", n, 0, "films that the query moves towards")
-        self.alpha = check_real("alpha", alpha, "a finite number >= 0", at_least=0.0)
-        self.context = check_real("context", context, "a number from 0 to 1", at_least=0.0, at_most=1.0)
+        self.alpha = check_number("alpha", alpha, at_least=0.0)
+        self.context = check_number("context", context, at_least=0.0, at_most=1.0)
         self.rounds = check_integer("rounds", rounds, 1, "1 looks at the neighbours of a film")
-        self.density = check_real("density", density, "a finite number")
+        self.density = check_number("density", density)
         if among not in AMONG:
             raise UnknownNameError("among", among, AMONG)
         self.among = among
-        share = "None, or a number from 0 to 1"
-        self.whitening = (
-            None if whitening is None else check_real("whitening", whitening, share, at_least=0.0, at_most=1.0)
-        )
-        if not isinstance(learned, bool | np.bool_):
-            raise InvalidParameterError("learned", learned, "True or False")
+        if whitening is not None:
+            whitening = check_number("whitening", whitening, at_least=0.0, at_most=1.0, hint="None leaves it out")
+        self.whitening = whitening
+        learned = check_flag("learned", learned)
         if learned and archive.metric is None:
             hint = "tune the archive by its labels, which learns one"
             raise InvalidParameterError("learned", learned, "False: the archive has no learned metric", hint)

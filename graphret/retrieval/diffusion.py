@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from graphret._checks import check_integer, check_number
 from graphret._numba import borrow_threads
-from graphret._types import check_integer
 from graphret.retrieval._diffusion_kernels import _diffuse
-from graphret.retrieval._options import check_real
 from graphret.retrieval.edges import query_edges
 from graphret.retrieval.fill import fill_nearest
 from graphret.retrieval.protocol import RankedLists, source_code
@@ -83,8 +82,8 @@ class Diffusion:
         edges: int | None = None,
     ) -> None:
         self.archive = archive
-        self.alpha = check_real("alpha", alpha, "a number between 0 and 1, both excluded", above=0.0, below=1.0)
-        self.gamma = check_real("gamma", gamma, "a finite number >= 0", at_least=0.0)
+        self.alpha = check_number("alpha", alpha, above=0.0, below=1.0)
+        self.gamma = check_number("gamma", gamma, at_least=0.0)
         self.n_iterations = check_integer("n_iterations", n_iterations, 1)
         self.n_local = check_integer("n_local", n_local, 1)
         self.edges = archive.k if edges is None else check_integer("edges", edges, 1, "edges of a query")

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from graphret._types import check_integer
+from graphret._checks import check_integer, check_number
 from graphret.neighbors.exact_search import row_lengths
-from graphret.retrieval._options import check_real
 from graphret.retrieval.protocol import RankedLists, source_code
 
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ class AlphaQueryExpansion:
     def __init__(self, archive: Archive, *, n: int = 10, alpha: float = 3.0) -> None:
         self.archive = archive
         self.n = check_integer("n", n, 1, "films that the query moves towards")
-        self.alpha = check_real("alpha", alpha, "a finite number >= 0", at_least=0.0)
+        self.alpha = check_number("alpha", alpha, at_least=0.0)
 
     def rank(
         self,

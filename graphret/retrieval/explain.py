@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from graphret._types import check_integer
+from graphret._checks import check_integer
 from graphret.retrieval.edges import query_edges
 from graphret.retrieval.protocol import SOURCES
 

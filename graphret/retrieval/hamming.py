@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from graphret._checks import check_integer
 from graphret._errors import UnknownNameError
-from graphret._types import check_integer
 from graphret.hashing import HammingSearch, pack_bits
 from graphret.neighbors.exact_search import TILE, row_lengths
 from graphret.retrieval.protocol import RankedLists, source_code

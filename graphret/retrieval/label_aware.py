@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from graphret._checks import check_flag, check_integer, check_number
 from graphret._errors import InvalidParameterError
 from graphret._numba import borrow_threads
-from graphret._types import check_integer
 from graphret.retrieval._finding_kernels import _rank_by_findings
-from graphret.retrieval._options import check_real
 from graphret.retrieval.fill import fill_nearest
 from graphret.retrieval.finding_estimate import Calibration, estimate_findings, fit_calibration
 from graphret.retrieval.protocol import RankedLists, source_code
@@ -104,13 +103,11 @@ class LabelAware:
         self.archive = archive
         self.findings = archive.findings
         self.pool = check_integer("pool", pool, 1, "films that are ordered anew")
-        self.strength = check_real("strength", strength, "a number from 0 to 1", at_least=0.0, at_most=1.0)
+        self.strength = check_number("strength", strength, at_least=0.0, at_most=1.0)
         self.voters = check_integer("voters", voters, 1, "nearest films that vote")
-        self.sharpness = check_real("sharpness", sharpness, "a finite number >= 0", at_least=0.0)
-        self.prior = check_real("prior", prior, "a finite number > 0", above=0.0)
-        if not isinstance(calibrate, bool):
-            raise InvalidParameterError("calibrate", calibrate, "True or False")
-        self.calibrate = calibrate
+        self.sharpness = check_number("sharpness", sharpness, at_least=0.0)
+        self.prior = check_number("prior", prior, above=0.0)
+        self.calibrate = check_flag("calibrate", calibrate)
 
     def rank(self, queries: QueryBatch, k: int, *, fill: bool = True, n_threads: int | None = None) -> RankedLists:
         """Rank the films of every pool; the nearest films outside it follow where k is more. See `Ranker.rank`."""

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from graphret._checks import check_integer, check_number
 from graphret._errors import InvalidParameterError
-from graphret._types import check_integer
 from graphret.neighbors.exact_search import TILE, row_lengths
-from graphret.retrieval._options import check_real
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -135,8 +134,8 @@ class LearnedMetric:
         from scipy.linalg import eigh
         from threadpoolctl import threadpool_limits
 
-        share = check_real("share", share, "a number from 0 to 1", at_least=0.0, at_most=1.0)
-        ridge = check_real("ridge", ridge, "a finite number above 0", above=0.0)
+        share = check_number("share", share, at_least=0.0, at_most=1.0)
+        ridge = check_number("ridge", ridge, above=0.0)
         dimensions = check_integer("dimensions", dimensions, 1, "directions of the whitened codes")
         total = scatter.counts.sum()
         if total < 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from graphret._types import check_integer
+from graphret._checks import check_integer
 from graphret.retrieval.protocol import RankedLists, source_code
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 
+from graphret._checks import check_codes, check_integer
 from graphret._errors import CodesError, InvalidParameterError
-from graphret._types import check_codes, check_integer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from graphret._errors import InvalidParameterError, UnknownNameError
+from graphret._registry import Registry, check_options
 from graphret.retrieval.contextual import Contextual
 from graphret.retrieval.diffusion import Diffusion
 from graphret.retrieval.expansion import AlphaQueryExpansion
@@ -19,15 +19,13 @@ if TYPE_CHECKING:
 
     from graphret.retrieval.protocol import Archive, Ranker
 
-__all__ = ["DEFAULT_RANKING", "create_ranking", "list_rankings", "ranking_options", "uses_labels"]
+__all__ = ["DEFAULT_RANKING", "RANKINGS", "create_ranking", "list_rankings", "ranking_options", "uses_labels"]
 
 DEFAULT_RANKING = "nearest"
 """The ranking of a query that names none."""
 
-_RANKINGS: dict[str, Callable[..., Ranker]] = {
-    ranking.name: ranking
-    for ranking in (AlphaQueryExpansion, Contextual, Diffusion, Hamming, LabelAware, Nearest, RegionGrowing)
-}
+_CLASSES = (AlphaQueryExpansion, Contextual, Diffusion, Hamming, LabelAware, Nearest, RegionGrowing)
+RANKINGS: Registry[Callable[..., Ranker]] = Registry("ranking", {ranking.name: ranking for ranking in _CLASSES})
 
 
 def list_rankings(*, with_labels: bool = False) -> list[str]:
@@ -46,9 +44,7 @@ def list_rankings(*, with_labels: bool = False) -> list[str]:
     >>> set(list_rankings(with_labels=True)) - set(list_rankings())
     {'label_aware'}
     """
-    return sorted(
-        name for name, ranking in _RANKINGS.items() if with_labels or not getattr(ranking, "uses_labels", False)
-    )
+    return [name for name, ranking in RANKINGS.items() if with_labels or not getattr(ranking, "uses_labels", False)]
 
 
 def ranking_options(name: str) -> dict[str, Any]:
@@ -64,9 +60,7 @@ def ranking_options(name: str) -> dict[str, Any]:
     >>> ranking_options("alpha_qe")
     {'n': 10, 'alpha': 3.0}
     """
-    if name not in _RANKINGS:
-        raise UnknownNameError("ranking", name, _RANKINGS)
-    parameters = inspect.signature(_RANKINGS[name]).parameters.values()
+    parameters = inspect.signature(RANKINGS[name]).parameters.values()
     return {entry.name: entry.default for entry in parameters if entry.kind is entry.KEYWORD_ONLY}
 
 
@@ -83,9 +77,7 @@ def uses_labels(name: str) -> bool:
     >>> uses_labels("label_aware"), uses_labels("nearest")
     (True, False)
     """
-    if name not in _RANKINGS:
-        raise UnknownNameError("ranking", name, _RANKINGS)
-    return name not in list_rankings()
+    return bool(getattr(RANKINGS[name], "uses_labels", False))
 
 
 def create_ranking(name: str, archive: Archive, **options: Any) -> Ranker:
@@ -119,10 +111,5 @@ def create_ranking(name: str, archive: Archive, **options: Any) -> Ranker:
     >>> create_ranking("diffusion", archive, alpha=0.5).name
     'diffusion'
     """
-    known = ranking_options(name)
-    for option in options:
-        if not known:
-            raise InvalidParameterError("options", option, f"none: the ranking {name!r} has no options")
-        if option not in known:
-            raise UnknownNameError(f"option of the ranking {name!r}", option, known)
-    return _RANKINGS[name](archive, **options)
+    check_options(f"ranking {name!r}", options, ranking_options(name))
+    return RANKINGS[name](archive, **options)

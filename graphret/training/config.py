@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from graphret._errors import InvalidParameterError, UnknownNameError
-from graphret._types import check_integer
+from graphret._checks import check_integer, check_number
+from graphret._errors import UnknownNameError
 from graphret.encoders.inference.device import DEVICES
 from graphret.encoders.objectives import objective_spec
-from graphret.encoders.registry.registry import encoder_spec
+from graphret.encoders.registry.create import encoder_spec
 from graphret.encoders.registry.spec import MINIMUM_SIZE
-from graphret.training.samplers import SAMPLERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -21,6 +20,7 @@ __all__ = ["TrainConfig"]
 _PRECISIONS = ("no", "bf16", "fp16")
 _OPTIMIZERS = ("adam", "sgd")
 _SCHEDULES = ("plateau", "steps")
+_SAMPLERS = ("shuffled", "few_of_a_class", "pairs")
 SELECTIONS = ("auc", "retrieval")
 # They decide how long and on what a training runs, not what an epoch computes.
 _WITHOUT_EFFECT_ON_RESULTS = {"epochs", "n_workers", "max_minutes", "checkpoint_minutes", "device", "cache_bytes"}
@@ -144,22 +144,22 @@ class TrainConfig:
         check_integer("cache_bytes", self.cache_bytes, 0, "0 decodes the films in every epoch")
         if self.n_workers is not None:
             check_integer("n_workers", self.n_workers, 1, "None takes every processor")
-        _check_number("learning_rate", self.learning_rate)
-        _check_number("learning_rate_floor", self.learning_rate_floor)
-        _check_number("plateau_factor", self.plateau_factor, below=1.0)
-        _check_number("validation_share", self.validation_share, below=1.0)
-        _check_number("step_factor", self.step_factor, below=1.0)
-        _check_number("momentum", self.momentum, below=1.0, zero=True)
-        _check_number("weight_decay", self.weight_decay, zero=True)
+        check_number("learning_rate", self.learning_rate, above=0)
+        check_number("learning_rate_floor", self.learning_rate_floor, above=0)
+        check_number("plateau_factor", self.plateau_factor, above=0, below=1)
+        check_number("validation_share", self.validation_share, above=0, below=1)
+        check_number("step_factor", self.step_factor, above=0, below=1)
+        check_number("momentum", self.momentum, at_least=0, below=1)
+        check_number("weight_decay", self.weight_decay, at_least=0)
         for name in ("max_minutes", "checkpoint_minutes"):
             if getattr(self, name) is not None:
-                _check_number(name, getattr(self, name))
+                check_number(name, getattr(self, name), above=0)
         for name, known in (
             ("mixed_precision", _PRECISIONS),
             ("device", DEVICES),
             ("optimizer", _OPTIMIZERS),
             ("schedule", _SCHEDULES),
-            ("sampler", SAMPLERS),
+            ("sampler", _SAMPLERS),
             ("select_by", (*SELECTIONS, None)),
         ):
             if getattr(self, name) not in known:
@@ -229,10 +229,3 @@ def _check_names(config: type[TrainConfig], names: Iterable[str]) -> None:
     for name in names:
         if name not in known:
             raise UnknownNameError("training parameter", name, known)
-
-
-def _check_number(name: str, value: Any, below: float = float("inf"), *, zero: bool = False) -> None:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not (0 < value < below or (zero and value == 0)):
-        least = "a number >= 0" if zero else "a number > 0"
-        raise InvalidParameterError(name, value, least if below == float("inf") else f"{least} and < {below:g}")

@@ -11,7 +11,7 @@ import numpy as np
 from graphret._errors import DataError, InvalidParameterError
 from graphret.encoders.encoder_config import EncoderConfig
 from graphret.encoders.objectives import objective_spec
-from graphret.encoders.registry.registry import encoder_spec
+from graphret.encoders.registry.create import encoder_spec
 from graphret.training.masks import MASK_COLUMN, has_masks
 from graphret.training.validation import labels_with_both_classes
 

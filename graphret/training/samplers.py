@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     from graphret._types import Int64Array
     from graphret.training.config import TrainConfig
 
-__all__ = ["SAMPLERS", "batches_of", "few_of_a_class", "pairs", "shuffled"]
-
-SAMPLERS = ("shuffled", "few_of_a_class", "pairs")
+__all__ = ["batches_of", "few_of_a_class", "pairs", "shuffled"]
 
 SIMILAR_SHARE = 0.4
 """P5: dissimilar to similar pairs are 3 to 2."""

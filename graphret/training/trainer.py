@@ -15,7 +15,7 @@ from torch import Tensor
 from graphret._errors import DataError, EncoderError
 from graphret.encoders.encoder_files import replace_file
 from graphret.encoders.objectives import create_objective
-from graphret.encoders.registry.registry import encoder_spec
+from graphret.encoders.registry.create import encoder_spec
 from graphret.training import samplers
 from graphret.training.calibration import TrainingFilms
 from graphret.training.checkpoint import Checkpoint, CheckpointFolder, flatten_optimizer, restore_optimizer

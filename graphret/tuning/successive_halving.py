@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from graphret._checks import check_integer, check_number
 from graphret._errors import InvalidParameterError
-from graphret._types import check_integer
 from graphret.evaluation.bootstrap import Difference, paired_difference
 from graphret.retrieval import create_ranking
 from graphret.tuning.criteria import SHORT
@@ -188,10 +188,9 @@ def choose_ranking(
         No queries, a value out of its range, or a candidate that learns a metric without a ``learner``.
     """
     check_integer("seed", seed, 0)
-    if not 0.0 <= variety <= 1.0:
-        raise InvalidParameterError("variety", variety, "a number from 0 to 1", "0.5 keeps half of nearest's variety")
-    if budget is not None and not budget > 0:
-        raise InvalidParameterError("budget", budget, "seconds above 0, or None")
+    check_number("variety", variety, at_least=0, at_most=1, hint="0.5 keeps half of nearest's variety")
+    if budget is not None:
+        check_number("budget", budget, above=0, hint="seconds, or None")
     if not len(queries):
         raise InvalidParameterError("queries", "0 queries", "at least one film to ask with")
     # The reference goes first, so that it is in any rung that was begun.

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from graphret._checks import check_integer
 from graphret._errors import InvalidParameterError, UnknownNameError
-from graphret._types import check_integer
 from graphret.evaluation.queries import rows_with_same
 from graphret.retrieval import QueryBatch
 from graphret.tuning.candidates import read_labels

@@ -124,9 +124,7 @@ def test_heavy_libraries_are_imported_where_they_are_used():
 
 
 def test_a_fresh_process_loads_neither_torch_nor_matplotlib():
-    rooms = sorted(
-        path.parent.name for path in rules.PACKAGE.glob("*/__init__.py") if path.parent.name not in {"training"}
-    )
+    rooms = sorted(path.parent.name for path in rules.PACKAGE.glob("*/__init__.py") if path.parent.name != "training")
     code = (
         "import importlib, sys\n"
         "heavy = {'torch', 'torchvision', 'matplotlib', 'faiss', 'torchxrayvision'}\n"

@@ -12,9 +12,10 @@ from PIL import Image
 from torch import nn
 
 from graphret.data import ImageTable
-from graphret.encoders import EncoderSpec, registry
+from graphret.encoders import EncoderSpec
 from graphret.encoders.networks.network import EncoderNetwork
 from graphret.encoders.objectives.objective import NetworkOutputs
+from graphret.encoders.registry.create import ENCODERS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,7 +54,7 @@ def register_tiny() -> None:
     """Plug two encoders into the registry, as a later model file will."""
     sys.modules.setdefault("tiny_network_of_the_tests", sys.modules[__name__])
     for name, kind, length in (("tiny", "dense", 8), ("tiny_hash", "hash", None)):
-        registry._SPECS[name] = EncoderSpec(
+        spec = EncoderSpec(
             name=name,
             kind=kind,
             module="tiny_network_of_the_tests",
@@ -63,6 +64,8 @@ def register_tiny() -> None:
             paper="none",
             options={"drop_rate": 0.2},
         )
+        if name not in ENCODERS:  # in a process of its own the registry is fresh
+            ENCODERS.register(name, spec)
 
 
 def make_films(folder: Path, n: int = 40, noise: int = 60) -> ImageTable:
@@ -99,12 +102,12 @@ def table(tmp_path: Path) -> ImageTable:
 @pytest.fixture(autouse=True)
 def _tiny_encoders():
     """Bit-exact comparisons need one thread; the registry is left as it was."""
-    threads, before = torch.get_num_threads(), dict(registry._SPECS)
+    threads, before = torch.get_num_threads(), set(ENCODERS)
     torch.set_num_threads(1)
     register_tiny()
     yield
-    registry._SPECS.clear()
-    registry._SPECS.update(before)
+    for name in set(ENCODERS) - before:
+        ENCODERS.unregister(name)
     torch.set_num_threads(threads)
 
 

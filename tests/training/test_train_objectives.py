@@ -12,10 +12,10 @@ from PIL import Image
 from torch import nn
 
 from graphret._errors import DataError, InvalidParameterError, UnknownNameError
-from graphret.encoders import registry
 from graphret.encoders.networks.network import EncoderNetwork
 from graphret.encoders.objectives import registry as objectives
 from graphret.encoders.objectives.objective import NetworkOutputs, Objective
+from graphret.encoders.registry.create import ENCODERS
 from graphret.encoders.registry.spec import EncoderSpec
 from graphret.training import TrainConfig, train
 from graphret.training.trainer import Trainer
@@ -72,12 +72,10 @@ class CentredNetwork(EncoderNetwork):
 @pytest.fixture(autouse=True)
 def _plugged_in():
     """`tiny` and `tiny_hash` of the conftest, and what is above."""
-    before = dict(objectives._SPECS)
     sys.modules.setdefault("objectives_of_the_tests", sys.modules[__name__])
-    objectives._SPECS["scale"] = objectives.ObjectiveSpec(
-        "scale", "objectives_of_the_tests", "ScaleObjective", "none", {"strength": 1.0}
-    )
-    registry._SPECS["centred_hash"] = EncoderSpec(
+    scale = objectives.ObjectiveSpec("scale", "objectives_of_the_tests", "ScaleObjective", "none", {"strength": 1.0})
+    objectives.OBJECTIVES.register("scale", scale)
+    centred = EncoderSpec(
         name="centred_hash",
         kind="hash",
         module="objectives_of_the_tests",
@@ -90,10 +88,10 @@ def _plugged_in():
         objective="scale",
         recipe={"epochs": 2, "batch_size": 9, "objective_options": {"strength": 0.5}},
     )
+    ENCODERS.register("centred_hash", centred)
     SEEN.clear()
     yield
-    objectives._SPECS.clear()
-    objectives._SPECS.update(before)
+    objectives.OBJECTIVES.unregister("scale")
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ before its 1 x 1 convolution, with which averaging commutes: a quarter of the pr
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -20,13 +20,24 @@ from graphret.encoders.inference.folding import GreyStem, clamp_of, fold_into, s
 if TYPE_CHECKING:
     from torchvision.models.densenet import _DenseLayer, _Transition
 
-    from graphret.encoders.networks.densenet121 import DenseNet121
+    from graphret.encoders.inference.pixels import ImageNetPixels, XrayVisionPixels
 
 __all__ = ["DenseNetInference"]
 
 TILE_VALUES = 1 << 17
 """Values of the rows that are clamped and multiplied at a time: they stay in a second-level cache, and are rows enough
 for the product to arrange the weights anew for them."""
+
+
+class _Trained(Protocol):
+    """What is read of a `DenseNet121`."""
+
+    @property
+    def backbone(self) -> Any: ...
+    @property
+    def pixels(self) -> ImageNetPixels | XrayVisionPixels: ...
+    @property
+    def classifier(self) -> nn.Linear: ...
 
 
 class DenseNetInference:
@@ -42,7 +53,7 @@ class DenseNetInference:
     Differs from the module by float32 rounding: codes agree to about 1e-6 of their largest value.
     """
 
-    def __init__(self, network: DenseNet121) -> None:
+    def __init__(self, network: _Trained) -> None:
         backbone = network.backbone
         self.stem = GreyStem(network.pixels, backbone.conv0, *fold_into(backbone.conv0, backbone.norm0))
         self.blocks: list[_Block] = []

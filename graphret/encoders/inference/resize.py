@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from graphret._checks import check_integer
 from graphret._errors import InvalidParameterError
-from graphret._types import Float32Array, Int64Array, check_integer
 from graphret.encoders.inference._resize_kernels import resize_pixels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from graphret._types import Float32Array, Int64Array
 
 __all__ = ["prepare_film"]
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from graphret._checks import check_integer
 from graphret._errors import InvalidParameterError
-from graphret._types import check_integer
 from graphret.encoders.objectives.classification import Classification
 from graphret.encoders.objectives.cnnh_codes import codes_of_labels
 from graphret.encoders.objectives.objective import NetworkOutputs, Objective, Targets

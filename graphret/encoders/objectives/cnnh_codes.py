@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from graphret._types import Int64Array, check_integer
+from graphret._checks import check_integer
 from graphret.encoders.objectives._cnnh_kernels import sweep
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from graphret._types import BoolArray, Float64Array
+    from graphret._types import BoolArray, Float64Array, Int64Array
 
 __all__ = ["codes_of_labels", "set_relations"]
 

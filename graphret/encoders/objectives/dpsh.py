@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn.functional import softplus
 
+from graphret._checks import check_integer
 from graphret._errors import InvalidParameterError
-from graphret._types import check_integer
 from graphret.encoders.objectives.objective import NetworkOutputs, Objective, Targets
 from graphret.encoders.objectives.relations import known_films, pair_relations, signs
 

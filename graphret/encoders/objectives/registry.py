@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from graphret._errors import InvalidParameterError, UnknownNameError
+from graphret._registry import Registry, check_options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from graphret.encoders.objectives.objective import Objective
 
-__all__ = ["ObjectiveSpec", "create_objective", "list_objectives", "objective_spec"]
+__all__ = ["OBJECTIVES", "ObjectiveSpec", "create_objective", "list_objectives", "objective_spec"]
 
 
 @dataclass(frozen=True)
@@ -44,127 +44,126 @@ class ObjectiveSpec:
 
     def check_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Return every option of the factory: those given over the defaults."""
-        for name in sorted(set(options) - set(self.options)):
-            if not self.options:
-                raise InvalidParameterError(name, options[name], f"no options: the objective {self.name!r} has none")
-            raise UnknownNameError(f"option of the objective {self.name!r}", name, self.options)
-        return {**self.options, **options}
+        return check_options(f"objective {self.name!r}", options, self.options)
 
 
-_SPECS = {
-    spec.name: spec
-    for spec in (
-        ObjectiveSpec(
-            name="classification",
-            module="graphret.encoders.objectives.classification",
-            factory="Classification",
-            paper="P1 Eq. 1 (Haq, Moradi, Wang 2021)",
-        ),
-        ObjectiveSpec(
-            name="attention_hash",
-            module="graphret.encoders.objectives.attention_hash",
-            factory="AttentionHashLoss",
-            paper="P2 Eq. 7 (Öztürk, Alhudhaif, Polat 2021)",
-            options={"margin": 1.0, "alpha": None, "contrastive_weight": 0.5, "likelihood_weight": 0.5},
-        ),
-        ObjectiveSpec(
-            name="ynet",
-            module="graphret.encoders.objectives.ynet",
-            factory="YNetLoss",
-            paper="P3 Eq. 2 (Fang et al. 2021)",
-            options={"loss": "circle", "segmentation": 0.5, "scale": 32.0, "margin": 0.25},
-        ),
-        ObjectiveSpec(
-            name="fusion_hash",
-            module="graphret.encoders.objectives.fusion_hash",
-            factory="FusionLoss",
-            paper="P4 (Guan et al. 2023)",
-            options={"margin": 2.0, "quantisation": 0.01, "classification": 1.0},
-        ),
-        ObjectiveSpec(
-            name="siamese_hash",
-            module="graphret.encoders.objectives.siamese_hash",
-            factory="SiameseLoss",
-            paper="P5 Eq. 1 and 3 (Cai et al. 2019)",
-            options={"loss": 3, "alpha": 0.01, "margin": 2.0, "pairs": "consecutive"},
-        ),
-        ObjectiveSpec(
-            name="ath",
-            module="graphret.encoders.objectives.ath",
-            factory="ATH",
-            paper="Fang, Fu, Liu, Medical Image Analysis 2021",
-            options={"margin": 0.5, "classification": 1.0},
-        ),
-        ObjectiveSpec(
-            name="cnnh",
-            module="graphret.encoders.objectives.cnnh",
-            factory="CNNH",
-            paper="Xia, Pan, Lai, Liu, Yan, AAAI 2014",
-            options={"classification": 0.1, "sweeps": 10, "max_sets": 2048, "seed": 0},
-        ),
-        ObjectiveSpec(
-            name="ddmh",
-            module="graphret.encoders.objectives.ddmh",
-            factory="DDMH",
-            paper="Yang et al., MICCAI 2020",
-            options={"scale": 10.0, "alpha": 5.0, "quantisation": 0.1, "queue": 128},
-        ),
-        ObjectiveSpec(
-            name="dh",
-            module="graphret.encoders.objectives.dh",
-            factory="DH",
-            paper="Erin Liong et al., CVPR 2015 (supervised)",
-            options={"balance": 1.0, "scatter": 1.0, "independence": 20.0},
-        ),
-        ObjectiveSpec(
-            name="dnnh",
-            module="graphret.encoders.objectives.dnnh",
-            factory="DNNH",
-            paper="Lai, Pan, Liu, Yan, CVPR 2015",
-            options={"margin": 1.0, "epsilon": 0.45},
-        ),
-        ObjectiveSpec(
-            name="dpsh",
-            module="graphret.encoders.objectives.dpsh",
-            factory="DPSH",
-            paper="Li, Wang, Kang, IJCAI 2016",
-            options={"eta": 10.0},
-        ),
-        ObjectiveSpec(
-            name="drh",
-            module="graphret.encoders.objectives.drh",
-            factory="DRH",
-            paper="Conjeti, Guha Roy, Katouzian, Navab, MICCAI 2017",
-            options={"quantisation": 0.05, "balance": 0.025, "orthogonal": 0.01},
-        ),
-        ObjectiveSpec(
-            name="dsh",
-            module="graphret.encoders.objectives.dsh",
-            factory="DSH",
-            paper="Liu, Wang, Shan, Chen, CVPR 2016",
-            options={"alpha": 0.01, "margin": 2.0},
-        ),
-        ObjectiveSpec(
-            name="hashnet",
-            module="graphret.encoders.objectives.hashnet",
-            factory="HashNet",
-            paper="Cao, Long, Wang, Yu, ICCV 2017",
-            options={"alpha": 10.0, "gamma": 0.005, "step_size": 200},
-        ),
-        ObjectiveSpec(
-            name="osdh",
-            module="graphret.encoders.objectives.osdh",
-            factory="OSDH",
-            paper="Chen, Cai, Lu, Feng, Zhou, MICCAI 2018",
-            options={"rho": 5.0, "classification": 0.5},
-        ),
-    )
-}
+OBJECTIVES = Registry(
+    "objective",
+    {
+        spec.name: spec
+        for spec in (
+            ObjectiveSpec(
+                name="classification",
+                module="graphret.encoders.objectives.classification",
+                factory="Classification",
+                paper="P1 Eq. 1 (Haq, Moradi, Wang 2021)",
+            ),
+            ObjectiveSpec(
+                name="attention_hash",
+                module="graphret.encoders.objectives.attention_hash",
+                factory="AttentionHashLoss",
+                paper="P2 Eq. 7 (Öztürk, Alhudhaif, Polat 2021)",
+                options={"margin": 1.0, "alpha": None, "contrastive_weight": 0.5, "likelihood_weight": 0.5},
+            ),
+            ObjectiveSpec(
+                name="ynet",
+                module="graphret.encoders.objectives.ynet",
+                factory="YNetLoss",
+                paper="P3 Eq. 2 (Fang et al. 2021)",
+                options={"loss": "circle", "segmentation": 0.5, "scale": 32.0, "margin": 0.25},
+            ),
+            ObjectiveSpec(
+                name="fusion_hash",
+                module="graphret.encoders.objectives.fusion_hash",
+                factory="FusionLoss",
+                paper="P4 (Guan et al. 2023)",
+                options={"margin": 2.0, "quantisation": 0.01, "classification": 1.0},
+            ),
+            ObjectiveSpec(
+                name="siamese_hash",
+                module="graphret.encoders.objectives.siamese_hash",
+                factory="SiameseLoss",
+                paper="P5 Eq. 1 and 3 (Cai et al. 2019)",
+                options={"loss": 3, "alpha": 0.01, "margin": 2.0, "pairs": "consecutive"},
+            ),
+            ObjectiveSpec(
+                name="ath",
+                module="graphret.encoders.objectives.ath",
+                factory="ATH",
+                paper="Fang, Fu, Liu, Medical Image Analysis 2021",
+                options={"margin": 0.5, "classification": 1.0},
+            ),
+            ObjectiveSpec(
+                name="cnnh",
+                module="graphret.encoders.objectives.cnnh",
+                factory="CNNH",
+                paper="Xia, Pan, Lai, Liu, Yan, AAAI 2014",
+                options={"classification": 0.1, "sweeps": 10, "max_sets": 2048, "seed": 0},
+            ),
+            ObjectiveSpec(
+                name="ddmh",
+                module="graphret.encoders.objectives.ddmh",
+                factory="DDMH",
+                paper="Yang et al., MICCAI 2020",
+                options={"scale": 10.0, "alpha": 5.0, "quantisation": 0.1, "queue": 128},
+            ),
+            ObjectiveSpec(
+                name="dh",
+                module="graphret.encoders.objectives.dh",
+                factory="DH",
+                paper="Erin Liong et al., CVPR 2015 (supervised)",
+                options={"balance": 1.0, "scatter": 1.0, "independence": 20.0},
+            ),
+            ObjectiveSpec(
+                name="dnnh",
+                module="graphret.encoders.objectives.dnnh",
+                factory="DNNH",
+                paper="Lai, Pan, Liu, Yan, CVPR 2015",
+                options={"margin": 1.0, "epsilon": 0.45},
+            ),
+            ObjectiveSpec(
+                name="dpsh",
+                module="graphret.encoders.objectives.dpsh",
+                factory="DPSH",
+                paper="Li, Wang, Kang, IJCAI 2016",
+                options={"eta": 10.0},
+            ),
+            ObjectiveSpec(
+                name="drh",
+                module="graphret.encoders.objectives.drh",
+                factory="DRH",
+                paper="Conjeti, Guha Roy, Katouzian, Navab, MICCAI 2017",
+                options={"quantisation": 0.05, "balance": 0.025, "orthogonal": 0.01},
+            ),
+            ObjectiveSpec(
+                name="dsh",
+                module="graphret.encoders.objectives.dsh",
+                factory="DSH",
+                paper="Liu, Wang, Shan, Chen, CVPR 2016",
+                options={"alpha": 0.01, "margin": 2.0},
+            ),
+            ObjectiveSpec(
+                name="hashnet",
+                module="graphret.encoders.objectives.hashnet",
+                factory="HashNet",
+                paper="Cao, Long, Wang, Yu, ICCV 2017",
+                options={"alpha": 10.0, "gamma": 0.005, "step_size": 200},
+            ),
+            ObjectiveSpec(
+                name="osdh",
+                module="graphret.encoders.objectives.osdh",
+                factory="OSDH",
+                paper="Chen, Cai, Lu, Feng, Zhou, MICCAI 2018",
+                options={"rho": 5.0, "classification": 0.5},
+            ),
+        )
+    },
+)
 
 
 def list_objectives() -> list[str]:
     """Names of the registered objectives, sorted."""
-    return sorted(_SPECS)
+    return list(OBJECTIVES)
 
 
 def objective_spec(name: str) -> ObjectiveSpec:
@@ -175,9 +174,7 @@ def objective_spec(name: str) -> ObjectiveSpec:
     UnknownNameError
         No objective has this name; the message lists those there are.
     """
-    if name not in _SPECS:
-        raise UnknownNameError("objective", name, _SPECS)
-    return _SPECS[name]
+    return OBJECTIVES[name]
 
 
 def create_objective(name: str, labels: NDArray[np.int8], n_bits: int | None = None, **options: Any) -> Objective:

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize, one_hot
 
+from graphret._checks import check_flag, check_integer
 from graphret._errors import InvalidParameterError, UnknownNameError
-from graphret._types import check_integer
 from graphret.encoders.pooling.crow import spatial_weights
 from graphret.encoders.pooling.kmeans import RowSample, kmeans, nearest_rows
 from graphret.encoders.pooling.spoc import centre_prior
@@ -57,8 +57,7 @@ class BLCF(nn.Module):
         check_integer("n_words", n_words, 2)
         if weighting not in _WEIGHTINGS:
             raise UnknownNameError("weighting", weighting, _WEIGHTINGS)
-        if not isinstance(tf_idf, bool):
-            raise InvalidParameterError("tf_idf", tf_idf, "True or False")
+        check_flag("tf_idf", tf_idf)
         self.weighting, self.tf_idf = weighting, tf_idf
         self.register_buffer("mean", torch.zeros(channels))
         self.register_buffer("whitening", torch.eye(channels))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from graphret._types import check_integer
+from graphret._checks import check_integer
 
 __all__ = ["RowSample", "kmeans", "nearest_rows"]
 

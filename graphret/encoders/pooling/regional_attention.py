@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from graphret._types import check_integer
+from graphret._checks import check_integer
 from graphret.encoders.pooling.regions import region_averages, region_maxima, rmac_regions
 
 __all__ = ["RegionalAttention"]

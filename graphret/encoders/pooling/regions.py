@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from graphret._types import check_integer
+from graphret._checks import check_integer
 
 __all__ = ["Region", "region_averages", "region_maxima", "rmac_regions"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from graphret._types import check_integer
+from graphret._checks import check_integer
 from graphret.encoders.pooling.regions import region_maxima, rmac_regions
 
 __all__ = ["RMAC"]

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
-from graphret._errors import InvalidParameterError, UnknownNameError
-from graphret._types import check_integer
+from graphret._checks import check_integer
+from graphret._errors import InvalidParameterError
+from graphret._registry import check_options
 from graphret.encoders.networks.backbone_names import backbone_channels
 
 if TYPE_CHECKING:
@@ -125,9 +126,4 @@ class EncoderSpec:
         InvalidParameterError
             The encoder has no options at all.
         """
-        unknown = sorted(set(options) - set(self.options))
-        if unknown and not self.options:
-            raise InvalidParameterError(unknown[0], options[unknown[0]], f"no options: {self.name!r} has none")
-        if unknown:
-            raise UnknownNameError(f"option of {self.name!r}", unknown[0], self.options)
-        return {**self.options, **options}
+        return check_options(f"encoder {self.name!r}", options, self.options)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from graphret._errors import UnknownNameError
-from graphret._types import check_integer
+from graphret._checks import check_integer
+from graphret._registry import Registry
 from graphret.encoders.registry.comparison_specs import COMPARISON_SPECS
 from graphret.encoders.registry.spec import EncoderSpec
 from graphret.encoders.registry.system_specs import SYSTEM_SPECS
@@ -16,38 +16,41 @@ if TYPE_CHECKING:
 
     from graphret.encoders.networks.network import EncoderNetwork
 
-__all__ = ["create", "encoder_spec", "list_encoders"]
+__all__ = ["ENCODERS", "create", "encoder_spec", "list_encoders"]
 
-_SPECS = {
-    spec.name: spec
-    for spec in (
-        EncoderSpec(
-            name="densenet121",
-            kind="dense",
-            module="graphret.encoders.networks.densenet121",
-            factory="DenseNet121",
-            code_length=1024,
-            default_size=224,
-            paper="P1: deep community retrieval (Haq, Moradi, Wang 2021); Huang et al. 2017",
-            options={"pixels": "imagenet", "drop_rate": 0.0, "memory_efficient": False},
-            non_negative=True,
-            pretrained=("imagenet", "txrv"),
-        ),
-        EncoderSpec(
-            name="resnet18",
-            kind="dense",
-            module="graphret.encoders.networks.resnet18",
-            factory="ResNet18",
-            code_length=512,
-            default_size=224,
-            paper="He et al. 2016; the small encoder for tests and demonstrations",
-            non_negative=True,
-            pretrained=("imagenet",),
-        ),
-        *SYSTEM_SPECS,
-        *COMPARISON_SPECS,
-    )
-}
+ENCODERS = Registry(
+    "encoder",
+    {
+        spec.name: spec
+        for spec in (
+            EncoderSpec(
+                name="densenet121",
+                kind="dense",
+                module="graphret.encoders.networks.densenet121",
+                factory="DenseNet121",
+                code_length=1024,
+                default_size=224,
+                paper="P1: deep community retrieval (Haq, Moradi, Wang 2021); Huang et al. 2017",
+                options={"pixels": "imagenet", "drop_rate": 0.0, "memory_efficient": False},
+                non_negative=True,
+                pretrained=("imagenet", "txrv"),
+            ),
+            EncoderSpec(
+                name="resnet18",
+                kind="dense",
+                module="graphret.encoders.networks.resnet18",
+                factory="ResNet18",
+                code_length=512,
+                default_size=224,
+                paper="He et al. 2016; the small encoder for tests and demonstrations",
+                non_negative=True,
+                pretrained=("imagenet",),
+            ),
+            *SYSTEM_SPECS,
+            *COMPARISON_SPECS,
+        )
+    },
+)
 
 
 def list_encoders() -> list[str]:
@@ -58,7 +61,7 @@ def list_encoders() -> list[str]:
     >>> "densenet121" in list_encoders()
     True
     """
-    return sorted(_SPECS)
+    return list(ENCODERS)
 
 
 def encoder_spec(name: str) -> EncoderSpec:
@@ -69,9 +72,7 @@ def encoder_spec(name: str) -> EncoderSpec:
     UnknownNameError
         No encoder has this name; the message lists those there are.
     """
-    if name not in _SPECS:
-        raise UnknownNameError("encoder", name, _SPECS)
-    return _SPECS[name]
+    return ENCODERS[name]
 
 
 def create(

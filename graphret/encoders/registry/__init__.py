@@ -1,0 +1,1 @@
+"""Which encoders there are, and what each promises. Importing this package does not import torch."""
