@@ -19,6 +19,36 @@ SAMPLED = 2
 
 
 @jit()
+def _edges_that_leave(indices, weights, labels, start, stop, here, others, row):
+    """Write labels and weights of the edges that leave community ``here``; returns their number.
+
+    Every edge is written, and kept by counting it: a branch here would be guessed wrong half of the time.
+    """
+    n_others = np.uint32(0)
+    for position in range(start, stop):
+        community = labels[indices[position]]
+        others[n_others] = community
+        row[n_others] = weights[position]
+        n_others += np.uint32(community != here)
+    return n_others
+
+
+@jit()
+def _sum_by_community(others, row, n_others, weight_to, touched, n_touched):
+    """Add edges to the first column of ``weight_to``, by community; returns how many are touched by now, and the edges' sum."""
+    total = 0.0
+    for place in range(n_others):
+        community = others[place]
+        weight = np.float64(row[place])
+        before = weight_to[community, 0]
+        touched[n_touched] = community
+        n_touched += np.uint32(before == 0.0)
+        weight_to[community, 0] = before + weight
+        total += weight
+    return n_touched, total
+
+
+@jit()
 def _move_nodes(
     indptr, indices, weights, degrees, inner, labels, communities, block_order, slack, touched, others, row, scale, once
 ):
@@ -54,23 +84,8 @@ def _move_nodes(
                 start = np.uint64(indptr[node])
                 stop = np.uint64(indptr[node + np.uint32(1)])
                 here = labels[node]
-                # every edge is written, and kept by counting it: a branch here would be guessed wrong half of the time
-                n_others = np.uint32(0)
-                for position in range(start, stop):
-                    community = labels[indices[position]]
-                    others[n_others] = community
-                    row[n_others] = weights[position]
-                    n_others += np.uint32(community != here)
-                outside = 0.0
-                n_touched = np.uint32(0)
-                for place in range(n_others):
-                    community = others[place]
-                    weight = np.float64(row[place])
-                    before = communities[community, 0]
-                    touched[n_touched] = community
-                    n_touched += np.uint32(before == 0.0)
-                    communities[community, 0] = before + weight
-                    outside += weight
+                n_others = _edges_that_leave(indices, weights, labels, start, stop, here, others, row)
+                n_touched, outside = _sum_by_community(others, row, n_others, communities, touched, np.uint32(0))
                 degree = degrees[node]
                 pull = degree * scale
                 # a gain below the rounding of its terms is none: without this, nodes could move in circles
@@ -141,7 +156,7 @@ def _move_nodes_finer(
 ):
     """Move nodes until none gains weighted modularity; returns the number of moves.
 
-    A node is visited when it is ``active``: a neighbour moved since. ``weight_to``: zeros (n_nodes,); the rest as in
+    A node is visited when it is ``active``: a neighbour moved since. ``weight_to``: zeros (n_nodes, 1); the rest as in
     `_move_nodes`. The gain of moving i from a to b is f(b + i) - f(b) + f(a - i) - f(a), from (l, d, n) of both.
     """
     n_nodes = np.uint32(labels.shape[0])
@@ -157,22 +172,8 @@ def _move_nodes_finer(
                 start = np.uint64(indptr[node])
                 stop = np.uint64(indptr[node + np.uint32(1)])
                 here = labels[node]
-                n_others = np.uint32(0)
-                for position in range(start, stop):
-                    community = labels[indices[position]]
-                    others[n_others] = community
-                    row[n_others] = weights[position]
-                    n_others += np.uint32(community != here)
-                outside = 0.0
-                n_touched = np.uint32(0)
-                for place in range(n_others):
-                    community = others[place]
-                    weight = np.float64(row[place])
-                    before = weight_to[community]
-                    touched[n_touched] = community
-                    n_touched += np.uint32(before == 0.0)
-                    weight_to[community] = before + weight
-                    outside += weight
+                n_others = _edges_that_leave(indices, weights, labels, start, stop, here, others, row)
+                n_touched, outside = _sum_by_community(others, row, n_others, weight_to, touched, np.uint32(0))
                 degree = degrees[node]
                 loop = loops[node]
                 size = sizes[node]
@@ -188,8 +189,8 @@ def _move_nodes_finer(
                 best_weight = 0.0
                 for place in range(n_touched):
                     community = touched[place]
-                    weight = weight_to[community]
-                    weight_to[community] = 0.0
+                    weight = weight_to[community, 0]
+                    weight_to[community, 0] = 0.0
                     inside = community_inside[community]
                     old_degree = community_degrees[community]
                     old_size = community_sizes[community]
@@ -269,7 +270,7 @@ def _aggregate(
     for node in range(n_nodes):
         members[next_member[labels[node]]] = node
         next_member[labels[node]] += 1
-    weight_to = np.zeros(n_communities, np.float64)
+    weight_to = np.zeros((n_communities, 1), np.float64)
     touched = np.empty(n_communities + 1, np.uint32)
     filled = 0
     out_indptr[0] = 0
@@ -278,20 +279,9 @@ def _aggregate(
         inside = 0.0
         for member in range(starts[community], starts[community + 1]):
             node = members[member]
-            n_others = np.uint32(0)
-            for position in range(np.uint64(indptr[node]), np.uint64(indptr[np.int64(node) + 1])):
-                other = labels[indices[position]]
-                others[n_others] = other
-                row[n_others] = weights[position]
-                n_others += np.uint32(other != community)
-            outside = 0.0
-            for place in range(n_others):
-                other = others[place]
-                before = weight_to[other]
-                touched[n_touched] = other
-                n_touched += np.uint32(before == 0.0)
-                weight_to[other] = before + row[place]
-                outside += row[place]
+            start, stop = np.uint64(indptr[node]), np.uint64(indptr[np.int64(node) + 1])
+            n_others = _edges_that_leave(indices, weights, labels, start, stop, community, others, row)
+            n_touched, outside = _sum_by_community(others, row, n_others, weight_to, touched, n_touched)
             inside += loops[node] + (inner[node] - outside) / 2.0
         out_loops[community] = inside
         if filled + n_touched > out_indices.shape[0]:
@@ -299,8 +289,8 @@ def _aggregate(
         for slot in range(n_touched):
             other = touched[slot]
             out_indices[filled] = other
-            out_weights[filled] = weight_to[other]
-            weight_to[other] = 0.0
+            out_weights[filled] = weight_to[other, 0]
+            weight_to[other, 0] = 0.0
             filled += 1
         out_indptr[community + 1] = filled
     return filled

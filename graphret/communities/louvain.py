@@ -228,7 +228,7 @@ def _move(
             sizes,
             order,
             np.ones(n_nodes, np.bool_),
-            np.zeros(n_nodes),
+            np.zeros((n_nodes, 1)),
         )
         return int(_move_nodes_finer(*rows, *state, *scratch, total, resolution))
     slack = np.full(n_nodes, -np.inf, level.weights.dtype)
