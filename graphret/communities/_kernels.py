@@ -35,7 +35,7 @@ def _edges_that_leave(indices, weights, labels, start, stop, here, others, row):
 
 @jit()
 def _sum_by_community(others, row, n_others, weight_to, touched, n_touched):
-    """Add edges to the first column of ``weight_to``, by community; returns how many are touched by now, and the edges' sum."""
+    """Add edges to the first column of ``weight_to``; returns how many communities are touched, and the edges' sum."""
     total = 0.0
     for place in range(n_others):
         community = others[place]

@@ -58,12 +58,9 @@ class Diffusion:
     Examples
     --------
     >>> import numpy as np
-    >>> from graphret.graph import similarity_graph
-    >>> from graphret.neighbors import ExactSearch, nearest_neighbors
     >>> from graphret.retrieval import Archive, QueryBatch
     >>> codes = np.array([[1, 0], [1, 0.1], [0, 1], [0.1, 1]], dtype=np.float32)
-    >>> graph = similarity_graph(nearest_neighbors(codes, 1))
-    >>> archive = Archive(codes, graph, np.array([0, 0, 1, 1], np.int32), ExactSearch(codes), k=1)
+    >>> archive = Archive.from_codes(codes, k=1)
     >>> ranked = Diffusion(archive).rank(QueryBatch.of(archive, codes[:1], 3), 3)
     >>> ranked.positions.tolist(), ranked.sources.tolist()
     ([[0, 1, 3]], [[3, 3, 2]])

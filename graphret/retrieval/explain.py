@@ -79,12 +79,9 @@ def explain(
     Examples
     --------
     >>> import numpy as np
-    >>> from graphret.graph import similarity_graph
-    >>> from graphret.neighbors import ExactSearch, nearest_neighbors
     >>> from graphret.retrieval import Archive, QueryBatch, create_ranking
     >>> codes = np.array([[1, 0], [1, 0.1], [0, 1], [0.1, 1]], dtype=np.float32)
-    >>> graph = similarity_graph(nearest_neighbors(codes, 1))
-    >>> archive = Archive(codes, graph, np.array([0, 0, 1, 1], np.int32), ExactSearch(codes), k=1)
+    >>> archive = Archive.from_codes(codes, k=1)
     >>> queries = QueryBatch.of(archive, codes[:1], 2)
     >>> second = explain(archive, queries, create_ranking("region_growing", archive).rank(queries, 2), 0)[1]
     >>> second.position, second.community, second.query_edge, second.earlier.tolist()

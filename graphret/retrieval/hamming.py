@@ -50,12 +50,9 @@ class Hamming:
 
     Examples
     --------
-    >>> from graphret.graph import similarity_graph
-    >>> from graphret.neighbors import ExactSearch, nearest_neighbors
     >>> from graphret.retrieval import Archive, QueryBatch
     >>> codes = np.array([[1, -1], [1, 1], [-1, 1], [2, 1]], dtype=np.float32)
-    >>> graph = similarity_graph(nearest_neighbors(codes, 1))
-    >>> archive = Archive(codes, graph, np.zeros(4, np.int32), ExactSearch(codes), k=1)
+    >>> archive = Archive.from_codes(codes, k=1)
     >>> ranked = Hamming(archive).rank(QueryBatch.of(archive, codes[3:], 3), 3)
     >>> ranked.positions.tolist(), ranked.scores.tolist()
     ([[1, 3, 0]], [[1.0, 1.0, 0.0]])

@@ -71,13 +71,10 @@ class LabelAware:
     Examples
     --------
     >>> import numpy as np
-    >>> from graphret.graph import similarity_graph
-    >>> from graphret.neighbors import ExactSearch, nearest_neighbors
     >>> from graphret.retrieval import Archive, Findings, QueryBatch
     >>> codes = np.array([[1, 0], [1, 0.1], [1, 0.2], [0.1, 1]], dtype=np.float32)
-    >>> graph = similarity_graph(nearest_neighbors(codes, 1))
     >>> findings = Findings(np.array([[0], [1], [1], [0]]), ("Mass",))
-    >>> archive = Archive(codes, graph, np.zeros(4, np.int32), ExactSearch(codes), k=1, findings=findings)
+    >>> archive = Archive.from_codes(codes, k=1, findings=findings)
     >>> ranked = LabelAware(archive, strength=0.9, voters=3).rank(QueryBatch.of(archive, codes[:1], 3), 3)
     >>> ranked.positions.tolist(), bool(ranked.findings[0, 0] > 0.4)
     ([[1, 2, 0]], True)

@@ -10,6 +10,9 @@ import numpy as np
 
 from graphret._checks import check_codes, check_integer
 from graphret._errors import CodesError, InvalidParameterError
+from graphret.communities import louvain
+from graphret.graph import similarity_graph
+from graphret.neighbors import ExactSearch, nearest_neighbors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -64,11 +67,8 @@ class Archive:
     Examples
     --------
     >>> import numpy as np
-    >>> from graphret.graph import similarity_graph
-    >>> from graphret.neighbors import ExactSearch, nearest_neighbors
     >>> codes = np.array([[1, 0], [1, 0.1], [0, 1], [0.1, 1]], dtype=np.float32)
-    >>> graph = similarity_graph(nearest_neighbors(codes, 1))
-    >>> Archive(codes, graph, np.array([0, 0, 1, 1], np.int32), ExactSearch(codes), k=1).n_films
+    >>> Archive.from_codes(codes, k=1).n_films
     4
     """
 
@@ -92,6 +92,40 @@ class Archive:
         if self.findings is not None and len(self.findings) != self.graph.n_nodes:
             allowed = f"those of {self.graph.n_nodes} films"
             raise InvalidParameterError("findings", f"those of {len(self.findings)} films", allowed)
+
+    @classmethod
+    def from_codes(cls, codes: Any, k: int = 50, **parts: Any) -> Archive:
+        """Make everything of an archive from its codes: exact neighbours, graph, communities, exact search.
+
+        Parameters
+        ----------
+        codes
+            float32 (n, d), n >= 2.
+        k
+            Neighbours of a film in the graph, >= 1.
+        **parts
+            Further fields of the archive, such as ``findings``.
+
+        Returns
+        -------
+        Archive
+            With the automatic threshold and Louvain's communities, as `graphret.build` makes them by default.
+
+        Raises
+        ------
+        CodesError, InvalidParameterError
+            As `Archive`, `graphret.neighbors.nearest_neighbors`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> codes = np.array([[1, 0], [1, 0.1], [0, 1], [0.1, 1]], dtype=np.float32)
+        >>> Archive.from_codes(codes, k=1).communities.tolist()
+        [0, 0, 1, 1]
+        """
+        checked = check_codes(codes)
+        graph = similarity_graph(nearest_neighbors(checked, k, method="exact"))
+        return cls(checked, graph, louvain(graph).labels, ExactSearch(checked), k, **parts)
 
     @property
     def n_films(self) -> int:
@@ -197,11 +231,8 @@ class QueryBatch:
         Examples
         --------
         >>> import numpy as np
-        >>> from graphret.graph import similarity_graph
-        >>> from graphret.neighbors import ExactSearch, nearest_neighbors
         >>> codes = np.array([[1, 0], [1, 0.1], [0, 1], [0.1, 1]], dtype=np.float32)
-        >>> graph = similarity_graph(nearest_neighbors(codes, 1))
-        >>> archive = Archive(codes, graph, np.array([0, 0, 1, 1], np.int32), ExactSearch(codes), k=1)
+        >>> archive = Archive.from_codes(codes, k=1)
         >>> QueryBatch.of(archive, codes[:1], 2, forbidden=[[0]]).neighbors.tolist()
         [[1, 3]]
         """

@@ -102,12 +102,9 @@ def create_ranking(name: str, archive: Archive, **options: Any) -> Ranker:
     Examples
     --------
     >>> import numpy as np
-    >>> from graphret.graph import similarity_graph
-    >>> from graphret.neighbors import ExactSearch, nearest_neighbors
     >>> from graphret.retrieval import Archive
     >>> codes = np.array([[1, 0], [1, 0.1], [0, 1], [0.1, 1]], dtype=np.float32)
-    >>> graph = similarity_graph(nearest_neighbors(codes, 1))
-    >>> archive = Archive(codes, graph, np.array([0, 0, 1, 1], np.int32), ExactSearch(codes), k=1)
+    >>> archive = Archive.from_codes(codes, k=1)
     >>> create_ranking("diffusion", archive, alpha=0.5).name
     'diffusion'
     """

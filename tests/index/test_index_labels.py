@@ -98,7 +98,7 @@ def test_tuning_tries_it_only_where_it_is_asked_for_and_never_beside_others(labe
     mixed = [*label_aware_candidates(), Candidate("alpha_qe", {})]
     with pytest.raises(InvalidParameterError, match=r"label_aware apart .*at query time"):
         tune(labelled, candidates=mixed)
-    assert "label_aware" not in {candidate.ranking for candidate in graphret.evaluation.default_candidates()}
+    assert "label_aware" not in {candidate.ranking for candidate in graphret.tuning.default_candidates()}
 
 
 @pytest.mark.parametrize("search", ["exact", "auto"])

@@ -26,7 +26,7 @@ def small_tiles(monkeypatch):
     monkeypatch.setattr(knn_module, "JOIN_LIMIT", 0)
     monkeypatch.setattr(join_module, "TILE", 48)
     monkeypatch.setattr(rotation_module, "BLOCK_WIDTH", 16)
-    monkeypatch.setattr(rotation_module, "HEADS", (4, 8, 16, 32))
+    monkeypatch.setattr(rotation_module, "LEADING_SIZES", (4, 8, 16, 32))
 
 
 def codes_near_a_subspace(seed, n=700, d=60, *, rank=6, noise=0.2, n_duplicates=0):

@@ -178,11 +178,11 @@ def test_density_ranks_have_mean_0_and_variance_about_1():
         ({"pool": 0}, "pool=0"),
         ({"n": -1}, "n=-1"),
         ({"alpha": -0.5}, "alpha=-0.5"),
-        ({"context": 1.5}, "context=1.5 .* from 0 to 1"),
+        ({"context": 1.5}, "context=1.5 .* >= 0 and <= 1"),
         ({"rounds": 0}, "rounds=0"),
         ({"density": np.inf}, "density=inf"),
         ({"among": "films"}, "among='films' .* archive, community"),
-        ({"whitening": -0.1}, "whitening=-0.1 .* None, or a number from 0 to 1"),
+        ({"whitening": -0.1}, "whitening=-0.1 .* >= 0 and <= 1 .None"),
     ],
 )
 def test_values_out_of_range_are_refused(archive, options, message):

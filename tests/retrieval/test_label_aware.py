@@ -244,7 +244,7 @@ def test_it_is_the_only_ranking_that_reads_labels():
     ("options", "message"),
     [
         ({"pool": 0}, "pool=0"),
-        ({"strength": 1.1}, "strength=1.1 .* from 0 to 1"),
+        ({"strength": 1.1}, "strength=1.1 .* >= 0 and <= 1"),
         ({"voters": 0}, "voters=0"),
         ({"sharpness": -1}, "sharpness=-1"),
         ({"prior": 0}, "prior=0 .* > 0"),

@@ -168,7 +168,7 @@ def test_it_finds_what_the_labels_say_where_codes_vary_for_other_reasons():
     ("options", "message"),
     [
         ({"share": 1.5, "ridge": 0.1}, "share=1.5"),
-        ({"share": 0.5, "ridge": 0.0}, "ridge=0.0 .* above 0"),
+        ({"share": 0.5, "ridge": 0.0}, "ridge=0.0 .* > 0"),
         ({"share": 0.5, "ridge": 0.1, "dimensions": 0}, "dimensions=0"),
     ],
 )
