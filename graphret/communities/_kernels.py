@@ -116,8 +116,8 @@ def _move_nodes(
                 for position in range(start, stop):
                     neighbor = indices[position]
                     community = labels[neighbor]
-                    share = np.int32(1) + np.int32(community == here) - np.int32(2) * np.int32(community == best)
-                    slack[neighbor] -= share * weights[position]
+                    times = np.int32(1) + np.int32(community == here) - np.int32(2) * np.int32(community == best)
+                    slack[neighbor] -= times * weights[position]
         total_moves += moves
         if once or moves == 0:
             return total_moves

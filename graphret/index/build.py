@@ -214,7 +214,7 @@ def _link(coded: Coded, stages: StageFolder, config: BuildConfig, progress: Prog
     search = json.loads(found["search"].tobytes())
     _report(progress, "graph", 0)
     table = NeighborTable(found["neighbors"], found["similarities"], **search)
-    graph = similarity_graph(table, threshold=config.threshold, weights=config.weights)
+    graph = similarity_graph(table, threshold=config.threshold, weights=config.edge_weights)
     _report(progress, "graph", 1)
     return Linked(graph, search)
 

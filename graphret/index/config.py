@@ -40,7 +40,7 @@ class BuildConfig:
         Nearest neighbours of every film that may become its edges, >= 1.
     threshold
         Cosine T that an edge must reach, in [-1, 1]; "auto" takes it from the data, ``None`` keeps all.
-    weights
+    edge_weights
         Weights of the edges, see `similarity_graph`.
     method, backend
         How the neighbours are found, see `nearest_neighbors`.
@@ -83,7 +83,7 @@ class BuildConfig:
     threshold: float | Literal["auto"] | None = _parameter(
         "auto", "Cosine that an edge must reach: a number in [-1, 1], auto (from the data) or none."
     )
-    weights: str = _parameter("cosine", "Weights of the edges.", WEIGHTS)
+    edge_weights: str = _parameter("cosine", "Weights of the edges.", WEIGHTS)
     method: str = _parameter("auto", "Search of the neighbours; auto is exact up to 200,000 films.", METHODS)
     backend: str = _parameter("auto", "Library that searches the neighbours.", BACKENDS)
     communities: str = _parameter("louvain", "Method of the partition into communities.", COMMUNITY_METHODS)
@@ -115,7 +115,7 @@ class BuildConfig:
             _settle(self, "max_memory", 1, "None sets no limit")
         object.__setattr__(self, "threshold", check_threshold(self.threshold))
         for name, known in (
-            ("weights", WEIGHTS),
+            ("edge_weights", WEIGHTS),
             ("method", METHODS),
             ("backend", BACKENDS),
             ("communities", COMMUNITY_METHODS),

@@ -91,8 +91,8 @@ class LearnedMetric:
     - D: the discriminant directions (Fisher 1936; Rao 1948), eigenvectors of ``W S_b W`` to the eigenvalues l > 0,
       weighted by ``(l / (1 + l))^(1/2)``: a direction counts by the share of its variance that findings explain.
 
-    The similarity of two films is ``share cos(D x, D y) + (1 - share) cos(A x, A y)``, the inner product of vectors of
-    length 1 (`project`).
+    The similarity of two films is ``discriminant_share cos(D x, D y) + (1 - discriminant_share) cos(A x, A y)``, the
+    inner product of vectors of length 1 (`project`).
 
     Parameters
     ----------
@@ -102,24 +102,26 @@ class LearnedMetric:
         float32 (m, d): D, then A.
     n_discriminant
         Rows of D.
-    share
+    discriminant_share
         Of D, 0 to 1.
     """
 
     centre: Float32Array
     directions: Float32Array
     n_discriminant: int
-    share: float
+    discriminant_share: float
 
     @classmethod
-    def fit(cls, scatter: LabelScatter, *, share: float, ridge: float, dimensions: int = DIMENSIONS) -> LearnedMetric:
+    def fit(
+        cls, scatter: LabelScatter, *, discriminant_share: float, ridge: float, dimensions: int = DIMENSIONS
+    ) -> LearnedMetric:
         """Learn the metric from sums over films; O(d^3), single-threaded.
 
         Parameters
         ----------
         scatter
             Of the films with their findings.
-        share
+        discriminant_share
             Weight of the discriminant directions, 0 to 1; 0 is learned whitening alone.
         ridge
             Added to S_w, in units of its mean eigenvalue, above 0.
@@ -134,7 +136,7 @@ class LearnedMetric:
         from scipy.linalg import eigh
         from threadpoolctl import threadpool_limits
 
-        share = check_number("share", share, at_least=0.0, at_most=1.0)
+        discriminant_share = check_number("discriminant_share", discriminant_share, at_least=0.0, at_most=1.0)
         ridge = check_number("ridge", ridge, above=0.0)
         dimensions = check_integer("dimensions", dimensions, 1, "directions of the whitened codes")
         total = scatter.counts.sum()
@@ -162,7 +164,7 @@ class LearnedMetric:
             discriminant = weights[:, None] * found[:AT_MOST][kept]
             directions = np.concatenate([discriminant, axes[:, ::-1].T]) @ whiten
         centre = (scatter.origin + mean).astype(np.float32)
-        return cls(centre, directions.astype(np.float32), int(kept.sum()), share)
+        return cls(centre, directions.astype(np.float32), int(kept.sum()), discriminant_share)
 
     def project(self, codes: Codes) -> Float32Array:
         """Turn codes float32 (n, d), any scale, into vectors float32 (n, m) whose inner product is the similarity.
@@ -190,9 +192,9 @@ class LearnedMetric:
     def _balanced(self, vectors: Float32Array) -> Float32Array:
         """Bring both parts to the lengths that their shares give them."""
         parts = (vectors[:, : self.n_discriminant], vectors[:, self.n_discriminant :])
-        for part, share in zip(parts, (self.share, 1.0 - self.share), strict=True):
+        for part, weight in zip(parts, (self.discriminant_share, 1.0 - self.discriminant_share), strict=True):
             lengths = np.sqrt(np.einsum("ij,ij->i", part, part, dtype=np.float64))[:, None]
-            scales = np.divide(np.sqrt(share), lengths, out=np.zeros_like(lengths), where=lengths > 0)
+            scales = np.divide(np.sqrt(weight), lengths, out=np.zeros_like(lengths), where=lengths > 0)
             np.multiply(part, scales, out=part, casting="same_kind")
         vectors[~vectors.any(axis=1), 0] = 1.0
         return vectors
@@ -202,7 +204,7 @@ class LearnedMetric:
         numbers = np.concatenate([self.centre[None], self.directions]).astype("<f4")
         return {
             "learned_from": "the archive's labels",
-            "share": self.share,
+            "discriminant_share": self.discriminant_share,
             "n_discriminant": self.n_discriminant,
             "shape": list(numbers.shape),
             "numbers": base64.b64encode(numbers.tobytes()).decode("ascii"),
@@ -221,7 +223,7 @@ class LearnedMetric:
         """
         numbers = np.frombuffer(base64.b64decode(record["numbers"]), "<f4").astype(np.float32)
         numbers = numbers.reshape(record["shape"])
-        return cls(numbers[0], numbers[1:], int(record["n_discriminant"]), float(record["share"]))
+        return cls(numbers[0], numbers[1:], int(record["n_discriminant"]), float(record["discriminant_share"]))
 
 
 def mean_direction(codes: Codes) -> Float64Array:

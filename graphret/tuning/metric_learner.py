@@ -81,12 +81,12 @@ class MetricLearner:
 
     def fit(self, options: Mapping[str, Any], left_out: int = OUTSIDE) -> LearnedMetric:
         """Learn a metric, with the films of one fold left out; once for all shares, which only weigh its two parts."""
-        rest = {name: value for name, value in options.items() if name != "share"}
+        rest = {name: value for name, value in options.items() if name != "discriminant_share"}
         key = (left_out, *sorted(rest.items()))
         if key not in self._metrics:
             total = reduce(add, (scatter for fold, scatter in self._scatters.items() if fold != left_out))
             self._metrics[key] = LearnedMetric.fit(total, **options)
-        return replace(self._metrics[key], share=options["share"])
+        return replace(self._metrics[key], discriminant_share=options["discriminant_share"])
 
     def archive_for(self, options: Mapping[str, Any], fold: int) -> Archive:
         """The archive with the metric for queries of one fold; made at the first call."""

@@ -34,7 +34,8 @@ REFERENCE = "nearest"
 class Candidate:
     """A ranking with options, as `create_ranking` takes them.
 
-    ``metric`` holds the ``share`` and ``ridge`` of the metric that it learns from labels (`LearnedMetric.fit`), if any.
+    ``metric`` holds the ``discriminant_share`` and ``ridge`` of the metric that it learns from labels
+    (`LearnedMetric.fit`), if any.
     """
 
     ranking: str
@@ -122,7 +123,10 @@ def default_candidates(*, learned: bool = False) -> list[Candidate]:
 
 def _learned_candidates() -> list[Candidate]:
     """A coarser grid than that of unlabelled forms: a metric that knows findings leaves less to the other parts."""
-    metrics = [{"share": share, "ridge": ridge} for share, ridge in itertools.product((0.5, 0.8), (0.001, 0.01, 0.1))]
+    metrics = [
+        {"discriminant_share": share, "ridge": ridge}
+        for share, ridge in itertools.product((0.5, 0.8), (0.001, 0.01, 0.1))
+    ]
     contexts = [(0.0, 1), (0.5, 1), (0.9, 1)]
     densities = [(0.0, "archive"), (1.0, "archive"), (1.0, "community"), (3.0, "archive")]
     grid = itertools.product(metrics, (0, 10, 100), contexts, densities)

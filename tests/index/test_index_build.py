@@ -104,7 +104,7 @@ def test_every_parameter_arrives(codes, tmp_path, change):
     base = BuildConfig(k=6)
     config = dataclasses.replace(base, **change)
     graph = similarity_graph(
-        nearest_neighbors(codes, config.k, method=config.method), threshold=config.threshold, weights=config.weights
+        nearest_neighbors(codes, config.k, method=config.method), threshold=config.threshold, weights=config.edge_weights
     )
     assert index.graph.fingerprint == graph.fingerprint
     assert index.manifest["parameters"] == config.to_json()

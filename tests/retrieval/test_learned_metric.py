@@ -66,7 +66,7 @@ def literal_similarity(codes, labels, films, share, ridge, dimensions):
     ("share", "ridge", "dimensions"), [(0.5, 0.01, 32), (0.8, 0.1, 4), (0.0, 1.0, 3), (1.0, 0.01, 5)]
 )
 def test_it_is_the_literal_definition(archive, labels, scatter, query_codes, share, ridge, dimensions):
-    metric = LearnedMetric.fit(scatter, share=share, ridge=ridge, dimensions=dimensions)
+    metric = LearnedMetric.fit(scatter, discriminant_share=share, ridge=ridge, dimensions=dimensions)
     films = np.concatenate([archive.codes, query_codes])
     expected = literal_similarity(archive.codes, labels, films, share, ridge, dimensions)
     vectors = metric.project(films)
@@ -86,7 +86,7 @@ def test_sums_of_parts_add_up_and_can_be_taken_away(archive, labels, scatter):
 def test_threads_and_batches_change_nothing(archive, labels, query_codes, scatter):
     def learned():
         sums = LabelScatter.of(archive.codes, labels, mean_direction(archive.codes))
-        return LearnedMetric.fit(sums, share=0.5, ridge=0.01)
+        return LearnedMetric.fit(sums, discriminant_share=0.5, ridge=0.01)
 
     with threadpool_limits(1):
         one = learned()
@@ -98,7 +98,7 @@ def test_threads_and_batches_change_nothing(archive, labels, query_codes, scatte
     together = one.project_queries(query_codes)
     for row, code in enumerate(query_codes):
         assert np.array_equal(one.project_queries(code[None])[0], together[row])
-    metric = LearnedMetric.fit(scatter, share=0.5, ridge=0.01)
+    metric = LearnedMetric.fit(scatter, discriminant_share=0.5, ridge=0.01)
     ranker = Contextual(archive.with_metric(metric), n=3, density=0.5, learned=True)
     batch = QueryBatch.of(archive, query_codes, 10)
     alone, paired = (ranker.rank(batch, 10, n_threads=n_threads) for n_threads in (1, 2))
@@ -107,7 +107,7 @@ def test_threads_and_batches_change_nothing(archive, labels, query_codes, scatte
 
 
 def test_its_record_brings_it_back_to_the_bit(scatter, query_codes):
-    metric = LearnedMetric.fit(scatter, share=0.8, ridge=0.1)
+    metric = LearnedMetric.fit(scatter, discriminant_share=0.8, ridge=0.1)
     record = metric.to_record()
     assert record["learned_from"] == "the archive's labels"
     again = LearnedMetric.from_record(record)
@@ -115,7 +115,7 @@ def test_its_record_brings_it_back_to_the_bit(scatter, query_codes):
 
 
 def test_a_code_without_direction_is_no_error(scatter):
-    metric = LearnedMetric.fit(scatter, share=0.5, ridge=0.1)
+    metric = LearnedMetric.fit(scatter, discriminant_share=0.5, ridge=0.1)
     centre = np.eye(1, len(metric.centre), dtype=np.float32)
     vector = LearnedMetric(centre[0], metric.directions, metric.n_discriminant, 0.5).project_queries(centre)
     assert np.isfinite(vector).all()
@@ -125,14 +125,14 @@ def test_a_code_without_direction_is_no_error(scatter):
 def test_films_with_the_same_or_no_findings_leave_whitening_alone(archive):
     nobody = np.zeros((archive.n_films, N_FINDINGS), bool)
     metric = LearnedMetric.fit(
-        LabelScatter.of(archive.codes, nobody, mean_direction(archive.codes)), share=0.5, ridge=0.1
+        LabelScatter.of(archive.codes, nobody, mean_direction(archive.codes)), discriminant_share=0.5, ridge=0.1
     )
     assert metric.n_discriminant == 0
     np.testing.assert_allclose(np.linalg.norm(metric.project(archive.codes), axis=1), np.sqrt(0.5), atol=1e-6)
 
 
 def test_the_ranking_takes_pool_and_similarity_in_the_metric(archive, scatter, query_codes):
-    metric = LearnedMetric.fit(scatter, share=0.5, ridge=0.01)
+    metric = LearnedMetric.fit(scatter, discriminant_share=0.5, ridge=0.01)
     learned = archive.with_metric(metric)
     allowed = np.random.default_rng(3).random(archive.n_films) < 0.7
     batch = QueryBatch.of(learned, query_codes, 10, allowed=allowed)
@@ -154,7 +154,7 @@ def test_it_finds_what_the_labels_say_where_codes_vary_for_other_reasons():
     codes, labels = codes.astype(np.float32), kinds[:, None] == np.arange(3)
     known, asked = slice(0, 700), slice(700, 900)
     metric = LearnedMetric.fit(
-        LabelScatter.of(codes[known], labels[known], mean_direction(codes[known])), share=0.5, ridge=0.01
+        LabelScatter.of(codes[known], labels[known], mean_direction(codes[known])), discriminant_share=0.5, ridge=0.01
     )
     found = []
     for films in (unit(codes), metric.project(codes)):
@@ -167,9 +167,9 @@ def test_it_finds_what_the_labels_say_where_codes_vary_for_other_reasons():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"share": 1.5, "ridge": 0.1}, "share=1.5"),
-        ({"share": 0.5, "ridge": 0.0}, "ridge=0.0 .* > 0"),
-        ({"share": 0.5, "ridge": 0.1, "dimensions": 0}, "dimensions=0"),
+        ({"discriminant_share": 1.5, "ridge": 0.1}, "discriminant_share=1.5"),
+        ({"discriminant_share": 0.5, "ridge": 0.0}, "ridge=0.0 .* > 0"),
+        ({"discriminant_share": 0.5, "ridge": 0.1, "dimensions": 0}, "dimensions=0"),
     ],
 )
 def test_values_out_of_range_are_refused(scatter, options, message):
@@ -179,13 +179,13 @@ def test_values_out_of_range_are_refused(scatter, options, message):
 
 def test_nothing_can_be_learned_from_no_films(scatter):
     with pytest.raises(InvalidParameterError, match="at least one film"):
-        LearnedMetric.fit(scatter - scatter, share=0.5, ridge=0.1)
+        LearnedMetric.fit(scatter - scatter, discriminant_share=0.5, ridge=0.1)
 
 
 def test_the_ranking_says_what_it_cannot_do(archive, scatter):
     with pytest.raises(InvalidParameterError, match=r"learned=True.*tune the archive by its labels"):
         Contextual(archive, learned=True)
-    learned = archive.with_metric(LearnedMetric.fit(scatter, share=0.5, ridge=0.1))
+    learned = archive.with_metric(LearnedMetric.fit(scatter, discriminant_share=0.5, ridge=0.1))
     with pytest.raises(InvalidParameterError, match=r"whitening=0.5"):
         Contextual(learned, learned=True, whitening=0.5)
     with pytest.raises(InvalidParameterError, match=r"learned='yes'"):

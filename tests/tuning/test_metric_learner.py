@@ -17,7 +17,7 @@ from graphret.tuning.criteria import SharedFindings
 from graphret.tuning.metric_learner import OUTSIDE, MetricLearner, folds_of
 
 N_FILMS = 300
-METRIC = {"share": 0.8, "ridge": 0.01}
+METRIC = {"discriminant_share": 0.8, "ridge": 0.01}
 LEARNED = Candidate("contextual", {"learned": True, "n": 0, "context": 0.0}, METRIC)
 
 
@@ -162,7 +162,7 @@ def test_a_tuned_index_keeps_its_metric_and_answers_alike_after_opening(index):
         hits = opened.query(code, 10)
         assert np.array_equal(hits.positions, expected.positions)
         assert np.array_equal(hits.scores, expected.scores)
-    other = tune(index, candidates=[replace(LEARNED, metric={"share": 0.5, "ridge": 0.1})], n_queries=150)
+    other = tune(index, candidates=[replace(LEARNED, metric={"discriminant_share": 0.5, "ridge": 0.1})], n_queries=150)
     index.record_tuning(other.to_dict())
     assert not np.array_equal(index.query(code, 10).scores, expected.scores), "the metric before is forgotten"
     index.forget_tuning()

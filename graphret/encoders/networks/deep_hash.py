@@ -9,7 +9,7 @@ from graphret.encoders.networks.backbones import BackboneNetwork
 from graphret.encoders.networks.network import resized_to
 from graphret.encoders.objectives.objective import NetworkOutputs
 
-__all__ = ["AttentionHash", "ClassifyingHash", "DeepHash", "DivideAndEncode", "DivideAndEncodeHash"]
+__all__ = ["AttentionTripletHash", "ClassifyingHash", "DeepHash", "DivideAndEncode", "DivideAndEncodeHash"]
 
 
 class DeepHash(BackboneNetwork):
@@ -59,7 +59,7 @@ class ClassifyingHash(DeepHash):
         return NetworkOutputs(self.hash(pooled), self.classifier(pooled))
 
 
-class AttentionHash(ClassifyingHash):
+class AttentionTripletHash(ClassifyingHash):
     """ATH: a gate over the positions of the maps before their average (Fang, Fu, Liu 2021).
 
     The gate is a 3 x 3 convolution over the mean and the maximum of the channels, and a sigmoid. The paper has it after

@@ -47,7 +47,7 @@ def _aggregation(name: str, factory: str, paper: str, **further: Any) -> Encoder
 
 
 COMPARISON_SPECS = (
-    _hashing("ath", "AttentionHash", "Fang, Fu, Liu, Medical Image Analysis 2021", classifies=True),
+    _hashing("ath", "AttentionTripletHash", "Fang, Fu, Liu, Medical Image Analysis 2021", classifies=True),
     _hashing("cnnh", "ClassifyingHash", "Xia, Pan, Lai, Liu, Yan, AAAI 2014", classifies=True),
     _hashing("ddmh", "DeepHash", "Yang et al., MICCAI 2020"),
     _hashing("dh", "DeepHash", "Erin Liong et al., CVPR 2015 (supervised)"),
