@@ -13,6 +13,7 @@ import numba
 import numpy as np
 
 from graphret._numba import jit, prefetch
+from graphret._sort_kernels import _sort_ascending
 from graphret.neighbors._kernels import _dot, _round_similarity
 
 __all__ = ["_search_queries", "_search_share"]
@@ -181,7 +182,7 @@ def _eligible(pool: Any, n_candidates: int, allowed: Any, forbidden: Any, out: A
         if (allowed.shape[0] == 0 or allowed[film]) and not _is_among(forbidden, film):
             out[n_eligible] = film
             n_eligible += 1
-    out[:n_eligible].sort()
+    _sort_ascending(out[:n_eligible])
     return n_eligible
 
 
@@ -197,7 +198,7 @@ def _rank(
             prefetch(codes, films[number + AHEAD])
         cosine = _round_similarity(_dot(query, codes[film]) / (length * lengths[film]))
         keys[number] = _key(np.floor(np.float64(cosine) * GRID + 0.5), film)
-    keys.sort()
+    _sort_ascending(keys)
     for rank in range(min(keys.shape[0], out_neighbors.shape[0])):
         key = keys[keys.shape[0] - 1 - rank]
         out_neighbors[rank] = _film(key)

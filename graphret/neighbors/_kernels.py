@@ -8,6 +8,7 @@ import numba
 import numpy as np
 
 from graphret._numba import jit
+from graphret._sort_kernels import _best_first
 
 if TYPE_CHECKING:
     from graphret._types import Float32Array, Float64Array, Int32Array, Int64Array
@@ -75,22 +76,16 @@ def _rank_candidates(
     ``n_wanted[row]`` caps how many are written.
     """
     for row in numba.prange(candidates.shape[0]):
-        # ids are sorted first and similarities stably after them: the tie rule without a two-key sort
-        ids = np.sort(candidates[row].copy())
-        position = np.argsort(candidates[row], kind="mergesort")
-        values = np.empty(ids.shape[0], np.float32)
-        for column in range(ids.shape[0]):
-            values[column] = -similarities[row, position[column]]
-        order = np.argsort(values, kind="mergesort")
+        order = _best_first(candidates[row], similarities[row])
         filled = 0
         limit = min(n_wanted[row], out_neighbors.shape[1])
         for place in range(order.shape[0]):
-            node = ids[order[place]]
+            node = candidates[row, order[place]]
             if filled == limit:
                 break
             if node >= 0 and node != itself[row]:
                 out_neighbors[row, filled] = node
-                out_similarities[row, filled] = -values[order[place]]
+                out_similarities[row, filled] = similarities[row, order[place]]
                 filled += 1
         for place in range(filled, out_neighbors.shape[1]):
             out_neighbors[row, place] = -1

@@ -8,7 +8,7 @@ import numba
 import numpy as np
 
 from graphret._numba import jit
-from graphret.retrieval._diffusion_kernels import _best_first
+from graphret._sort_kernels import _best_first
 from graphret.retrieval._numbering import _add_number, _number_of, _number_table
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ import numba
 import numpy as np
 
 from graphret._numba import jit
+from graphret._sort_kernels import _best_first
 from graphret.retrieval._numbering import _add_number, _number_of, _number_table
 
 if TYPE_CHECKING:
@@ -19,13 +20,6 @@ RESIDUAL = 1e-20
 """Conjugate gradients stop when the squared residual falls below this share of the first."""
 GRID = 1e9
 """Scores are rounded to this part of the largest, so that films that differ by rounding only are tied."""
-
-
-@jit()
-def _best_first(ids: Any, values: Any) -> Any:
-    """Order by value, largest first, ties by smaller id."""
-    by_id = np.argsort(ids)
-    return by_id[np.argsort(-values[by_id], kind="mergesort")]
 
 
 @jit()

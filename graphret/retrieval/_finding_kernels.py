@@ -8,8 +8,8 @@ import numba
 import numpy as np
 
 from graphret._numba import jit
+from graphret._sort_kernels import _best_first
 from graphret.retrieval._context_kernels import GRID
-from graphret.retrieval._diffusion_kernels import _best_first
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

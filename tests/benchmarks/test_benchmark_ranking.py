@@ -104,7 +104,9 @@ def test_the_study_chooses_on_validation_asks_once_and_goes_on(study, side, tmp_
     }
     monkeypatch.setattr(study, "METHODS", short)
     few = [Candidate("contextual", {"n": n, "context": 0.5}) for n in (3, 20)]
-    learned = Candidate("contextual", {"learned": True, "n": 0, "context": 0.0}, {"discriminant_share": 0.5, "ridge": 0.1})
+    learned = Candidate(
+        "contextual", {"learned": True, "n": 0, "context": 0.0}, {"discriminant_share": 0.5, "ridge": 0.1}
+    )
     monkeypatch.setattr(study, "default_candidates", lambda **asked: [*few, learned] if asked.get("learned") else few)
     rows = study.Rows(tmp_path / "ranking.jsonl")
     bench = study.Bench("nih", "validation", side)

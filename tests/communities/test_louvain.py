@@ -96,7 +96,7 @@ def move_one_node(graph, labels, node, objective, resolution):
         nodes = (level.loops, level.sizes)
         inside, degrees, sizes = np.zeros(n_nodes), np.zeros(n_nodes), np.zeros(n_nodes)
         _community_totals(*rows[:4], *nodes, labels, inside, degrees, sizes)
-        weight_to = np.zeros(n_nodes)
+        weight_to = np.zeros((n_nodes, 1))
         state = (labels, degrees, inside, sizes, order, active, weight_to)
         _move_nodes_finer(*rows, *nodes, *state, *scratch, graph.total_weight, resolution)
     return frozen, labels

@@ -171,7 +171,7 @@ def test_unknown_names_list_the_registry():
         create_hasher("itqq", 8)
     with pytest.raises(UnknownNameError, match=r"iterations.* n_iterations"):
         create_hasher("itq", 8, iterations=3)
-    with pytest.raises(InvalidParameterError, match="'spectral_hashing' has no options"):
+    with pytest.raises(InvalidParameterError, match="'spectral_hashing' has none"):
         create_hasher("spectral_hashing", 8, center=True)
 
 

@@ -87,7 +87,7 @@ def test_same_inputs_same_hashes(codes, tmp_path):
         {"k": 3},
         {"threshold": 0.99},
         {"threshold": None},
-        {"weights": "binary"},
+        {"edge_weights": "binary"},
         {"objective": "weighted_modularity"},
         {"resolution": 3.0},
         {"communities": "leiden"},
@@ -104,7 +104,9 @@ def test_every_parameter_arrives(codes, tmp_path, change):
     base = BuildConfig(k=6)
     config = dataclasses.replace(base, **change)
     graph = similarity_graph(
-        nearest_neighbors(codes, config.k, method=config.method), threshold=config.threshold, weights=config.edge_weights
+        nearest_neighbors(codes, config.k, method=config.method),
+        threshold=config.threshold,
+        weights=config.edge_weights,
     )
     assert index.graph.fingerprint == graph.fingerprint
     assert index.manifest["parameters"] == config.to_json()
@@ -142,7 +144,7 @@ WRONG = {
     "k": ({"k": 0}, InvalidParameterError, "k=0 is not allowed"),
     "threshold": ({"threshold": 1.5}, InvalidParameterError, "threshold=1.5"),
     "threshold word": ({"threshold": "high"}, InvalidParameterError, "'auto' or None"),
-    "weights": ({"weights": "cosines"}, UnknownNameError, "did you mean 'cosine'"),
+    "edge_weights": ({"edge_weights": "cosines"}, UnknownNameError, "did you mean 'cosine'"),
     "method": ({"method": "exakt"}, UnknownNameError, "approximate, auto, exact"),
     "backend": ({"backend": "annoy"}, UnknownNameError, "backend='annoy'"),
     "communities": ({"communities": "walktrap"}, UnknownNameError, "igraph, leiden, louvain"),

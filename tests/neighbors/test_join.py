@@ -140,7 +140,7 @@ def test_a_limit_that_holds_no_tile(limit, message):
 
 @pytest.mark.parametrize("recall", [0.0, 1.0, -1, 1.5])
 def test_bad_recall(recall):
-    with pytest.raises(InvalidParameterError, match="between 0 and 1"):
+    with pytest.raises(InvalidParameterError, match="> 0 and < 1"):
         nearest_neighbors(codes_near_a_subspace(0), 3, method="approximate", recall=recall)
 
 
