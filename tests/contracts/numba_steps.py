@@ -91,4 +91,4 @@ def fingerprint(arrays):
 
 
 if __name__ == "__main__":
-    print(fingerprint(STEPS[sys.argv[1]](sys.argv[2])))
+    print(fingerprint(STEPS[sys.argv[1]](sys.argv[2])))  # noqa: T201 - its answer

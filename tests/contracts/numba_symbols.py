@@ -21,7 +21,7 @@ CONSTANT = re.compile(r"@(\"[^\"]+\"|[\w.$]+)")
 
 def bodies_of(path):
     """Name and hash of every function that the bitcode of a cached kernel defines."""
-    (_, kind, (_, bitcode)), *_ = pickle.loads(path.read_bytes())
+    (_, kind, (_, bitcode)), *_ = pickle.loads(path.read_bytes())  # noqa: S301 - numba wrote it a moment ago
     assert kind == "object", kind
     module = llvm.parse_bitcode(bitcode)
     contents = {variable.name: str(variable).partition("=")[2] for variable in module.global_variables}
@@ -37,4 +37,4 @@ if __name__ == "__main__":
     for file in sorted(Path(sys.argv[1]).rglob("*.nbc")):
         for name, body in bodies_of(file):
             symbols.setdefault(name, []).append([file.name, body])
-    print(json.dumps(symbols))
+    print(json.dumps(symbols))  # noqa: T201 - its answer
