@@ -181,7 +181,7 @@ def documented_parameters(documented: type[Any]) -> Mapping[str, str]:
     --------
     >>> from graphret.training import TrainConfig
     >>> documented_parameters(TrainConfig)["learning_rate"]
-    'At the start; P1 has 1e-3 for NIH and 1e-4 for Stanford.'
+    'At the start; Haq et al. (2021) have 1e-3 for NIH and 1e-4 for Stanford.'
     """
     lines = inspect.cleandoc(documented.__doc__ or "").splitlines()
     found: dict[str, str] = {}

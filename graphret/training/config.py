@@ -28,7 +28,7 @@ _WITHOUT_EFFECT_ON_RESULTS = {"epochs", "n_workers", "max_minutes", "checkpoint_
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Parameters of :func:`graphret.training.train`; the defaults are those of P1 for the NIH films.
+    """Parameters of :func:`graphret.training.train`; the defaults are those of Haq et al. 2021 for the NIH films.
 
     :meth:`for_encoder` puts what an encoder's own paper says in their place.
 
@@ -39,9 +39,9 @@ class TrainConfig:
     batch_size
         Films of a step (on each device), >= 2 because batch normalisation has no statistics of a single film.
     learning_rate
-        At the start; P1 has 1e-3 for NIH and 1e-4 for Stanford.
+        At the start; Haq et al. (2021) have 1e-3 for NIH and 1e-4 for Stanford.
     size
-        Side of the input in px; P1 has 224 (LR) and 512 (HR).
+        Side of the input in px; Haq et al. (2021) have 224 (LR) and 512 (HR).
     horizontal_flip
         Mirror half of the films of every epoch at random.
     objective
@@ -69,7 +69,8 @@ class TrainConfig:
         It is never reduced below this.
     sampler
         Films of a batch: ``"shuffled"``, every film once an epoch; ``"few_of_a_class"``, at most ``max_of_a_class`` of
-        each class (P2); ``"pairs"``, pairs of films of which 3 are dissimilar for 2 that are similar (P5).
+        each class (Öztürk et al. 2021); ``"pairs"``, pairs of films of which 3 are dissimilar for 2 that are similar
+        (Cai et al. 2019).
     max_of_a_class
         Films of a class in a batch of ``"few_of_a_class"``, >= 1.
     select_by
