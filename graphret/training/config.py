@@ -45,7 +45,7 @@ class TrainConfig:
     horizontal_flip
         Mirror half of the films of every epoch at random.
     objective
-        What is minimised, see :func:`graphret.encoders.objectives.list_objectives`; ``None`` for the encoder's own.
+        What is minimised, see :func:`graphret.encoders.objectives.list_objectives`; ``None``: the encoder's own.
     objective_options
         Options of the objective.
     optimizer
@@ -75,14 +75,15 @@ class TrainConfig:
         Films of a class in a batch of ``"few_of_a_class"``, >= 1.
     select_by
         The epoch is kept whose validation films have the highest ``"auc"`` (mean over the labels) or ``"retrieval"``
-        (mean average precision of ranking them, leaving out films of the same patient); ``None`` for ``"auc"`` where
+        (mean average precision of ranking them, leaving out films of the same patient); ``None``: ``"auc"`` where
         the network has a classifier and ``"retrieval"`` where it has none.
     seed
         Of the first weights, the order of the films, the flips, and the validation split if one must be made.
     weights
-        Before training: ``None``, ``"imagenet"``, ``"txrv:NAME"`` or a path; see :func:`graphret.encoders.create`.
+        Before training: ``"imagenet"``, ``"txrv:NAME"`` or a path, see :func:`graphret.encoders.create`; ``None``:
+        random weights.
     n_bits
-        Length of the code of a hash encoder; ``None`` for that of its paper.
+        Length of the code of a hash encoder; ``None``: that of its paper.
     options
         Options of the encoder.
     validation_share
@@ -92,7 +93,7 @@ class TrainConfig:
     device
         ``"auto"``, ``"cpu"`` or ``"cuda"``.
     n_workers
-        Threads that decode films; ``None`` for as many as there are processors.
+        Threads that decode films; ``None``: all processors.
     cache_bytes
         Films are kept in memory, decoded and resized, if they need no more than this; otherwise every epoch decodes
         them again.
@@ -100,7 +101,7 @@ class TrainConfig:
         Stop after this time, within an epoch if need be; the best epoch so far is kept, or the unfinished one if it is
         better. A later call continues.
     checkpoint_minutes
-        Write a checkpoint also within an epoch, this often; ``None`` for only after every epoch.
+        Write a checkpoint also within an epoch, this often; ``None``: only after every epoch.
     """
 
     epochs: int = 20
