@@ -30,7 +30,7 @@ def compare(
         Path | None, typer.Option(metavar="FILE", help="Experiment file (TOML), see docs/comparison.md.")
     ] = None,
     template: Annotated[
-        str | None, typer.Option(metavar="NAME", help="An experiment that comes along, as p5-table1.")
+        str | None, typer.Option(metavar="NAME", help="An experiment that comes along, as cai2019-table1.")
     ] = None,
     list_templates: Annotated[
         bool, typer.Option("--list-templates", help="List the experiments that come along, and nothing else.")

@@ -18,7 +18,7 @@ def evaluate(
     split: Annotated[
         str,
         typer.Option(
-            metavar="NAME", help="Films that ask: those of the index, or else those of the data set it was built from."
+            metavar="NAME", help="Query films: those of the index, or else those of the data set it was built from."
         ),
     ] = "test",
     measures: Annotated[

@@ -17,6 +17,8 @@ from graphret._errors import InvalidParameterError
 
 __all__ = ["config_options", "documented_parameters", "parse_assignments", "parse_word"]
 
+_NONE = re.compile(r"\bNone\b")
+
 
 def config_options(
     config: type[Any], *, only: Collection[str] | None = None, as_given: bool = False
@@ -25,7 +27,7 @@ def config_options(
 
     A field ``learning_rate: float = 1e-3`` becomes ``--learning-rate FLOAT`` with that default, a bool ``--flag /
     --no-flag``, a number that may also be "auto" or None takes these words, and a mapping takes ``NAME=VALUE`` several
-    times. The help is the field's metadata "help", or what the numpydoc "Parameters" of the dataclass say. The
+    times. The help is what the numpydoc "Parameters" of the dataclass say, and the field's metadata "allowed". The
     config checks its values itself, so that a mistake is refused in the same words as in Python.
 
     Parameters
@@ -42,7 +44,7 @@ def config_options(
     --------
     >>> @dataclasses.dataclass
     ... class Oven:
-    ...     degrees: float = dataclasses.field(default=180.0, metadata={"help": "How hot."})
+    ...     degrees: float = 180.0
     >>> @config_options(Oven)
     ... def bake(cake: str, *, config: Oven) -> str:
     ...     return f"{cake} at {config.degrees}"
@@ -53,7 +55,7 @@ def config_options(
     # Containers may be imported for type checkers only, so their names are given.
     hints = typing.get_type_hints(config, localns=vars(collections.abc))
     options = {
-        field.name: _Option.of(field, hints[field.name], field.metadata.get("help", helps.get(field.name, "")))
+        field.name: _Option.of(field, hints[field.name], helps.get(field.name, ""))
         for field in dataclasses.fields(config)
         if only is None or field.name in only
     }
@@ -108,6 +110,8 @@ class _Option:
     @classmethod
     def of(cls, field: "dataclasses.Field[Any]", hint: Any, text: str) -> "_Option":
         name = field.name
+        if field.metadata.get("allowed"):
+            text = f"{text} One of {', '.join(field.metadata['allowed'])}."
         further = tuple(field.metadata.get("flags", ()))
         if field.default is dataclasses.MISSING:  # a mapping, the one mutable default of our configs
             return cls(name, list[str] | None, None, text, functools.partial(parse_assignments, name), "NAME=VALUE")
@@ -115,8 +119,10 @@ class _Option:
         words = [word for kind in kinds if typing.get_origin(kind) is Literal for word in typing.get_args(kind)]
         nothing = types.NoneType in kinds
         if not words and not (nothing and field.default is not None):
-            return cls(name, hint, field.default, text, further_flags=further)  # None is "not given" for typer
+            # typer has no word for None: the option is left out
+            return cls(name, hint, field.default, _NONE.sub("not given", text), further_flags=further)
         number = next((kind for kind in (float, int) if kind in kinds), None)
+        text = _NONE.sub("none", text)
         shown = [*words, *(["NUMBER"] if number else []), *(["none"] if nothing else [])]
         parse = functools.partial(parse_word, number=number, nothing=nothing)
         return cls(name, str, "none" if field.default is None else str(field.default), text, parse, "|".join(shown))
@@ -181,7 +187,7 @@ def documented_parameters(documented: type[Any]) -> Mapping[str, str]:
     --------
     >>> from graphret.training import TrainConfig
     >>> documented_parameters(TrainConfig)["learning_rate"]
-    'At the start; P1 has 1e-3 for NIH and 1e-4 for Stanford.'
+    'At the start; Haq et al. (2021) have 1e-3 for NIH and 1e-4 for Stanford.'
     """
     lines = inspect.cleandoc(documented.__doc__ or "").splitlines()
     found: dict[str, str] = {}

@@ -30,7 +30,7 @@ def train(
 ) -> None:
     """Train an encoder; stop it at any time, the same command goes on.
 
-    The defaults that are shown are those of P1; a hash encoder has those of its own paper.
+    The defaults that are shown are those of Haq et al. 2021; a hash encoder has those of its own paper.
 
     The splits "train" and "valid" of the data set are used, never "test".
     """

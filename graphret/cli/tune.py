@@ -37,15 +37,17 @@ def tune(
     split: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="Only these films ask (valid: the encoder was not trained on them). All if not given."
+            metavar="NAME",
+            help="Queries of this split only (valid: the encoder was not trained on it); all if not given.",
         ),
     ] = None,
-    queries: Annotated[int, typer.Option(help="Films that ask, at most.")] = 1000,
+    queries: Annotated[int, typer.Option(help="Queries, at most.")] = 1000,
     budget: Annotated[str, typer.Option(metavar="SECONDS|none", help="Time for the trials.")] = "300",
     variety: Annotated[
-        float, typer.Option(help="Share of nearest's different films among all first ten hits that must be kept.")
+        float,
+        typer.Option(help="Share of nearest's number of different films, among all first ten hits, that must be kept."),
     ] = 0.5,
-    seed: Annotated[int, typer.Option(help="Draws the films that ask.")] = 0,
+    seed: Annotated[int, typer.Option(help="Draws the queries.")] = 0,
     n_threads: Annotated[int | None, typer.Option(help="Threads; all processors if not given.")] = None,
     label_aware: Annotated[
         bool,
@@ -60,7 +62,7 @@ def tune(
 ) -> None:
     """Choose the ranking of an index on its own films, and keep it: `graphret query` then uses it.
 
-    Films of the archive ask, each without those of its own patient. No film outside the archive is read.
+    The queries are films of the archive, each without the films of its own patient. No other film is read.
     """
     with report_to_user(as_json=as_json, quiet=quiet) as reporter:
         import graphret

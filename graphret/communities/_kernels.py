@@ -125,7 +125,10 @@ def _move_nodes(
 
 @jit()
 def _community_term(inside, degree, size, total, resolution):
-    """F = lambda q of one community, times L: (1 + 2 l / (n (n - 1))) (l - resolution d^2 / 4L), P1 Eq. 4-6."""
+    """F = lambda q of one community, times L (Haq et al. 2021, Eq. 4-6).
+
+    (1 + 2 l / (n (n - 1))) (l - resolution d^2 / 4L).
+    """
     term = inside - resolution * degree * degree / (4.0 * total)
     if size >= 2:
         term *= 1.0 + 2.0 * inside / (size * (size - 1.0))

@@ -1,4 +1,4 @@
-"""Louvain on modularity or weighted modularity (P1 Algorithm 1), with refinement on the way back."""
+"""Louvain on modularity or weighted modularity (Haq et al. 2021, Algorithm 1), with refinement on the way back."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def louvain(
     n_threads: int = 1,
     initial: NDArray[np.integer] | None = None,
 ) -> Partition:
-    """Divide a graph into communities by Louvain (P1 Algorithm 1; Blondel et al. 2008).
+    """Divide a graph into communities by Louvain (Haq et al. 2021, Algorithm 1; Blondel et al. 2008).
 
     Nodes move to the neighbouring community that gains most until none gains; communities become nodes of a
     smaller graph; and so on until nothing changes. On the way back every level is moved once more from the

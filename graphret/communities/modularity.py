@@ -1,4 +1,4 @@
-"""The independent scorer: modularity and weighted modularity from their definition (P1 Eq. 4-6)."""
+"""The independent scorer: modularity and weighted modularity from their definition (Haq et al. 2021, Eq. 4-6)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OBJECTIVES = ("modularity", "weighted_modularity")
 
 
 def modularity(graph: Graph, labels: Any, *, objective: str = "modularity", resolution: float = 1.0) -> float:
-    """Score a partition: Q = sum_u lambda_u (l_u / L - resolution (d_u / 2L)^2), P1 Eq. 4-6.
+    """Score a partition: Q = sum_u lambda_u (l_u / L - resolution (d_u / 2L)^2), Haq et al. 2021, Eq. 4-6.
 
     lambda_u = 1 for "modularity" (coarse, Newman-Girvan); lambda_u = 1 + 2 l_u / (n_u (n_u - 1)) for
     "weighted_modularity" (finer; 1 when n_u < 2). Shares no code with the kernels that maximise it.

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 __all__ = ["GRAPH_ENCODER", "SYSTEMS", "changed", "default_experiment", "methods_by_name"]
 
 GRAPH_ENCODER = "densenet121"
-"""The encoder of the engine (P1); hashers stand on its codes."""
+"""The encoder of the engine (Haq et al. 2021); hashers stand on its codes."""
 SYSTEMS = ("attention_hash_pf2", "ynet", "fusion_hash", "siamese_hash")
-"""The hash encoders of P2 to P5."""
+"""The hash encoders of the four hashing systems."""
 
 
 def default_experiment() -> Experiment:

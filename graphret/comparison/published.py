@@ -68,9 +68,9 @@ class PublishedTable:
     Parameters
     ----------
     name
-        Of the file, as "p5-table1".
+        Of the file, as "cai2019-table1".
     table, paper
-        As "P5 Table 1", and who published it.
+        As "Cai et al. 2019, Table 1", and who published it.
     cards
         Cards of the paper's own films; empty where no card stands for them.
     setting
@@ -121,7 +121,7 @@ def list_published() -> list[str]:
 
     Examples
     --------
-    >>> "p5-table1" in list_published()
+    >>> "cai2019-table1" in list_published()
     True
     """
     return sorted(path.stem for path in published_folder().glob("*.toml"))
@@ -139,8 +139,8 @@ def read_published(name: str) -> PublishedTable:
 
     Examples
     --------
-    >>> read_published("p5-table1").table
-    'P5 Table 1'
+    >>> read_published("cai2019-table1").table
+    'Cai et al. 2019, Table 1'
     """
     if name not in list_published():
         raise UnknownNameError("published", name, list_published())

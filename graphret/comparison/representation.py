@@ -230,7 +230,7 @@ class Representations:
     def _codes(self, encoder: Encoder, table: ImageTable, folder: Path) -> tuple[Codes, int]:
         """Codes of all films of a table, and how many of them were all zeros.
 
-        Zeros have no cosine. As bits they are +1 everywhere (SPEC 2), so such a film gets one value in every place.
+        Zeros have no cosine. As bits they are +1 everywhere, so such a film gets one value in every place.
         """
         encoded = encode_films(table, encoder, folder, progress=self.progress)
         wrong = [problem for problem in encoded.problems if problem.reason != CODE_OF_ZEROS]

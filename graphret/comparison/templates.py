@@ -21,7 +21,7 @@ def list_templates() -> list[str]:
 
     Examples
     --------
-    >>> "p5-table1" in list_templates()
+    >>> "cai2019-table1" in list_templates()
     True
     """
     return sorted(path.stem for path in (specs_folder() / "experiments").glob("*.toml"))
@@ -37,7 +37,7 @@ def read_template(name: str) -> Experiment:
 
     Examples
     --------
-    >>> read_template("p5-table1").bits
+    >>> read_template("cai2019-table1").bits
     (16, 32, 48, 64)
     """
     if name not in list_templates():

@@ -89,8 +89,8 @@ def read_chexpert(card: Card, root: Path) -> Records:
 def parse_chexpert_table(path: Path, strip_prefixes: tuple[str, ...] = ()) -> Records:
     """Read train.csv or valid.csv (plain or .gz) without looking for films.
 
-    1 is positive, -1 uncertain, 0 negative, and a blank is negative too (P1 Table 1 counts it so). The view of a
-    lateral film is "LATERAL", of a frontal one what the column AP/PA says.
+    1 is positive, -1 uncertain, 0 negative, and a blank is negative too (Haq et al. 2021, Table 1 counts it so). The
+    view of a lateral film is "LATERAL", of a frontal one what the column AP/PA says.
 
     Raises
     ------

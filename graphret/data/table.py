@@ -191,7 +191,7 @@ class ImageTable:
         Parameters
         ----------
         uncertain
-            "positive" (how retrieval is evaluated, SPEC 1.1) or "negative".
+            "positive" (how retrieval is evaluated) or "negative".
 
         Raises
         ------

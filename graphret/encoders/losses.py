@@ -1,4 +1,4 @@
-"""The loss of P1 for several labels at once, some of them unknown."""
+"""The loss of Haq et al. 2021 for several labels at once, some of them unknown."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["label_weights", "weighted_cross_entropy"]
 def label_weights(labels: NDArray[np.int8]) -> Float64Array:
     """Weigh the rare side of every label up.
 
-    ``w+ = n- / N`` and ``w- = n+ / N`` (P1 Eq. 1), counted over the films whose label is known.
+    ``w+ = n- / N`` and ``w- = n+ / N`` (Haq et al. 2021, Eq. 1), counted over the films whose label is known.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def label_weights(labels: NDArray[np.int8]) -> Float64Array:
 
 
 def weighted_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
-    """Weighted binary cross entropy over the known labels (P1 Eq. 1).
+    """Weighted binary cross entropy over the known labels (Haq et al. 2021, Eq. 1).
 
     For label j of a film with logit x: ``w+ softplus(-x)`` if it is positive, ``w- softplus(x)`` if it is negative (the
     stable forms of ``-w+ log p`` and ``-w- log(1 - p)``), nothing if it is uncertain; summed over the labels, averaged

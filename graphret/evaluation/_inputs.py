@@ -39,7 +39,7 @@ def check_labels(name: str, labels: Any) -> BoolArray:
 
 
 def check_ranked(ranked: Any, n_queries: int, n_films: int, k: int) -> Int64Array:
-    """Return ranked lists as int64, at least k wide (a shorter list is padded, SPEC 3), or say what is wrong."""
+    """Return ranked lists as int64, at least k wide (a shorter list is padded), or say what is wrong."""
     lists = np.asarray(ranked)
     if lists.ndim != 2 or lists.shape[0] != n_queries:
         raise InvalidParameterError("ranked", lists.shape, f"an integer array ({n_queries}, K), one row per query")

@@ -198,11 +198,11 @@ def evaluate_ranking(
 ) -> dict[str, Float64Array]:
     """Score ranked lists, one value per query and measure.
 
-    With ``r = |q and x|``, P1 Eq. 16-19: ``P@K = #(r > 0) / K``, ``ACG@K = mean(r) / |q|``,
+    With ``r = |q and x|``, Haq et al. 2021, Eq. 16-19: ``P@K = #(r > 0) / K``, ``ACG@K = mean(r) / |q|``,
     ``DCG@K = sum (2^r - 1) / log2(rank + 1)`` and nDCG@K = DCG@K over that of the best K films of the database.
-    ``mAP@K`` is the average precision over the relevant films among the K (P3 Eq. 3), ``mAP@K:relevant`` over
-    min(K, all relevant films of the database); ``gmAP`` weighs precision by r (P5 Eq. 8-9); ``R@K`` is recall and
-    ``HR@K`` is 1 when any of the K is relevant.
+    ``mAP@K`` is the average precision over the relevant films among the K (Fang et al. 2021, Eq. 3), ``mAP@K:relevant``
+    over min(K, all relevant films of the database); ``gmAP`` weighs precision by r (Cai et al. 2019, Eq. 8-9); ``R@K``
+    is recall and ``HR@K`` is 1 when any of the K is relevant.
 
     Parameters
     ----------

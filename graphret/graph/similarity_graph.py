@@ -1,4 +1,4 @@
-"""From a table of nearest neighbours to a sparse graph: threshold, symmetrise, CSR (P1 Eq. 2, 3, 9)."""
+"""From a table of nearest neighbours to a sparse graph: threshold, symmetrise, CSR (Haq et al. 2021, Eq. 2, 3, 9)."""
 
 from __future__ import annotations
 
@@ -149,20 +149,20 @@ def automatic_threshold(table: NeighborTable) -> float:
 
 
 def similarity_graph(table: NeighborTable, *, threshold: float | str | None = "auto", weights: str = "cosine") -> Graph:
-    """Link every node to its nearest neighbours that pass the threshold T (P1 Eq. 2, 3).
+    """Link every node to its nearest neighbours that pass the threshold T (Haq et al. 2021, Eq. 2, 3).
 
     An edge exists when one of its ends is among the k nearest of the other (union) and their cosine is
-    at least T and positive. P1 prints ``x if x <= T``, which keeps the dissimilar pairs and contradicts its own
-    text; graphret keeps ``cos >= T``. A node that would have no edge keeps its best one.
+    at least T and positive. Haq et al. (2021) print ``x if x <= T``, which keeps the dissimilar pairs and contradicts
+    its own text; graphret keeps ``cos >= T``. A node that would have no edge keeps its best one.
 
     Parameters
     ----------
     table
-        From `nearest_neighbors`; its size k bounds the degree instead of P1's 10^10 edges.
+        From `nearest_neighbors`; its size k bounds the degree instead of Haq et al.'s 10^10 edges.
     threshold
         T in [-1, 1]; "auto" takes the value that 80 % of the table's similarities reach; ``None`` keeps all.
     weights
-        "cosine" (Eq. 2) or "binary" (weight 1 for every edge, P1's ``e in {0, 1}``).
+        "cosine" (Eq. 2) or "binary" (weight 1 for every edge, Haq et al.'s ``e in {0, 1}``).
 
     Returns
     -------

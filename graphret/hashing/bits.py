@@ -35,7 +35,7 @@ def n_bytes_of(n_bits: int) -> int:
 
 
 def pack_bits(values: Any) -> PackedBits:
-    """Pack the signs of values, bit = 1 where ``value >= 0`` (SPEC 2: sign(0) = +1; also -0.0).
+    """Pack the signs of values, bit = 1 where ``value >= 0`` (sign(0) = +1; also -0.0).
 
     Parameters
     ----------

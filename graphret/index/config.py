@@ -25,34 +25,38 @@ SEARCHES = ("auto", "exact", "graph")
 Config = TypeVar("Config", "BuildConfig", "QueryConfig")
 
 
-def _parameter(default: Any, text: str, allowed: Collection[str] = ()) -> Any:
-    names = f" One of {', '.join(sorted(allowed))}." if allowed else ""
-    return field(default=default, metadata={"help": f"{text}{names}"})
+def _one_of(default: Any, allowed: Collection[str]) -> Any:
+    return field(default=default, metadata={"allowed": tuple(sorted(allowed))})
 
 
 @dataclass(frozen=True)
 class BuildConfig:
-    """Parameters of `build`; what each of them means is said by ``--help`` and by the field's metadata "help".
+    """Parameters of `build`; the command line shows these words and defaults.
 
     Parameters
     ----------
     k
         Nearest neighbours of every film that may become its edges, >= 1.
     threshold
-        Cosine T that an edge must reach, in [-1, 1]; "auto" takes it from the data, ``None`` keeps all.
+        Cosine that an edge must reach, in [-1, 1]; "auto" takes it from the data, ``None`` keeps every edge.
     edge_weights
-        Weights of the edges, see `similarity_graph`.
-    method, backend
-        How the neighbours are found, see `nearest_neighbors`.
+        Weights of the edges: the cosine, or 1 for every edge.
+    method
+        How neighbours are found: "exact" proves them, "approximate" finds a measured share of at least 0.99, "auto" is
+        exact up to 50,000 films and beyond them approximate with a share of at least 0.999.
+    backend
+        What finds the neighbours: "faiss" or "torch"; "auto" takes a GPU where there is one, else the processor.
     communities
-        Method of partition, see `partition`.
-    objective, resolution
-        What the partition optimises.
+        Method of the partition into communities; "igraph" and "leiden" need the extra "compare".
+    objective
+        What the partition maximises.
+    resolution
+        Of the partition: a larger value gives more and smaller communities.
     search
         How queries find their nearest films: "exact" compares them with every code, "graph" follows links from film to
         film, "auto" takes graph search where that is faster.
     search_recall
-        Share of a film's k nearest that graph search shall find, in (0, 1); measured when the index is built.
+        Share of the k nearest films that graph search shall find, in (0, 1); measured when the index is built.
     seed
         Of the partition, of approximate neighbours, and of graph search.
     batch_size
@@ -60,11 +64,11 @@ class BuildConfig:
     precision
         Of the encoder.
     n_workers
-        Threads that decode films; ``None`` for all processors.
+        Threads that decode films; ``None``: all processors.
     n_threads
-        Threads of the neighbour search; ``None`` for all processors. No result depends on it.
+        Threads of the neighbour search; ``None``: all processors. No result depends on it.
     max_memory
-        Bytes that the neighbour search may take for rotated codes; ``None`` for one copy of the codes.
+        Bytes that rotated codes may take in the neighbour search; ``None``: one copy of the codes.
     shard_rows
         Films after which a killed encoding can go on.
 
@@ -79,29 +83,23 @@ class BuildConfig:
     'auto'
     """
 
-    k: int = _parameter(50, "Nearest neighbours of every film that may become its edges.")
-    threshold: float | Literal["auto"] | None = _parameter(
-        "auto", "Cosine that an edge must reach: a number in [-1, 1], auto (from the data) or none."
-    )
-    edge_weights: str = _parameter("cosine", "Weights of the edges.", WEIGHTS)
-    method: str = _parameter("auto", "Search of the neighbours; auto is exact up to 200,000 films.", METHODS)
-    backend: str = _parameter("auto", "Library that searches the neighbours.", BACKENDS)
-    communities: str = _parameter("louvain", "Method of the partition into communities.", COMMUNITY_METHODS)
-    objective: str = _parameter("modularity", "What the partition maximises.", OBJECTIVES)
-    resolution: float = _parameter(1.0, "Of the partition: larger gives more and smaller communities.")
-    search: str = _parameter(
-        "auto", "How queries find their nearest films; auto takes graph search where it is faster.", SEARCHES
-    )
-    search_recall: float = _parameter(
-        0.99, "Share of the k nearest films that graph search shall find, between 0 and 1."
-    )
-    seed: int = _parameter(0, "Of the partition, of approximate neighbours, and of graph search.")
-    batch_size: int = _parameter(32, "Films that go through the encoder at once.")
-    precision: str = _parameter("float32", "Of the encoder.", PRECISIONS)
-    n_workers: int | None = _parameter(None, "Threads that decode films; none for all processors.")
-    n_threads: int | None = _parameter(None, "Threads of the neighbour search; none for all processors.")
-    max_memory: int | None = _parameter(None, "Bytes the neighbour search may take for rotated codes; none: no limit.")
-    shard_rows: int = _parameter(4096, "Films after which a killed encoding can go on.")
+    k: int = 50
+    threshold: float | Literal["auto"] | None = "auto"
+    edge_weights: str = _one_of("cosine", WEIGHTS)
+    method: str = _one_of("auto", METHODS)
+    backend: str = _one_of("auto", BACKENDS)
+    communities: str = _one_of("louvain", COMMUNITY_METHODS)
+    objective: str = _one_of("modularity", OBJECTIVES)
+    resolution: float = 1.0
+    search: str = _one_of("auto", SEARCHES)
+    search_recall: float = 0.99
+    seed: int = 0
+    batch_size: int = 32
+    precision: str = _one_of("float32", PRECISIONS)
+    n_workers: int | None = None
+    n_threads: int | None = None
+    max_memory: int | None = None
+    shard_rows: int = 4096
 
     def __post_init__(self) -> None:
         _settle(self, "k", 1, "every film needs at least one neighbour")
@@ -112,7 +110,7 @@ class BuildConfig:
             if getattr(self, name) is not None:
                 _settle(self, name, 1, "None takes every processor")
         if self.max_memory is not None:
-            _settle(self, "max_memory", 1, "None sets no limit")
+            _settle(self, "max_memory", 1, "None allows one copy of the codes")
         object.__setattr__(self, "threshold", check_threshold(self.threshold))
         for name, known in (
             ("edge_weights", WEIGHTS),
@@ -155,21 +153,21 @@ class BuildConfig:
 
 @dataclass(frozen=True)
 class QueryConfig:
-    """Parameters of `Index.query` that are plain values.
+    """Parameters of `Index.query` that are plain values; the command line shows these words and defaults.
 
     Parameters
     ----------
     k
-        Hits, >= 1.
+        Hits per query, >= 1.
     ranking
-        A name of `list_rankings`; ``None``: the default of the index.
+        How hits are found and ordered; ``None``: as the index was tuned, or else "nearest".
     fill
         Complete a list that the ranking leaves short with the nearest remaining films.
     search
-        "exact" compares the queries with every code, "graph" follows links where the index has them, "auto" takes graph
-        search where that is faster.
+        How the nearest films are found: "exact" compares the query with every code, "graph" follows links where the
+        index has them, "auto" takes graph search where that is faster.
     n_threads
-        Threads; ``None`` for all processors. No result depends on it.
+        Threads; ``None``: all processors. No result depends on it.
 
     Raises
     ------
@@ -177,17 +175,11 @@ class QueryConfig:
         A value that is not allowed.
     """
 
-    k: int = _parameter(10, "Hits per query.")
-    ranking: str | None = _parameter(
-        None,
-        "How hits are found and ordered; if not given, as the index was tuned, or nearest.",
-        list_rankings(with_labels=True),
-    )
-    fill: bool = _parameter(True, "Complete a list that the ranking leaves short with the nearest remaining films.")
-    search: str = _parameter(
-        "auto", "How the nearest films are found; auto takes graph search where it is faster.", SEARCHES
-    )
-    n_threads: int | None = _parameter(None, "Threads; none for all processors.")
+    k: int = 10
+    ranking: str | None = _one_of(None, list_rankings(with_labels=True))
+    fill: bool = True
+    search: str = _one_of("auto", SEARCHES)
+    n_threads: int | None = None
 
     def __post_init__(self) -> None:
         _settle(self, "k", 1, "ask for at least one film")

@@ -48,7 +48,7 @@ def nearest_neighbors(
     max_memory: int | None = None,
     progress: Progress | None = None,
 ) -> NeighborTable:
-    """Find the k most similar rows of every row, by cosine (P1 Eq. 2).
+    """Find the k most similar rows of every row, by cosine (Haq et al. 2021, Eq. 2).
 
     On a processor every pair of rows is first bounded along the leading principal directions of the codes, and
     followed only while it can still be among the k best of either row (see `rotation` and `join`). What is left is

@@ -140,7 +140,7 @@ def _scratch(capacity):
 
 @jit()
 def _grow_region(graph, stored, edges, allowed, forbidden, scratch, community_scratch, out_nodes, out_gains):
-    """Grow the region of one query (P1 Algorithm 2, Eq. 9-15, as SPEC 1.4); False: the scratch is too small."""
+    """Grow the region of one query (Haq et al. 2021, Algorithm 2, Eq. 9-15); False: scratch too small."""
     indptr = graph[0]
     labels, degrees, inside, members, starts, community_inside, _, total = stored
     edge_nodes, edge_weights, edge_cosines = edges

@@ -1,4 +1,4 @@
-"""The edges of a query to the films of the graph (P1 Eq. 9)."""
+"""The edges of a query to the films of the graph (Haq et al. 2021, Eq. 9)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class QueryEdges:
 
 
 def query_edges(archive: Archive, queries: QueryBatch, n_edges: int) -> QueryEdges:
-    """Link every query to its ``n_edges`` nearest allowed films as the graph links its own (P1 Eq. 9, SPEC 1.2).
+    """Link every query to its ``n_edges`` nearest allowed films as the graph does (Haq et al. 2021, Eq. 9).
 
     A neighbour gets an edge when its cosine is positive and passes the threshold of the graph; a query whose
     neighbours all fail the threshold keeps its best one. The weight is the cosine, or 1 where every weight of the

@@ -1,4 +1,4 @@
-"""Region growing: the retrieval of the papers' engine (P1 section 2.5, Algorithm 2, Eq. 9-15)."""
+"""Region growing: the retrieval of the papers' engine (Haq et al. 2021, section 2.5, Algorithm 2, Eq. 9-15)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["CommunityTotals", "RegionGrowing", "community_totals", "region_growi
 
 
 def region_growing(graph: Graph, labels: Any, neighbors: Any, similarities: Any, k: int) -> Int32Array:
-    """Grow the region of one query by weighted modularity (P1 section 2.5, Algorithm 2, Eq. 9-15).
+    """Grow the region of one query by weighted modularity (Haq et al. 2021, section 2.5, Algorithm 2, Eq. 9-15).
 
     The query joins the graph with its edges, in a community of its own: R = {query}. With ``f(u) = lambda_u q_u``,
     ``q = l / L' - (d / 2L')^2``, ``lambda = 1 + 2 l / (n (n - 1))`` (1 when n < 2), ``L' = L + d_q`` and d_q the sum
@@ -46,8 +46,9 @@ def region_growing(graph: Graph, labels: Any, neighbors: Any, similarities: Any,
 
     It stops at k nodes, when no community is left, or when no community has a positive gain. Gains are compared in
     float64 after scaling by L' or |E_s|; gains closer than 1e-12 of the terms that they are the difference of are
-    equal, and a gain below that is not positive. P1's Algorithm 2 adds a community that fits into k whole and in no
-    stated order; here every node is added by its gain, so that the list for a smaller k begins the one for a larger.
+    equal, and a gain below that is not positive. Haq et al.'s Algorithm 2 adds a community that fits into k whole and
+    in no stated order; here every node is added by its gain, so that the list for a smaller k begins the one for a
+    larger.
 
     Parameters
     ----------

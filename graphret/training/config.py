@@ -28,7 +28,7 @@ _WITHOUT_EFFECT_ON_RESULTS = {"epochs", "n_workers", "max_minutes", "checkpoint_
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Parameters of :func:`graphret.training.train`; the defaults are those of P1 for the NIH films.
+    """Parameters of :func:`graphret.training.train`; the defaults are those of Haq et al. 2021 for the NIH films.
 
     :meth:`for_encoder` puts what an encoder's own paper says in their place.
 
@@ -39,13 +39,13 @@ class TrainConfig:
     batch_size
         Films of a step (on each device), >= 2 because batch normalisation has no statistics of a single film.
     learning_rate
-        At the start; P1 has 1e-3 for NIH and 1e-4 for Stanford.
+        At the start; Haq et al. (2021) have 1e-3 for NIH and 1e-4 for Stanford.
     size
-        Side of the input in px; P1 has 224 (LR) and 512 (HR).
+        Side of the input in px; Haq et al. (2021) have 224 (LR) and 512 (HR).
     horizontal_flip
         Mirror half of the films of every epoch at random.
     objective
-        What is minimised, see :func:`graphret.encoders.objectives.list_objectives`; ``None`` for the encoder's own.
+        What is minimised, see :func:`graphret.encoders.objectives.list_objectives`; ``None``: the encoder's own.
     objective_options
         Options of the objective.
     optimizer
@@ -69,19 +69,21 @@ class TrainConfig:
         It is never reduced below this.
     sampler
         Films of a batch: ``"shuffled"``, every film once an epoch; ``"few_of_a_class"``, at most ``max_of_a_class`` of
-        each class (P2); ``"pairs"``, pairs of films of which 3 are dissimilar for 2 that are similar (P5).
+        each class (Öztürk et al. 2021); ``"pairs"``, pairs of films of which 3 are dissimilar for 2 that are similar
+        (Cai et al. 2019).
     max_of_a_class
         Films of a class in a batch of ``"few_of_a_class"``, >= 1.
     select_by
         The epoch is kept whose validation films have the highest ``"auc"`` (mean over the labels) or ``"retrieval"``
-        (mean average precision of ranking them, leaving out films of the same patient); ``None`` for ``"auc"`` where
+        (mean average precision of ranking them, leaving out films of the same patient); ``None``: ``"auc"`` where
         the network has a classifier and ``"retrieval"`` where it has none.
     seed
         Of the first weights, the order of the films, the flips, and the validation split if one must be made.
     weights
-        Before training: ``None``, ``"imagenet"``, ``"txrv:NAME"`` or a path; see :func:`graphret.encoders.create`.
+        Before training: ``"imagenet"``, ``"txrv:NAME"`` or a path, see :func:`graphret.encoders.create`; ``None``:
+        random weights.
     n_bits
-        Length of the code of a hash encoder; ``None`` for that of its paper.
+        Length of the code of a hash encoder; ``None``: that of its paper.
     options
         Options of the encoder.
     validation_share
@@ -91,7 +93,7 @@ class TrainConfig:
     device
         ``"auto"``, ``"cpu"`` or ``"cuda"``.
     n_workers
-        Threads that decode films; ``None`` for as many as there are processors.
+        Threads that decode films; ``None``: all processors.
     cache_bytes
         Films are kept in memory, decoded and resized, if they need no more than this; otherwise every epoch decodes
         them again.
@@ -99,7 +101,7 @@ class TrainConfig:
         Stop after this time, within an epoch if need be; the best epoch so far is kept, or the unfinished one if it is
         better. A later call continues.
     checkpoint_minutes
-        Write a checkpoint also within an epoch, this often; ``None`` for only after every epoch.
+        Write a checkpoint also within an epoch, this often; ``None``: only after every epoch.
     """
 
     epochs: int = 20

@@ -35,14 +35,14 @@ def train(
     progress: Progress | None = None,
     **overrides: Any,
 ) -> Encoder:
-    """Train an encoder on the labels of films (P1, section "Image codes"; SPEC 1.1 and 2).
+    """Train an encoder on the labels of films (Haq et al. 2021, section "Image codes").
 
-    Every encoder has an objective and a recipe of its own; for those of P1 it is Adam on the weighted cross entropy of
-    P1 Eq. 1, and the learning rate falls when the mean validation AUC stands still. The weights of the epoch with the
-    highest validation score are kept: the mean AUC, or how well the codes rank where the network has no classifier.
-    Only films of the split "train" train, and only those of "valid" choose the epoch; a table without "valid" gives up
-    a part of "train" for it, by patient. A column "mask" of the table (paths of pictures, relative to its root) is
-    what a segmentation learns from.
+    Every encoder has an objective and a recipe of its own; DenseNet-121 has that of Haq et al. 2021: Adam on their
+    weighted cross entropy (Eq. 1), and the learning rate falls when the mean validation AUC stands still. The weights
+    of the epoch with the highest validation score are kept: the mean AUC, or how well the codes rank where the network
+    has no classifier. Only films of the split "train" train, and only those of "valid" choose the epoch; a table
+    without "valid" gives up a part of "train" for it, by patient. A column "mask" of the table (paths of pictures,
+    relative to its root) is what a segmentation learns from.
 
     A run that was stopped in any way goes on from its last checkpoint, with the same result as one that was not: to
     the bit on a processor with the same number of threads, to rounding on CUDA. A finished run called again with
@@ -92,7 +92,7 @@ def train(
     config = TrainConfig.for_encoder(name, **overrides) if config is None else TrainConfig.of(config, overrides)
     task = make_task(table, name, config)
     out = Path(out)
-    # The head of P1 is all that its loss reads; other objectives read a part of what a network gives.
+    # Classification reads the classifier alone; other objectives read a part of what a network gives.
     unused = task.objective != "classification"
     with borrow_accelerator(config.device, config.mixed_precision, unused=unused) as accelerator:
         folder = CheckpointFolder(out / "checkpoint")

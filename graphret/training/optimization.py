@@ -17,7 +17,7 @@ __all__ = ["LearningRate", "make_optimizer"]
 
 
 def make_optimizer(parameters: Iterable[nn.Parameter], config: TrainConfig) -> torch.optim.Optimizer:
-    """Adam with the betas of P1, or stochastic gradient descent with momentum."""
+    """Adam with the betas of Haq et al. 2021, or stochastic gradient descent with momentum."""
     if config.optimizer == "sgd":
         return torch.optim.SGD(
             parameters, lr=config.learning_rate, momentum=config.momentum, weight_decay=config.weight_decay

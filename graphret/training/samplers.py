@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["batches_of", "few_of_a_class", "pairs", "shuffled"]
 
 SIMILAR_SHARE = 0.4
-"""P5: dissimilar to similar pairs are 3 to 2."""
+"""Cai et al. 2019: dissimilar to similar pairs are 3 to 2."""
 
 _TRIES = 32  # films that are looked at before a class, or a partner by chance, is given up
 
@@ -43,7 +43,7 @@ def shuffled(rows: Int64Array, batch_size: int) -> list[Int64Array]:
 def few_of_a_class(
     rows: Int64Array, labels: NDArray[np.int8], batch_size: int, at_most: int, generator: np.random.Generator
 ) -> list[Int64Array]:
-    """Draw batches in which no class has more than a few films (P2, section 3.2).
+    """Draw batches in which no class has more than a few films (Öztürk et al. 2021, section 3.2).
 
     A class is a positive label, or "without any finding". The classes take turns, in an order drawn for each batch;
     each gives the next film of its own shuffled deck that fits, until the batch is full or no class has one. So rare
@@ -99,7 +99,7 @@ def few_of_a_class(
 def pairs(
     rows: Int64Array, labels: NDArray[np.int8], batch_size: int, generator: np.random.Generator
 ) -> list[Int64Array]:
-    """Draw batches of pairs, films 2i and 2i + 1, of which three are dissimilar for two that are similar (P5).
+    """Draw batches of pairs, films 2i and 2i + 1: three dissimilar for two similar (Cai et al. 2019).
 
     Similar films share a positive label or both have no finding; dissimilar ones certainly do not. The first film of
     each pair goes through a shuffled deck, the second is drawn at random.

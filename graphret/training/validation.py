@@ -62,7 +62,7 @@ class Score:
 def classifier_auc(
     encoder: Encoder, table: ImageTable, *, split: str | None = "test", batch_size: int = 64
 ) -> dict[str, float]:
-    """Measure the AUC of every label that encoder and table share (P1 Tables 4 and 5).
+    """Measure the AUC of every label that encoder and table share (Haq et al. 2021, Tables 4 and 5).
 
     Parameters
     ----------

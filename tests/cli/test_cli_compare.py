@@ -7,7 +7,7 @@ def test_templates_are_listed(run, run_json):
     documents = run_json("compare", "--list-templates")
     assert [document["name"] for document in documents] == list_templates()
     assert all(document["methods"] for document in documents)
-    assert "p5-table1" in run("compare", "--list-templates").out
+    assert "cai2019-table1" in run("compare", "--list-templates").out
 
 
 def test_a_small_comparison(workshop, run_json, tmp_path, monkeypatch):
@@ -35,7 +35,7 @@ def test_wrong_calls_are_refused(run, tmp_path):
         (["--out", tmp_path, "--root", tmp_path], "data=''"),
         (["--out", tmp_path, "--data", "phantom"], "root=''"),
         (["--out", tmp_path, "--template", "p9"], "template='p9'"),
-        (["--out", tmp_path, "--template", "p5-table1", "--experiment", "x"], "either --experiment or --template"),
+        (["--out", tmp_path, "--template", "cai2019-table1", "--experiment", "x"], "either --experiment or --template"),
         (["--out", tmp_path, "--experiment", tmp_path / "none.toml"], "experiment file not found"),
         (["--out", tmp_path, "--data", "phantom", "--root", tmp_path, "--bits", "x"], "whole numbers"),
         (["--out", tmp_path, "--data", "phantom", "--root", tmp_path, "--methods", "x"], "methods='x'"),

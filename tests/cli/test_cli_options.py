@@ -1,6 +1,7 @@
 """Options are the fields of a config: same names, same defaults, same refusals."""
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -12,6 +13,7 @@ from typer.testing import CliRunner
 from graphret._errors import InvalidParameterError
 from graphret.cli.options import config_options, documented_parameters, parse_assignments
 from graphret.index import BuildConfig, QueryConfig
+from graphret.neighbors.knn import EXACT_LIMIT, RECALL
 from graphret.training import TrainConfig
 
 
@@ -24,8 +26,12 @@ class Kiln:
     degrees
         How hot, see :func:`fire`;
         over two lines.
-    pots, shelves
+    pots, lid
         How many.
+    shelves
+        How many; ``None``: as many as fit.
+    patience
+        How long; ``None``: for ever.
     glaze
         ``"auto"`` or a number.
     kind
@@ -49,7 +55,7 @@ class Kiln:
     patience: float | None = 2.5
     extras: Mapping[str, Any] = field(default_factory=dict)
     k: int = 9
-    told: int = field(default=1, metadata={"help": "from the metadata"})
+    told: str = field(default="now", metadata={"allowed": ("now", "later")})
 
 
 def run(*arguments):
@@ -85,7 +91,7 @@ def test_without_options_the_config_is_the_default_one():
         (["--patience", "none"], {"patience": None}),
         (["--patience", "4"], {"patience": 4.0}),
         (["--extras", "x=1.5", "--extras", "y=text"], {"extras": {"x": 1.5, "y": "text"}}),
-        (["--told", "4"], {"told": 4}),
+        (["--told", "later"], {"told": "later"}),
         (["--k", "4"], {"k": 4}),
         (["-k", "4"], {"k": 4}),
     ],
@@ -108,13 +114,15 @@ def test_help_says_the_words_of_the_docstring_and_the_default():
     text = " ".join(run("--help")[1].output.replace("│", " ").split())
     assert "How hot, see fire; over two lines." in text
     assert "900.0" in text
-    assert "from the metadata" in text
+    assert "One of now, later." in text
+    assert "How long; none: for ever." in text  # --patience takes the word none
+    assert "not given: as many as fit" in text  # --shelves does not
     assert "Not a parameter" not in text
 
 
 def test_names_before_a_comma_share_their_words():
     words = documented_parameters(Kiln)
-    assert words["pots"] == words["shelves"] == "How many."
+    assert words["pots"] == words["lid"] == "How many."
     assert "nothing" not in words
 
 
@@ -130,4 +138,11 @@ def test_an_assignment_without_a_name_or_a_value_is_refused(entry):
 def test_every_parameter_of_a_config_explains_itself(config):
     words = documented_parameters(config)
     for entry in dataclasses.fields(config):
-        assert entry.metadata.get("help") or words.get(entry.name), f"{config.__name__}.{entry.name} has no help"
+        assert words.get(entry.name), f"{config.__name__}.{entry.name} has no help"
+
+
+def test_help_of_build_says_what_the_code_does():
+    words = documented_parameters(BuildConfig)
+    assert f"exact up to {EXACT_LIMIT:,} films" in words["method"]
+    assert {f"at least {share}" for share in RECALL.values()} == set(re.findall(r"at least [\d.]+\d", words["method"]))
+    assert "one copy of the codes" in words["max_memory"]  # as nearest_neighbors says of None

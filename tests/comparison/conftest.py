@@ -49,7 +49,7 @@ def untrained_experiment(film_root):
         timed_queries=3,
         tune_queries=20,
         tune_seconds=2.0,
-        published=("p5-table1", "p1-table4"),
+        published=("cai2019-table1", "haq2021-table4"),
         training={"device": "cpu"},
     )
 

@@ -47,13 +47,14 @@ def test_published_figures_stand_in_columns_of_their_own(ran):
     figures = tables["Figures"]
     n_ours = 3 + len(ran.experiment.measures)
     assert figures.foreign == tuple(range(n_ours, len(figures.head)))
-    assert figures.head[n_ours:] == (f"{OTHER_IMAGES}: P5 Table 1, mAP@100",)  # P1 Table 4 is of films of other sizes
+    assert figures.head[n_ours:] == (f"{OTHER_IMAGES}: Cai et al. 2019, Table 1, mAP@100",)
     by_row = {line[:3]: line[n_ours:] for line in figures.lines}
     assert by_row["lsh", "16", "hamming"] == ("0.3271",)
     assert {cells for name, cells in by_row.items() if name != ("lsh", "16", "hamming")} == {("",)}
     assert not any("published" in cell for line in figures.lines for cell in line)
     assert not any("published" in name for name in figures.head[:n_ours])
-    own = tables[f"P5 Table 1: {OTHER_IMAGES} (the films are those of 'phantom', the paper's are 'via-elcap')"]
+    other = f"{OTHER_IMAGES} (the films are those of 'phantom', the paper's are 'via-elcap')"
+    own = tables[f"Cai et al. 2019, Table 1: {other}"]
     assert own.head == ("method of the paper", "bits", "published mAP@100")
     assert ("Ours", "48", "0.8163") in own.lines
     for title in ("Costs", "Differences from densenet121, nearest"):
@@ -65,12 +66,12 @@ def test_a_published_figure_stands_beside_its_method_and_length(ran):
     for row in document["rows"]:
         row["n_bits"] = 48 if row["method"] == "lsh" else row["n_bits"]
     figures = report_tables(document)[0]
-    place = figures.head.index(f"{OTHER_IMAGES}: P5 Table 1, mAP@100")
+    place = figures.head.index(f"{OTHER_IMAGES}: Cai et al. 2019, Table 1, mAP@100")
     assert [line[place] for line in figures.lines if line[0] == "lsh"] == ["0.3653", ""]
     assert {line[place] for line in figures.lines if line[0] != "lsh"} == {""}
     for table in document["published"]:
         table["other_images"] = ""
-    assert "published, the same images: P5 Table 1, mAP@100" in report_tables(document)[0].head
+    assert "published, the same images: Cai et al. 2019, Table 1, mAP@100" in report_tables(document)[0].head
 
 
 @pytest.mark.parametrize(

@@ -16,11 +16,11 @@ from graphret.hashing import hasher_options, list_hashers
 from graphret.training import TrainConfig
 
 TABLES = {
-    *(f"p1-table{n}" for n in (4, 5, 6, 7)),
-    *(f"p2-table{n}" for n in (1, 2, 3)),
-    *(f"p3-table{n}" for n in (1, 2, 3)),
-    *(f"p4-table{n}" for n in (1, 2, 4, 5)),
-    *(f"p5-table{n}" for n in (1, 2)),
+    *(f"haq2021-table{n}" for n in (4, 5, 6, 7)),
+    *(f"ozturk2021-table{n}" for n in (1, 2, 3)),
+    *(f"fang2021-table{n}" for n in (1, 2, 3)),
+    *(f"guan2023-table{n}" for n in (1, 2, 4, 5)),
+    *(f"cai2019-table{n}" for n in (1, 2)),
 }
 
 
@@ -75,23 +75,23 @@ def test_figures_of_the_papers():
         figures = read_published(table).figures
         return [f.value for f in figures if all(getattr(f, key) == item for key, item in wanted.items())]
 
-    assert value("p1-table7", card="nih", size=224, measure="P@10") == [0.48]
-    assert value("p1-table7", card="stanford-u", size=512, measure="ACG@10") == [0.59]
-    assert value("p1-table4", measure="AUC", size=512) == [0.83]
-    assert value("p1-table6", method="densenet121") == [0.31]
-    assert value("p2-table1", method="attention_hash_pf2", measure="P@10") == [0.7033]
-    assert value("p2-table3", method="attention_hash_pf2") == [0.36]
-    assert value("p3-table2", method="ynet", card="fundus", measure="mAP@10") == [0.6102]
-    assert value("p3-table2", method="ynet", card="jsrt", measure="mAP@10") == [0.5518]
-    assert value("p4-table1", method="fusion_hash", card="chexpert-12") == [0.27, 0.86]
-    assert value("p5-table1", method="siamese_hash", bits=48) == [0.8163]
+    assert value("haq2021-table7", card="nih", size=224, measure="P@10") == [0.48]
+    assert value("haq2021-table7", card="stanford-u", size=512, measure="ACG@10") == [0.59]
+    assert value("haq2021-table4", measure="AUC", size=512) == [0.83]
+    assert value("haq2021-table6", method="densenet121") == [0.31]
+    assert value("ozturk2021-table1", method="attention_hash_pf2", measure="P@10") == [0.7033]
+    assert value("ozturk2021-table3", method="attention_hash_pf2") == [0.36]
+    assert value("fang2021-table2", method="ynet", card="fundus", measure="mAP@10") == [0.6102]
+    assert value("fang2021-table2", method="ynet", card="jsrt", measure="mAP@10") == [0.5518]
+    assert value("guan2023-table1", method="fusion_hash", card="chexpert-12") == [0.27, 0.86]
+    assert value("cai2019-table1", method="siamese_hash", bits=48) == [0.8163]
 
 
 def test_unknown_names():
-    with pytest.raises(UnknownNameError, match="template='p5-table9'"):
-        read_template("p5-table9")
-    with pytest.raises(UnknownNameError, match="published='p5-table9'"):
-        read_published("p5-table9")
+    with pytest.raises(UnknownNameError, match="template='cai2019-table9'"):
+        read_template("cai2019-table9")
+    with pytest.raises(UnknownNameError, match="published='cai2019-table9'"):
+        read_published("cai2019-table9")
     figures = [{"name": "a", "measure": "P@1", "value": 1, "colour": 2}]
     with pytest.raises(ExperimentError, match=r"unknown key 'figures.0..colour'"):
         fill_toml(PublishedTable, {"name": "x", "table": "x", "paper": "x", "figures": figures}, "x.toml")
@@ -109,7 +109,7 @@ def fundus_like(n_glaucoma, n_normal, card="fundus"):
 
 
 def test_figures_are_of_the_same_images_only_if_the_facts_hold():
-    table = read_published("p3-table2")
+    table = read_published("fang2021-table2")
     films = SimpleNamespace(table=fundus_like(168, 482), whole_card=True)
     assert why_other_images(table, films) == ""
     assert "not all films" in why_other_images(table, SimpleNamespace(table=films.table, whole_card=False))
@@ -126,7 +126,7 @@ def test_figures_are_of_the_same_images_only_if_the_facts_hold():
 
 
 def test_a_figure_of_another_card_or_size_stands_beside_no_method():
-    table = read_published("p1-table7")
+    table = read_published("haq2021-table7")
     figures = table.to_dict("nih", 224, "other")["figures"]
     beside = [(figure["name"], figure["measure"], figure["value"]) for figure in figures if figure["method"]]
     assert beside == [("NIH (nih, 224 px)", "ACG@10", 0.36), ("NIH (nih, 224 px)", "P@10", 0.48)]

@@ -180,7 +180,7 @@ def test_facts_of_chexpert(chexpert, name):
 def test_views_of_chexpert(chexpert):
     views = read_card("stanford").views
     kept = [view for view in chexpert.views if view in views]
-    assert len(kept) == 191_027  # 191,229 frontal films with the 202 of valid.csv (P1, Section 2.1)
+    assert len(kept) == 191_027  # 191,229 frontal films with the 202 of valid.csv (Haq et al. 2021, Section 2.1)
     assert chexpert.views.count("LATERAL") == 32_387
     assert chexpert.ids[0] == "train/patient00001/study1/view1_frontal.jpg"
 

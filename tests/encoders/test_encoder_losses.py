@@ -1,4 +1,4 @@
-"""The loss of P1 Eq. 1 against a loop that is written like the equation."""
+"""The loss of Haq et al. 2021, Eq. 1 against a loop that is written like the equation."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The layers of P2 to P5 at the sizes of their papers (SPEC 2.1 to 2.4), and what their options change."""
+"""The layers of the four hashing systems at the sizes of their papers, and what their options change."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""The losses of P2 to P5 against loops that are written like their equations, and against their own derivatives."""
+"""The losses of the four hashing systems against loops written like their equations, and their own derivatives."""
 
 import math
 

@@ -12,7 +12,7 @@ from graphret.neighbors import NeighborTable, nearest_neighbors
 
 
 def literal_graph(table, threshold, weights):
-    """Dictionary of edges, one at a time, as SPEC 1.2 says."""
+    """Dictionary of edges, one at a time, as the docstring of `similarity_graph` says."""
     edges = {}
     n_nodes, k = table.neighbors.shape
     for node in range(n_nodes):

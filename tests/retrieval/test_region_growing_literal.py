@@ -1,4 +1,4 @@
-"""Region growing equals P1 Algorithm 2 written out literally: the same ids in the same order.
+"""Region growing equals Haq et al. 2021, Algorithm 2 written out literally: the same ids in the same order.
 
 The literal version works from the definitions: sets of nodes, exact fractions, nothing kept between steps. Weights and
 cosines are integers in units of 1 / ``unit``, so that its sums, gains and ties are exact.

@@ -1,4 +1,4 @@
-"""Trainings other than P1's: other losses, optimisers, schedules, samplers; masks, calibration, choice by retrieval."""
+"""Other losses, optimisers, schedules, samplers; masks, calibration, choice by retrieval."""
 
 import json
 import sys

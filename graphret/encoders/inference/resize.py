@@ -38,9 +38,9 @@ class _Taps(NamedTuple):
 def prepare_film(film: NDArray[Any], size: int) -> Float32Array:
     """Resize a film to a square with an antialiased bilinear filter.
 
-    The whole film is kept and its sides are scaled apart, as P1 does it: nothing at the border is lost. Along a side of
-    n pixels, s = max(n / size, 1), the pixel x has the weight max(0, 1 - |x + 1/2 - c| / s) in the pixel of the result
-    whose centre lies at c; the weights are scaled to the sum 1. This is Pillow's ``BILINEAR``.
+    The whole film is kept and its sides are scaled apart, as Haq et al. (2021) do it: nothing at the border is lost.
+    Along a side of n pixels, s = max(n / size, 1), the pixel x has the weight max(0, 1 - |x + 1/2 - c| / s) in the
+    pixel of the result whose centre lies at c; the weights are scaled to the sum 1. This is Pillow's ``BILINEAR``.
 
     Parameters
     ----------

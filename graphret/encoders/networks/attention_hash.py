@@ -1,4 +1,4 @@
-"""Attention hash (P2): a small network draws a saliency map, a ResNet-18 hashes the film and its salient part."""
+"""Attention hash (Öztürk et al. 2021): a small network draws saliency, a ResNet-18 hashes film and salient part."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _GATES: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 class InvertedPixels(nn.Module):
-    """P2 Eq. 2: stretch every film to [0, 1], invert it, round to 256 steps; the result is in [0, 1] again."""
+    """Stretch every film to [0, 1], invert it, round to 256 steps (Öztürk et al. 2021, Eq. 2); in [0, 1] again."""
 
     def forward(self, images: Tensor) -> Tensor:
         """(b, 1, s, s) -> (b, 1, s, s); a film of one value becomes white."""
@@ -39,7 +39,8 @@ class InvertedPixels(nn.Module):
 class AttentionBlock(nn.Module):
     """Residual attention: ``x + x * sigmoid(mask(x))``, with two 3x3 convolutions, batch norms and ELUs for the mask.
 
-    The sum protects what the mask would hide. P2 shows the block as a picture only; these layers are ours.
+    The sum protects what the mask would hide. Öztürk et al. (2021) show the block as a picture only; these layers are
+    ours.
 
     Parameters
     ----------
@@ -65,7 +66,9 @@ class AttentionBlock(nn.Module):
 
 
 class AttentionNet(nn.Module):
-    """The attention network of P2, section 2.2: five convolutions down, attention blocks, three transposed ones up.
+    """The attention network: five convolutions down, attention blocks, three transposed ones up.
+
+    Öztürk et al. 2021, section 2.2.
 
     Parameters
     ----------
@@ -110,7 +113,7 @@ class AttentionNet(nn.Module):
 
 
 class ResNet18Hash(EncoderNetwork):
-    """The hash network of P2 without its attention: the row "ResNet18" of P2 Table 1.
+    """The hash network without attention: the row "ResNet18" of Öztürk et al. 2021, Table 1.
 
     ResNet-18 over the inverted film, one linear layer to the bits.
 
@@ -170,9 +173,10 @@ class ResNet18Hash(EncoderNetwork):
 
 
 class AttentionHash(ResNet18Hash):
-    """The system of P2: PF0, PF1 and PF2 by the number of attention blocks.
+    """The system of Öztürk et al. 2021: PF0, PF1 and PF2 by the number of attention blocks.
 
-    The hash network takes the inverted film and the film times its saliency (P2 Eq. 2 to 4) as two channels.
+    The hash network takes the inverted film and the film times its saliency (Öztürk et al. 2021, Eq. 2 to 4) as two
+    channels.
 
     Departures from the paper: it gives neither kernel nor stride of the transposed convolutions (here 4x4 with stride
     2, twice, then 5x5), nor the layers of an attention block (see :class:`AttentionBlock`), nor the channels between 32
@@ -185,7 +189,7 @@ class AttentionHash(ResNet18Hash):
     n_blocks
         Residual attention blocks, 0 to 2.
     gate
-        ``"sigmoid"``, ``"tanh"`` or ``"elu"`` (P2 Fig. 6).
+        ``"sigmoid"``, ``"tanh"`` or ``"elu"`` (Öztürk et al. 2021, Fig. 6).
     """
 
     n_channels: ClassVar[int] = 2

@@ -1,4 +1,4 @@
-"""DenseNet-121, the encoder of the engine (P1)."""
+"""DenseNet-121, the encoder of the engine (Haq et al. 2021)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PIXELS = {"imagenet": ImageNetPixels, "xrayvision": XrayVisionPixels}
 
 
 class DenseNet121(EncoderNetwork):
-    """DenseNet-121 with one linear classifier over its 1024 averaged features (P1, section "Image codes").
+    """DenseNet-121 with one linear classifier over its 1024 averaged features (Haq et al. 2021, section "Image codes").
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ class DenseNet121(EncoderNetwork):
         ``"imagenet"``: three equal channels, ImageNet mean and std. ``"xrayvision"``: one channel in [-1024, 1024], for
         the weights of torchxrayvision.
     drop_rate
-        Dropout after each dense layer, in [0, 1); 0 as in P1.
+        Dropout after each dense layer, in [0, 1); 0 as in Haq et al. 2021.
     memory_efficient
         Compute activations again in the backward pass: less memory, slower, same results.
     """

@@ -1,4 +1,4 @@
-"""Fusion hash (P4): a global feature of the whole film and a local one of what a spatial attention points at."""
+"""Fusion hash (Guan et al. 2023): a global feature of the film, a local one of what spatial attention points at."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ DESCRIPTORS = {
     "without_max_pooling": ("maximum", "mean"),
     "without_max_pooling_and_mean": ("maximum",),
 }
-"""Rows of P4 Table 4, and the descriptors of the spatial attention that each has."""
+"""Rows of Guan et al. 2023, Table 4, and the descriptors of the spatial attention that each has."""
 
 FEATURES = ("fused", "global", "local")
-"""Rows of P4 Table 5."""
+"""Rows of Guan et al. 2023, Table 5."""
 
 CHANNELS = 2048
 
@@ -73,7 +73,7 @@ class RefinementBlock(nn.Module):
 
 
 class FusionHash(EncoderNetwork):
-    """The system of P4 with its ablations.
+    """The system of Guan et al. 2023 with its ablations.
 
     ResNet-50; a refinement block over its maps gives the global feature, another one over the maps times the spatial
     attention the local one; both together, one linear layer to the bits, one from there to the labels.
@@ -89,9 +89,9 @@ class FusionHash(EncoderNetwork):
     n_bits
         Length of the code.
     descriptors
-        ``"full"``, ``"without_max_pooling"`` or ``"without_max_pooling_and_mean"`` (P4 Table 4).
+        ``"full"``, ``"without_max_pooling"`` or ``"without_max_pooling_and_mean"`` (Guan et al. 2023, Table 4).
     feature
-        ``"fused"``, ``"global"`` or ``"local"`` (P4 Table 5).
+        ``"fused"``, ``"global"`` or ``"local"`` (Guan et al. 2023, Table 5).
     """
 
     heads: ClassVar[tuple[str, ...]] = ("classifier", "hash")

@@ -1,4 +1,4 @@
-"""Siamese hash (P5): a small network, trained with pairs of films."""
+"""Siamese hash (Cai et al. 2019): a small network, trained with pairs of films."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ GRID = 8
 
 
 class SiameseHash(EncoderNetwork):
-    """The network of P5: three convolutions, three poolings, 500 nodes, the code.
+    """The network of Cai et al. 2019: three convolutions, three poolings, 500 nodes, the code.
 
     A longer code can start from the weights of a shorter one (``weights=PATH`` of an encoder with fewer bits): the
     layers before the code are shared, and the first rows of the last layer are copied.

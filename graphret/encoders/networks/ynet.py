@@ -1,4 +1,4 @@
-"""Y-Net (P3): classes on one branch, a segmentation on the other, and the maps that both share make the code."""
+"""Y-Net (Fang et al. 2021): classes on one branch, a segmentation on the other; their shared maps make the code."""
 
 from __future__ import annotations
 
@@ -61,14 +61,14 @@ class FeaturePyramid(nn.Module):
 
 
 class YNet(EncoderNetwork):
-    """Y-Net (P3) with its ablations.
+    """Y-Net (Fang et al. 2021) with its ablations.
 
     256 px give b1 32x64x64, b2 64x32x32, b3 128x16x16 and the core 256x8x8; other sizes give maps of s / 4 to s / 32.
     The code is the core averaged, without weights, to :func:`code_shape`, ``tanh(average - median)``; below 256 px
     (n_bits 64) several bits are read off one position of the core, and are equal but for their thresholds.
 
     Departures from the paper: an average of ReLU outputs is never negative, so its sign alone would be constant; each
-    position is centred by its median over the training films (SPEC 2.2), which is read off them when the weights are
+    position is centred by its median over the training films, which is read off them when the weights are
     final and stored with the model (``centre=False`` gives the numbers that the authors' code ranks by). The paper
     names the blocks' sizes only: here each is two residual blocks as in ResNet-18, after a 7x7 convolution and a
     max-pool. Its 14 regions of an 8x8 map are those of R-MAC, with steps from edge to edge. "t3 convolutes into the
@@ -82,7 +82,7 @@ class YNet(EncoderNetwork):
     n_bits
         Length of the code, at most 16384.
     fpn
-        ``False`` leaves out the segmentation branch (P3 Table III, "w/o FPN branch").
+        ``False`` leaves out the segmentation branch (Fang et al. 2021, Table III, "w/o FPN branch").
     rmac
         ``False`` leaves out the R-MAC branch; the classes are then read off the averaged core ("w/o R-MAC branch", and
         with ``fpn=False`` "w/o FPN and R-MAC branch": the paper does not say what else could train that one).

@@ -25,10 +25,10 @@ class ATH(Objective):
     ``L = mean over triplets of max(0, m - ||h_i - h_k||^2 + ||h_i - h_j||^2) + c mean over films of the cross
     entropy``, for j similar and k dissimilar to i.
 
-    Departures from the paper and the authors' code: films have several labels, so the cross entropy is that of P1 over
-    the known ones and not a softmax; all triplets of the batch in the place of one sampled for each film. The authors'
-    code divides the distances by the number of bits but not the margin of half of it, which such distances rarely
-    reach: here both are per code, as in the code that it cites. Uncertain labels make no triplet.
+    Departures from the paper and the authors' code: films have several labels, so the cross entropy is that of Haq et
+    al. 2021 over the known ones and not a softmax; all triplets of the batch in the place of one sampled for each film.
+    The authors' code divides the distances by the number of bits but not the margin of half of it, which such distances
+    rarely reach: here both are per code, as in the code that it cites. Uncertain labels make no triplet.
 
     Parameters
     ----------

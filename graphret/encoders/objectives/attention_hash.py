@@ -1,4 +1,4 @@
-"""The loss of P2: contrastive, and the weighted likelihood of HashNet."""
+"""The loss of Öztürk et al. 2021: contrastive, and the weighted likelihood of HashNet."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["AttentionHashLoss", "contrastive", "weighted_likelihood"]
 
 
 def contrastive(codes: Tensor, similar: Tensor, pairs: Tensor, margin: float) -> Tensor:
-    """Mean over pairs of ``s/2 D^2 + (1 - s)/2 max(0, m - D)^2``, D Euclidean (P2 Eq. 5).
+    """Mean over pairs of ``s/2 D^2 + (1 - s)/2 max(0, m - D)^2``, D Euclidean (Öztürk et al. 2021, Eq. 5).
 
     Two dissimilar films of the same code are pushed nowhere, because no direction is the right one.
 
@@ -40,7 +40,7 @@ def contrastive(codes: Tensor, similar: Tensor, pairs: Tensor, margin: float) ->
 
 
 def weighted_likelihood(codes: Tensor, similar: Tensor, pairs: Tensor, alpha: float) -> Tensor:
-    """Mean over pairs of ``w (log(1 + e^x) - s x)``, ``x = alpha <h, h'>`` (P2 Eq. 6).
+    """Mean over pairs of ``w (log(1 + e^x) - s x)``, ``x = alpha <h, h'>`` (Öztürk et al. 2021, Eq. 6).
 
     ``w`` is the number of pairs over the number of similar ones for a similar pair, and over the number of dissimilar
     ones for another, so that both kinds weigh the same. Parameters as in :func:`contrastive`.
@@ -53,10 +53,10 @@ def weighted_likelihood(codes: Tensor, similar: Tensor, pairs: Tensor, alpha: fl
 
 
 class AttentionHashLoss(Objective):
-    """P2 Eq. 7: ``0.5`` contrastive ``+ 0.5`` weighted likelihood, over the pairs i < j of a batch.
+    """Öztürk et al. 2021, Eq. 7: ``0.5`` contrastive ``+ 0.5`` weighted likelihood, over the pairs i < j of a batch.
 
-    Departures from the paper: means over the pairs in the place of sums; ``alpha`` of Eq. 6 is 10 / b for b bits, as in
-    SPEC 2.1, since the paper has none; pairs whose relation uncertain labels leave open have no part.
+    Departures from the paper: means over the pairs in the place of sums; ``alpha`` of Eq. 6 is 10 / b for b bits,
+    since the paper has none; pairs whose relation uncertain labels leave open have no part.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The objective of P1: weighted cross entropy of the classifier."""
+"""The objective of Haq et al. 2021: weighted cross entropy of the classifier."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Classification"]
 
 
 class Classification(Objective):
-    """Weighted binary cross entropy over the known labels (P1 Eq. 1), for every network with a classifier."""
+    """Weighted binary cross entropy over the known labels (Haq et al. 2021, Eq. 1), for networks with a classifier."""
 
     weights: Tensor
 

@@ -29,8 +29,8 @@ class CNNH(Objective):
     CNNH, which does not use the labels again.
 
     Departures from the paper: stage 1 gives films with equal labels equal codes (see there); the squared error and
-    P1's cross entropy of several labels stand for the paper's output layer of ``n_bits + L`` units. Films without any
-    known pair have no code, and no part in the first term.
+    Haq et al.'s cross entropy of several labels stand for the paper's output layer of ``n_bits + L`` units. Films
+    without any known pair have no code, and no part in the first term.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The loss of P4: contrastive, quantisation and cross entropy."""
+"""The loss of Guan et al. 2023: contrastive, quantisation and cross entropy."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ __all__ = ["FusionLoss"]
 
 
 class FusionLoss(Objective):
-    """``contrastive + quantisation * mean || |h| - 1 ||_1 + classification * cross entropy`` (P4, "joint loss").
+    """``contrastive + quantisation * mean || |h| - 1 ||_1 + classification * cross entropy`` (Guan et al. 2023).
 
     The contrastive part is ``s/2 D + (1 - s)/2 max(m - D, 0)`` with squared Euclidean D over the pairs i < j of a
     batch.
 
     Departures from the paper: its equations do not survive in our copy, only the names of the three parts; their forms
-    are those of DSH and P1 Eq. 1 (which knows several labels at once), their weights are ours. Pairs whose relation
-    uncertain labels leave open have no part.
+    are those of DSH and Haq et al. 2021, Eq. 1 (which knows several labels at once), their weights are ours. Pairs
+    whose relation uncertain labels leave open have no part.
 
     Parameters
     ----------

@@ -28,9 +28,9 @@ class OSDH(Objective):
     films q that have such a pair. To it comes ``c`` times the cross entropy of the classifier.
 
     Departures from the paper: its text was not at hand; the order-sensitive term is that of a public implementation
-    (which also drops pairs with ``r_i - r_j > 2``: not here), the classification term is P1's cross entropy, and ``c``
-    is ours. Two films known to have no finding share one label, "healthy". ``r`` counts the labels that are certainly
-    shared; pairs whose relation uncertain labels leave open have no part.
+    (which also drops pairs with ``r_i - r_j > 2``: not here), the classification term is Haq et al.'s cross entropy,
+    and ``c`` is ours. Two films known to have no finding share one label, "healthy". ``r`` counts the labels that are
+    certainly shared; pairs whose relation uncertain labels leave open have no part.
 
     Parameters
     ----------

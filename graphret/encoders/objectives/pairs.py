@@ -13,8 +13,8 @@ __all__ = ["pair_similarity"]
 def pair_similarity(labels: Tensor, others: Tensor | None = None) -> Tensor:
     """Whether two films share a positive label, or are both known to have none.
 
-    Films without any finding are a class of their own (P2 counts "healthy" as its fifteenth). A film with no positive
-    label and an uncertain one may have a finding: it is similar to nobody.
+    Films without any finding are a class of their own (Öztürk et al. 2021 count "healthy" as their fifteenth). A film
+    with no positive label and an uncertain one may have a finding: it is similar to nobody.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The losses of P5 over pairs of films: with its quantisation term (Eq. 3) and without (Eq. 1)."""
+"""The losses of Cai et al. 2019 over pairs of films: with its quantisation term (Eq. 3) and without (Eq. 1)."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ __all__ = ["SiameseLoss"]
 
 
 class SiameseLoss(Objective):
-    """P5 Eq. 3 for a pair with codes b and b', y = 0 for similar films, averaged over pairs.
+    """Cai et al. 2019, Eq. 3 for a pair with codes b and b', y = 0 for similar films, averaged over pairs.
 
     ``(1 - y)/2 D + y/2 max(m - D, 0) + alpha (|| |b| - 1 ||_1 + || |b'| - 1 ||_1)``, ``D = ||b - b'||^2``
 
-    Departures from the paper: it gives neither ``m`` nor ``alpha``, here 2 b for b bits and 0.01 (SPEC 2.4); Eq. 1 has
+    Departures from the paper: it gives neither ``m`` nor ``alpha``, here 2 b for b bits and 0.01; Eq. 1 has
     a distance that it does not name, here that of Eq. 3, so that the two losses differ by the last term alone; means in
     the place of sums; pairs whose relation uncertain labels leave open have no part.
 

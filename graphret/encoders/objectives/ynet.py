@@ -1,4 +1,4 @@
-"""The coupled loss of Y-Net (P3): circle loss of the classes, and cross entropy of the pixels."""
+"""The coupled loss of Y-Net (Fang et al. 2021): circle loss of the classes, and cross entropy of the pixels."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def masked_pixel_entropy(mask_logits: Tensor, masks: Tensor) -> Tensor:
 
 
 class YNetLoss(Objective):
-    """P3 Eq. 2: ``w`` pixel cross entropy ``+ (1 - w)`` circle loss of the classes.
+    """Fang et al. 2021, Eq. 2: ``w`` pixel cross entropy ``+ (1 - w)`` circle loss of the classes.
 
     The circle loss (Sun et al. 2020, their Eq. 6 for class weights, as pytorch-metric-learning has it) takes a film's
     cosines to the classes that it has as ``s_p`` and to those that it has not as ``s_n``:
@@ -76,8 +76,8 @@ class YNetLoss(Objective):
     labels, n_bits
         As for every :class:`Objective`.
     loss
-        Of the classes: ``"circle"``, or ``"cross_entropy"`` (P3 Table III, "w/o circle loss": minus the log of the
-        softmax of the scaled cosines, averaged over the classes of a film).
+        Of the classes: ``"circle"``, or ``"cross_entropy"`` (Fang et al. 2021, Table III, "w/o circle loss": minus the
+        log of the softmax of the scaled cosines, averaged over the classes of a film).
     segmentation
         ``w``, in [0, 1].
     scale, margin

@@ -51,7 +51,7 @@ class EncoderSpec:
     objective
         Name of what its training minimises, see :func:`graphret.encoders.objectives.list_objectives`.
     recipe
-        Parameters of a training that its paper sets otherwise than P1, by their names in ``TrainConfig``.
+        Parameters of a training that its paper sets otherwise than Haq et al. 2021, by their names in ``TrainConfig``.
     default_bits
         Bits of a hash encoder when no number is asked for.
     length_option

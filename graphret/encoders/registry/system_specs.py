@@ -1,4 +1,4 @@
-"""Specifications of the four hashing systems that the papers P2 to P5 propose, with the recipes of their trainings."""
+"""Specifications of the hashing systems of Öztürk, Fang, Guan and Cai et al., with the recipes of their trainings."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from graphret.encoders.registry.spec import EncoderSpec
 
 __all__ = ["SYSTEM_SPECS"]
 
-_P2 = "P2: attention hash (Öztürk, Alhudhaif, Polat 2021)"
-_P2_RECIPE = {
+_ATTENTION_HASH = "Öztürk, Alhudhaif, Polat 2021: attention hash"
+_ATTENTION_HASH_RECIPE = {
     "batch_size": 20,
     "learning_rate": 1e-4,
     "schedule": "steps",
@@ -38,14 +38,14 @@ def _attention_hash(name: str, factory: str, what: str, **options: Any) -> Encod
         name,
         "attention_hash",
         factory,
-        f"{_P2}, {what}",
+        f"{_ATTENTION_HASH}, {what}",
         default_size=224,
         default_bits=64,
         options=options,
         pretrained=("imagenet",),
         classifies=False,
         objective="attention_hash",
-        recipe=_P2_RECIPE,
+        recipe=_ATTENTION_HASH_RECIPE,
     )
 
 
@@ -58,12 +58,12 @@ SYSTEM_SPECS = (
         "ynet",
         "ynet",
         "YNet",
-        "P3: Y-Net (Fang et al. 2021)",
+        "Fang et al. 2021: Y-Net",
         default_size=256,
         default_bits=64,
         options={"fpn": True, "rmac": True, "centre": True},
         objective="ynet",
-        # P3 gives neither learning rate nor schedule.
+        # Fang et al. (2021) give neither learning rate nor schedule.
         recipe={
             "epochs": 500,
             "optimizer": "sgd",
@@ -78,7 +78,7 @@ SYSTEM_SPECS = (
         "fusion_hash",
         "fusion_hash",
         "FusionHash",
-        "P4: fusion hash (Guan et al. 2023)",
+        "Guan et al. 2023: fusion hash",
         default_size=224,
         default_bits=64,
         options={"descriptors": "full", "feature": "fused"},
@@ -90,12 +90,12 @@ SYSTEM_SPECS = (
         "siamese_hash",
         "siamese_hash",
         "SiameseHash",
-        "P5: Siamese hash (Cai et al. 2019)",
+        "Cai et al. 2019: Siamese hash",
         default_size=64,
         default_bits=48,
         classifies=False,
         objective="siamese_hash",
-        # P5 names no optimiser; its network and rates are those of DSH, which has this one.
+        # Cai et al. (2019) name no optimiser; their network and rates are those of DSH, which has this one.
         recipe={
             "batch_size": 200,
             "optimizer": "sgd",
