@@ -13,7 +13,7 @@ from graphret.communities.partition import METHODS as COMMUNITY_METHODS
 from graphret.graph.similarity_graph import WEIGHTS
 from graphret.neighbors.graph_search_build import check_recall
 from graphret.neighbors.knn import BACKENDS, METHODS
-from graphret.retrieval import list_rankings
+from graphret.retrieval import RankingChoice, list_rankings
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -163,7 +163,7 @@ class QueryConfig:
     k
         Hits, >= 1.
     ranking
-        A name of `list_rankings`; ``None``: the default of the index.
+        The text form of a `RankingChoice`; ``None``: the default of the index.
     fill
         Complete a list that the ranking leaves short with the nearest remaining films.
     search
@@ -181,7 +181,8 @@ class QueryConfig:
     k: int = _parameter(10, "Hits per query.")
     ranking: str | None = _parameter(
         None,
-        "How hits are found and ordered; if not given, as the index was tuned, or nearest.",
+        "How hits are found and ordered, with options as in alpha_qe:n=20,alpha=2; if not given, as the index was "
+        "tuned, or nearest. NAME:default leaves out what the index was tuned to.",
         list_rankings(with_labels=True),
     )
     fill: bool = _parameter(True, "Complete a list that the ranking leaves short with the nearest remaining films.")
@@ -192,8 +193,8 @@ class QueryConfig:
 
     def __post_init__(self) -> None:
         _settle(self, "k", 1, "ask for at least one film")
-        if self.ranking is not None and self.ranking not in list_rankings(with_labels=True):
-            raise UnknownNameError("ranking", self.ranking, list_rankings(with_labels=True))
+        if self.ranking is not None:
+            RankingChoice.of(self.ranking)
         if self.search not in SEARCHES:
             raise UnknownNameError("search", self.search, SEARCHES)
         if not isinstance(self.fill, bool):

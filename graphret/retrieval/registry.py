@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import types
 from typing import TYPE_CHECKING, Any
 
 from graphret._errors import InvalidParameterError, UnknownNameError
@@ -15,11 +16,11 @@ from graphret.retrieval.nearest import Nearest
 from graphret.retrieval.region_growing import RegionGrowing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from graphret.retrieval.protocol import Archive, Ranker
 
-__all__ = ["DEFAULT_RANKING", "create_ranking", "list_rankings", "ranking_options", "uses_labels"]
+__all__ = ["DEFAULT_RANKING", "create_ranking", "list_rankings", "option_types", "ranking_options", "uses_labels"]
 
 DEFAULT_RANKING = "nearest"
 """The ranking of a query that names none."""
@@ -28,6 +29,9 @@ _RANKINGS: dict[str, Callable[..., Ranker]] = {
     ranking.name: ranking
     for ranking in (AlphaQueryExpansion, Contextual, Diffusion, Hamming, LabelAware, Nearest, RegionGrowing)
 }
+
+_TYPES = {"int": int, "float": float, "str": str, "bool": bool, "None": types.NoneType}
+"""What an option of a ranking may be annotated with."""
 
 
 def list_rankings(*, with_labels: bool = False) -> list[str]:
@@ -64,10 +68,32 @@ def ranking_options(name: str) -> dict[str, Any]:
     >>> ranking_options("alpha_qe")
     {'n': 10, 'alpha': 3.0}
     """
+    return {entry.name: entry.default for entry in _parameters(name).values() if entry.kind is entry.KEYWORD_ONLY}
+
+
+def option_types(name: str) -> dict[str, tuple[type, ...]]:
+    """Types that the options of a ranking may have, as its constructor is annotated.
+
+    Raises
+    ------
+    UnknownNameError
+        No ranking has this name; the message lists those there are.
+
+    Examples
+    --------
+    >>> option_types("region_growing")
+    {'edges': (<class 'int'>, <class 'NoneType'>)}
+    """
+    annotations = {entry: _parameters(name)[entry].annotation for entry in ranking_options(name)}
+    return {
+        option: tuple(_TYPES[word] for word in annotation.split(" | ")) for option, annotation in annotations.items()
+    }
+
+
+def _parameters(name: str) -> Mapping[str, inspect.Parameter]:
     if name not in _RANKINGS:
         raise UnknownNameError("ranking", name, _RANKINGS)
-    parameters = inspect.signature(_RANKINGS[name]).parameters.values()
-    return {entry.name: entry.default for entry in parameters if entry.kind is entry.KEYWORD_ONLY}
+    return inspect.signature(_RANKINGS[name]).parameters
 
 
 def uses_labels(name: str) -> bool:
