@@ -74,7 +74,8 @@ def query(
             patients=names * len(films) if names is not None and len(names) == 1 else names,
         )
         answers = [_answer(opened, name, of_query) for name, of_query in zip(films, hits, strict=True)]
-        document = {"index": str(index), **hits.choice.to_dict(), "k": config.k, "queries": answers}
+        ranking = {**hits.choice.to_dict(), "notes": list(hits.notes)}
+        document = {"index": str(index), **ranking, "k": config.k, "queries": answers}
         reporter.result(document, *map(_table, answers), f"ranking: {_described(hits)}")
 
 
@@ -146,8 +147,8 @@ def _labels(films: "ImageTable", row: int) -> list[str]:
 
 
 def _described(hits: "Hits") -> str:
-    learned = ", in a metric that was learned from the archive's labels" if hits.choice.learns else ""
-    return f"{hits.choice}{learned}"
+    learned = ["in a metric that was learned from the archive's labels"] if hits.choice.learns else []
+    return "; ".join([str(hits.choice), *learned, *hits.notes])
 
 
 def _table(answer: dict[str, Any]) -> Table:

@@ -53,6 +53,8 @@ class CompareRanking:
             raise ExperimentError(f"{error}; {BITS!r} may stand among the options") from error
         if form and name == "hamming":
             raise ExperimentError(f"ranking {text!r}: give {text.replace(BITS, '').strip(':,')!r}, which ranks by bits")
+        if choice.name == "hamming" and "center" not in (choice.options or {}):
+            choice = RankingChoice("hamming", {**(choice.options or {}), "center": "zero"})  # the method's own bits
         return cls(choice, form)
 
     @property

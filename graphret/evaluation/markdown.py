@@ -44,6 +44,7 @@ def to_markdown(report: dict[str, Any]) -> str:
     learned = [row["name"] for row in report["rankings"] if row["learned_metric"]]
     if learned:
         parts.append(f"{', '.join(learned)}: {LEARNED}.")
+    parts += [f"{row['name']}: {note}." for row in report["rankings"] for note in row["notes"]]
     measure = report["rankings"][0]["per_label"]["measure"]
     parts += [
         f"## {measure} by label",

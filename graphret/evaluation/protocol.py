@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -114,14 +115,14 @@ def evaluate(
     excluded, exclude_by = _exclusions(index, asked, exclude)
     judge = _Judge(index, asked, excluded, names, depth, n_resamples, seed)
     scored = [
-        judge.score(str(choice), *_ask(index, asked, depth, choice, exclude_by, progress), choice=choice, asked=named)
+        judge.score(str(choice), _ask(index, asked, depth, choice, exclude_by, progress), choice=choice, asked=named)
         for named, choice in rows.items()
     ]
     for name in chance:
         hits = BASELINES[name](
             len(index.films), len(asked.films), depth, allowed=asked.allowed, excluded=excluded, seed=seed
         )
-        scored.append(judge.score(name, hits, None, None))
+        scored.append(judge.score(name, _Answers(hits, None, None)))
 
     return Report(
         rankings=tuple(scored),
@@ -134,6 +135,16 @@ def evaluate(
         excluded=excluded,
         allowed=asked.allowed,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Answers:
+    """What one ranking gave all queries, with the median milliseconds per query."""
+
+    positions: Int32Array
+    similarities: Float32Array | None
+    milliseconds: float | None
+    notes: tuple[str, ...] = ()
 
 
 class _Judge:
@@ -162,9 +173,7 @@ class _Judge:
     def score(
         self,
         name: str,
-        hits: Int32Array,
-        similarities: Float32Array | None,
-        milliseconds: float | None,
+        answers: _Answers,
         *,
         choice: RankingChoice | None = None,
         asked: str = "",
@@ -172,7 +181,7 @@ class _Judge:
         """Turn the hits of one ranking into means and intervals."""
         measures = list(dict.fromkeys([*self.measures, self.label_measure]))
         values = evaluate_ranking(
-            hits, self.of_queries, self.of_films, measures, excluded=self.excluded, allowed=self.allowed
+            answers.positions, self.of_queries, self.of_films, measures, excluded=self.excluded, allowed=self.allowed
         )
         by_label = values[self.label_measure]
         return RankingScores(
@@ -186,10 +195,11 @@ class _Judge:
                 label: patient_bootstrap(by_label[having], self.patients[having], **self.resampling)
                 for label, having in zip(self.label_names, self.of_queries.T, strict=True)
             },
-            milliseconds=milliseconds,
+            milliseconds=answers.milliseconds,
             values=values,
-            positions=hits,
-            similarities=similarities,
+            positions=answers.positions,
+            similarities=answers.similarities,
+            notes=answers.notes,
             choice=choice,
             asked=asked,
         )
@@ -296,12 +306,13 @@ def _ask(
     ranking: RankingChoice,
     exclude_by: dict[str, list[str]],
     progress: Progress | None,
-) -> tuple[Int32Array, Float32Array, float]:
-    """Run all queries in batches; return positions, similarities and the median milliseconds per query."""
+) -> _Answers:
+    """Run all queries in batches."""
     n_queries = len(asked.films)
     positions = np.full((n_queries, depth), -1, dtype=np.int32)
     similarities = np.full((n_queries, depth), np.nan, dtype=np.float32)
-    seconds = []
+    seconds: list[float] = []
+    notes: dict[str, None] = {}
     for start in range(0, n_queries, _BATCH):
         batch = slice(start, min(start + _BATCH, n_queries))
         exclude = {column: values[batch] for column, values in exclude_by.items()} or None
@@ -311,9 +322,10 @@ def _ask(
         width = hits.positions.shape[1]
         positions[batch, :width] = hits.positions
         similarities[batch, :width] = hits.similarities
+        notes |= dict.fromkeys(hits.notes)
         if progress is not None:
             progress(f"rank by {ranking}", batch.stop, n_queries)
-    return positions, similarities, 1000 * float(np.median(seconds))
+    return _Answers(positions, similarities, 1000 * float(np.median(seconds)), tuple(notes))
 
 
 def _describe(

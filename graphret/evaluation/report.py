@@ -49,6 +49,8 @@ class RankingScores:
         Ranking, options and metric; None for a baseline.
     asked
         How the ranking was asked for ("tuned", say); `Report` finds the row by it, too.
+    notes
+        What a reader should know of how this archive was ranked.
     """
 
     name: str
@@ -61,6 +63,7 @@ class RankingScores:
     similarities: Float32Array | None = field(repr=False)
     choice: RankingChoice | None = field(default=None, repr=False)
     asked: str = field(default="", repr=False)
+    notes: tuple[str, ...] = ()
 
     @property
     def uses_labels(self) -> bool:
@@ -78,6 +81,7 @@ class RankingScores:
             "name": self.name,
             **(no_ranking if self.choice is None else self.choice.to_dict()),
             "uses_labels": self.uses_labels,
+            "notes": list(self.notes),
             "measures": {measure: _plain(interval) for measure, interval in self.scores.items()},
             "per_label": {
                 "measure": self.label_measure,

@@ -244,6 +244,11 @@ class Hits:
         return self.choice.name
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader should know of how this archive was ranked."""
+        return self._found[2].notes
+
+    @property
     def k(self) -> int:
         """Length of the lists, padding included."""
         return int(self.positions.shape[1])
@@ -288,13 +293,15 @@ class Hits:
     def to_dicts(self, *, why: bool = False) -> list[dict[str, Any]]:
         """Return one mapping a query, JSON values only: query, ranking, options, hits; on demand with the reasons.
 
-        ``learned_metric`` says whether films were compared in a metric that the index learned from labels.
+        ``learned_metric`` says whether films were compared in a metric that the index learned from labels. With
+        "notes" where there is more to know of how this archive was ranked.
         With "findings" where the ranking estimated those of the query from the archive's labels.
         """
         return [
             {
                 "query": hits.query,
                 **self.choice.to_dict(),
+                **({"notes": list(self.notes)} if self.notes else {}),
                 **({"findings": hits.findings} if hits.findings else {}),
                 "hits": [hit.to_dict(why=why) for hit in hits],
             }

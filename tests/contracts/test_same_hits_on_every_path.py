@@ -212,7 +212,7 @@ def test_every_answer_says_what_it_was_ranked_with(shop, command, capsys):
     assert {name: document[name] for name in said} == said
     assert main(["query", str(shop.folder), shop.paths[0]]) == 0
     text = " ".join(capsys.readouterr().out.split())
-    assert f"{WRITTEN}, in a metric that was learned from the archive's labels" in text
+    assert f"{WRITTEN}; in a metric that was learned from the archive's labels" in text
     rankings = "tuned,contextual:default,nearest"
     call = ["evaluate", shop.folder, "--rankings", rankings, "--measures", "P@10", "--resamples", "20"]
     rows = {row["name"]: row for row in command(*call)["rankings"]}

@@ -49,7 +49,7 @@ class BruteForceIndex:
             kept = films[possible[row, films]][:k]
             positions[row, : len(kept)] = kept
             similarities[row, : len(kept)] = cosine[row, kept]
-        return SimpleNamespace(positions=positions, similarities=similarities)
+        return SimpleNamespace(positions=positions, similarities=similarities, notes=())
 
 
 def labels_and_codes(n, rng):
