@@ -74,7 +74,8 @@ def demo(
         archive, queries = table.select(table.splits != "test"), table.split("test")
 
         index = _index(out / "index", archive, trained, reporter)
-        rankings = list(dict.fromkeys(["region_growing", index.default_ranking, "nearest"]))
+        default = str(index.choose())
+        rankings = list(dict.fromkeys(["region_growing", default, "nearest"]))
         report = _evaluate(index, queries, rankings, settings, reporter)
         floor = _index(out / "index-untrained", archive, untrained, reporter)
         report_untrained = _evaluate(floor, queries, ["nearest"], settings, reporter)
@@ -89,7 +90,7 @@ def demo(
                 "trained": classifier_auc(trained, table, split="test"),
                 "untrained": classifier_auc(untrained, table, split="test"),
             },
-            default_ranking=index.default_ranking,
+            default_ranking=default,
             report=report,
             untrained=report_untrained,
         )

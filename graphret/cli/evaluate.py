@@ -25,7 +25,12 @@ def evaluate(
         str, typer.Option(metavar="NAME@K,...", help="P, ACG, DCG, nDCG, mAP, gmAP, R or HR, each with its K.")
     ] = "P@10,ACG@10,nDCG@100,mAP@100",
     rankings: Annotated[
-        str | None, typer.Option(metavar="NAME,...", help="Rankings to compare; the default of the index if not given.")
+        str | None,
+        typer.Option(
+            metavar="NAME[:OPTION=VALUE,...],...",
+            help="Rankings to compare, as alpha_qe:n=20,alpha=2 or tuned or NAME:default; if not given, what the index "
+            "was tuned to, or nearest.",
+        ),
     ] = None,
     reference: Annotated[
         str | None, typer.Option(metavar="NAME", help="The ranking that the others are compared with.")
@@ -53,7 +58,7 @@ def evaluate(
             graphret.open(index),
             split,
             measures=_names(measures),
-            rankings=None if rankings is None else _names(rankings),
+            rankings=rankings,
             reference=reference,
             baselines=() if baseline == "none" else _names(baseline),
             exclude=None if exclude == "none" else exclude,

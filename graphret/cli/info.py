@@ -7,6 +7,7 @@ import typer
 from rich.table import Table
 
 from graphret.cli.reporting import AsJson, Quiet, report_to_user
+from graphret.retrieval import RankingChoice
 
 __all__ = ["IndexFolder", "info", "show_info", "verify"]
 
@@ -53,7 +54,7 @@ def show_info(about: dict[str, Any]) -> Table:
         f"with their best edge only, neighbours {method}, sha256 {graph['sha256'][:16]}",
         "communities": f"{counts['communities']:,}, quality {communities['quality']:.4f}, "
         f"sha256 {communities['sha256'][:16]}",
-        "ranking": " ".join([about["ranking"]["name"], *_assignments(about["ranking"]["options"])]),
+        "ranking": str(RankingChoice(about["ranking"]["name"], about["ranking"]["options"] or None)),
         "search": _search(about["search"]),
         "parameters": ", ".join(f"{name}={value}" for name, value in parameters.items()),
         "size": f"{about['n_bytes']:,} bytes",
@@ -62,10 +63,6 @@ def show_info(about: dict[str, Any]) -> Table:
     for name, value in rows.items():
         table.add_row(name, value)
     return table
-
-
-def _assignments(options: dict[str, Any]) -> list[str]:
-    return [f"{name}={value}" for name, value in options.items()]
 
 
 def _search(about: dict[str, Any]) -> str:

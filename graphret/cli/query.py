@@ -15,7 +15,7 @@ from graphret.index import QueryConfig
 
 if TYPE_CHECKING:
     from graphret.data import ImageTable
-    from graphret.index import Index, QueryHits
+    from graphret.index import Hits, Index, QueryHits
 
 __all__ = ["query"]
 
@@ -42,7 +42,8 @@ def query(
         ),
     ] = None,
     options: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Option of the ranking (alpha=2.0); several allowed.")
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Option of the ranking, in the place of --ranking NAME:NAME=VALUE,..."),
     ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -69,13 +70,13 @@ def query(
             n_threads=config.n_threads,
             where=_filters(opened, where),
             exclude="patient" if exclude_same_patient else None,
-            options=parse_assignments("options", options),
+            options=parse_assignments("options", options) if options else None,
             patients=names * len(films) if names is not None and len(names) == 1 else names,
         )
         answers = [_answer(opened, name, of_query) for name, of_query in zip(films, hits, strict=True)]
-        reporter.result(
-            {"index": str(index), "ranking": hits.ranking, "k": config.k, "queries": answers}, *map(_table, answers)
-        )
+        ranking = {**hits.choice.to_dict(), "notes": list(hits.notes)}
+        document = {"index": str(index), **ranking, "k": config.k, "queries": answers}
+        reporter.result(document, *map(_table, answers), f"ranking: {_described(hits)}")
 
 
 def _patients_of_data_set(index: "Index", films: list[str]) -> list[str | None] | None:
@@ -143,6 +144,11 @@ def _labels(films: "ImageTable", row: int) -> list[str]:
         for name, value in zip(films.label_names, films.labels[row].tolist(), strict=True)
         if value in marks
     ]
+
+
+def _described(hits: "Hits") -> str:
+    learned = ["in a metric that was learned from the archive's labels"] if hits.choice.learns else []
+    return "; ".join([str(hits.choice), *learned, *hits.notes])
 
 
 def _table(answer: dict[str, Any]) -> Table:

@@ -133,7 +133,7 @@ def _table(found: "Tuning") -> Table:
 def _sentence(found: "Tuning") -> str:
     difference = found.difference
     text = (
-        f"chosen: {found.ranking} ({_options(found.options)}), by {found.criterion}; {found.n_queries} queries, best "
+        f"chosen: {found.choice}, by {found.criterion}; {found.n_queries} queries, best "
         f"candidate {difference.mean:+.4f} ({difference.low:+.4f} to {difference.high:+.4f}) from nearest"
     )
     if found.metric is not None:

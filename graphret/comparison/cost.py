@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from graphret.hashing import HammingSearch, pack_bits
-from graphret.retrieval import QueryBatch, create_ranking
+from graphret.retrieval import QueryBatch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from graphret._types import Codes
     from graphret.index import Index
+    from graphret.retrieval import RankingChoice
 
 __all__ = ["HITS", "bytes_per_film", "median_milliseconds", "query_milliseconds"]
 
@@ -24,9 +25,7 @@ _WARM_UP = 3
 _WITHOUT_GRAPH = ("alpha_qe", "hamming", "nearest")
 
 
-def query_milliseconds(
-    index: Index, codes: Codes, ranking: str, options: Mapping[str, Any], n_bits: int | None
-) -> float:
+def query_milliseconds(index: Index, codes: Codes, choice: RankingChoice, n_bits: int | None) -> float:
     """Median time of single queries for ten hits on one thread, from the code of the query to the list.
 
     Decoding and encoding are not in it (they are the same for every ranking), nor are filters and ids. A ranking by
@@ -38,14 +37,14 @@ def query_milliseconds(
         The archive.
     codes
         float32 (q, d), queries.
-    ranking, options, n_bits
+    choice, n_bits
         What is timed.
     """
-    if ranking == "hamming" and n_bits is not None:
+    if choice.name == "hamming" and n_bits is not None:
         asked, search = pack_bits(codes), HammingSearch(pack_bits(np.asarray(index.codes)))
         return median_milliseconds(lambda row: search.search(asked[row, None], HITS, n_threads=1), len(codes))
     archive = index.archive
-    ranker = create_ranking(ranking, archive, **options)
+    ranker = choice.ranker(archive)
 
     def ask(row: int) -> None:
         batch = QueryBatch.of(archive, codes[row : row + 1], HITS, n_threads=1)

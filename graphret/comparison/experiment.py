@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from graphret._checks import check_integer
 from graphret._errors import ExperimentError, GraphretError
+from graphret.comparison.compare_ranking import CompareRanking
 from graphret.data.splits import SPLITS, check_fractions
 from graphret.encoders.registry.spec import MINIMUM_SIZE
 from graphret.evaluation.measures import parse_measure
 from graphret.index import BuildConfig
-from graphret.retrieval import list_rankings
+from graphret.retrieval import TUNED, list_rankings
 from graphret.training import TrainConfig
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = [
     "KINDS",
     "MEASURES",
-    "TUNED",
     "BudgetSettings",
     "DataSettings",
     "Experiment",
@@ -33,9 +33,6 @@ __all__ = [
 ]
 
 KINDS = ("encoder", "hasher", "random", "untrained")
-TUNED = "tuned"
-"""The ranking that `graphret tune` chooses on the searched films themselves."""
-
 MEASURES = (
     *(f"P@{k}" for k in (10, 20, 30, 50, 100)),
     *("ACG@10", "nDCG@10", "nDCG@100", "mAP@10", "mAP@100", "mAP@100:relevant", "gmAP@100"),
@@ -116,7 +113,8 @@ class BudgetSettings:
 class RankingSettings:
     """Rankings of methods that name none, by what the method gives: real values, or values whose signs are bits.
 
-    A name of `list_rankings`, or "tuned", or a name with ``:bits``: the same ranking with +1 and -1 for the bits.
+    A name of `list_rankings`, perhaps with options ("alpha_qe:n=20,alpha=2"); "tuned", which `tune` chooses for every
+    method on the searched films; or either with ``:bits``: the same ranking with +1 and -1 for the bits.
     """
 
     dense: tuple[str, ...] = ("nearest", "region_growing", "contextual", TUNED)
@@ -357,12 +355,13 @@ def _require(holds: bool, key: str, got: object, allowed: str) -> None:
 
 
 def _check_rankings(key: str, names: tuple[str, ...], *, bits: bool) -> None:
-    known = [*list_rankings(), TUNED, "hamming"]
     for name in names:
-        ranking, colon, form = name.partition(":")
-        right = ranking in known and (not colon or (form == "bits" and bits and ranking != "hamming"))
-        suffix = ", each perhaps with :bits" if bits else ""
-        _require(right, key, name, f"one of {', '.join(sorted(set(known)))}{suffix}")
+        try:
+            ranking = CompareRanking.parse(name)
+        except ExperimentError as error:
+            raise ExperimentError(f"{key} = {name!r} cannot be read: {error}") from error
+        _require(not ranking.choice.uses_labels, key, name, f"one of {', '.join(list_rankings())}, {TUNED}")
+        _require(bits or not ranking.form, key, name, "it without :bits: real values have none")
 
 
 def _check_training(key: str, given: dict[str, Any], elsewhere: tuple[str, ...]) -> None:

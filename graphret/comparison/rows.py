@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from graphret._errors import InvalidParameterError
+from graphret.comparison.compare_ranking import CompareRanking
 from graphret.comparison.cost import bytes_per_film, query_milliseconds
-from graphret.comparison.experiment import TUNED
 from graphret.comparison.stages import digest
 from graphret.comparison.ties import expected_under_ties
 from graphret.evaluation import evaluate
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from graphret.comparison.films import ComparedFilms
     from graphret.comparison.representation import Representation
     from graphret.index import Index
+    from graphret.tuning import Tuning
 
 __all__ = ["MeasuredRow", "RowMaker", "failed_row", "row_name"]
 
@@ -126,8 +127,8 @@ class RowMaker:
         InvalidParameterError
             A ranking of bits for a method that has none.
         """
-        name, _, form = ranking.partition(":")
-        if made.n_bits is None and (name == "hamming" or form):
+        asked = CompareRanking.parse(ranking)
+        if made.n_bits is None and asked.of_bits:
             raise InvalidParameterError(
                 "rankings", ranking, "a ranking of real values", f"{made.method.label} gives no bits"
             )
@@ -135,7 +136,7 @@ class RowMaker:
         stage = f"row-{ranking.replace(':', '-')}"
         done = made.stages.load(stage, key)
         if done is None:
-            record, arrays = self._measure(made, name, form)
+            record, arrays = self._measure(made, asked)
             made.stages.save(stage, key, record, arrays)
             done = record, arrays
         record, arrays = done
@@ -155,10 +156,6 @@ class RowMaker:
             similarities=arrays["similarities"],
         )
 
-    def is_done(self, made: Representation, ranking: str) -> bool:
-        """Whether a ranking was measured before."""
-        return made.stages.load(f"row-{ranking.replace(':', '-')}", self._key(made, ranking)) is not None
-
     def clear(self, made: Representation) -> None:
         """Remove what can be made again quickly: the indexes of a representation that is measured."""
         for entry in made.stages.folder.glob("index-*"):
@@ -175,21 +172,23 @@ class RowMaker:
             "exclude": experiment.data.exclude,
             "engine": experiment.engine,
             "timed": experiment.timed_queries,
-            "tune": [experiment.tune_queries, experiment.tune_seconds] if ranking.startswith(TUNED) else [],
+            "tune": [experiment.tune_queries, experiment.tune_seconds]
+            if CompareRanking.parse(ranking).is_tuned
+            else [],
         }
         return digest(made.key, deciding)
 
-    def _measure(self, made: Representation, name: str, form: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _measure(self, made: Representation, asked: CompareRanking) -> tuple[dict[str, Any], dict[str, Any]]:
         experiment, films = self.experiment, self.films
-        codes, query_codes = made.as_bits() if form else (made.codes, made.query_codes)
-        with self._index(made, codes, form) as index:
-            chosen = self._tune(index) if name == TUNED else None
-            ranking = name if chosen is None else str(chosen["ranking"])
+        codes, query_codes = made.as_bits() if asked.form else (made.codes, made.query_codes)
+        with self._index(made, codes, asked.form) as index:
+            tuned = self._tune(index) if asked.is_tuned else None
+            choice = index.choose(asked.choice if tuned is None else tuned.choice)
             report = evaluate(
                 index,
                 (query_codes, films.queries),
                 measures=experiment.measures,
-                rankings=[ranking],
+                rankings=choice,
                 baselines=(),
                 exclude=None if experiment.data.exclude == "none" else experiment.data.exclude,
                 n_resamples=experiment.intervals.n_resamples,
@@ -197,14 +196,16 @@ class RowMaker:
                 progress=self.progress,
             )
             scores = report.rankings[0]
-            options = {} if chosen is None else chosen["options"]
             timed = query_codes[: experiment.timed_queries]
             costs = {
-                "query_milliseconds": query_milliseconds(index, timed, ranking, options, made.n_bits),
-                "bytes_per_film": bytes_per_film(index, ranking, made.n_bits),
+                "query_milliseconds": query_milliseconds(index, timed, choice, made.n_bits),
+                "bytes_per_film": bytes_per_film(index, choice.name, made.n_bits),
             }
+        chosen = None
+        if tuned is not None:
+            chosen = {"ranking": tuned.ranking, "options": dict(tuned.options), "complete": tuned.complete}
         ties = None
-        if ranking == "hamming":
+        if choice.name == "hamming":
             ties = expected_under_ties(
                 (query_codes, codes), (films.queries, films.database), report.excluded, experiment.measures
             )
@@ -219,17 +220,15 @@ class RowMaker:
         key = digest(made.key, self.experiment.engine)
         folder = made.stages.folder / name
         if made.stages.load(f"{name}-built", key) is not None and (folder / "CURRENT").is_file():
-            opened = open_index(folder)
-            opened.forget_tuning()  # of a ranking before; a tuning would change the options of another one
-            return opened
+            return open_index(folder)
         index = build(codes, out=folder, films=self.films.database, progress=self.progress, **self.experiment.engine)
         made.stages.save(f"{name}-built", key, {})
         return index
 
-    def _tune(self, index: Index) -> dict[str, Any]:
+    def _tune(self, index: Index) -> Tuning:
         """Choose the ranking on the searched films: those that validated, where there are some."""
         has_valid = bool((index.films.splits == "valid").any()) and bool((index.films.splits != "valid").any())
-        found = tune(
+        return tune(
             index,
             split="valid" if has_valid else None,
             n_queries=self.experiment.tune_queries,
@@ -237,5 +236,3 @@ class RowMaker:
             seed=self.experiment.seed,
             progress=self.progress,
         )
-        index.record_tuning(found.to_dict())
-        return {"ranking": found.ranking, "options": dict(found.options), "complete": found.complete}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graphret.comparison.published import OTHER_IMAGES
+from graphret.retrieval import RankingChoice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -127,7 +128,8 @@ def _costs(report: dict[str, Any]) -> Table:
             _number(costs.get("query_milliseconds"), ".3f"),
             _number(costs.get("bytes_per_film"), ".0f"),
         ]
-        lines.append((*_names(row), *numbers, chosen["ranking"] if chosen else ""))
+        tuned = str(RankingChoice(chosen["ranking"], chosen["options"])) if chosen else ""
+        lines.append((*_names(row), *numbers, tuned))
     text = (
         "AUC: mean over labels, on all films of the queries' split. Training: the epochs, or the fit of a hasher after "
         "the training of its encoder. Films: decoded and encoded on all processors. Query: median of single queries "

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 __all__ = ["USES_LABELS", "to_markdown"]
 
 USES_LABELS = "uses the archive's labels at query time"
+LEARNED = "films are compared in a metric that was learned from the archive's labels when the index was tuned"
 
 
 _READING = "Query by query; above 0 is better. p is two-sided and not corrected for the number of comparisons."
@@ -40,6 +41,10 @@ def to_markdown(report: dict[str, Any]) -> str:
         parts += ["## Apart: rankings that use the archive's labels", _warning(apart), _measure_table(report, apart)]
         if report["differences"]:
             parts += [f"From {report['reference']}, which does not. {_READING}", _difference_table(report, apart)]
+    learned = [row["name"] for row in report["rankings"] if row["learned_metric"]]
+    if learned:
+        parts.append(f"{', '.join(learned)}: {LEARNED}.")
+    parts += [f"{row['name']}: {note}." for row in report["rankings"] for note in row["notes"]]
     measure = report["rankings"][0]["per_label"]["measure"]
     parts += [
         f"## {measure} by label",

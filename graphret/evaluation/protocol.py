@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from graphret.evaluation.bootstrap import Difference, paired_difference, patient
 from graphret.evaluation.measures import evaluate_ranking, largest_k
 from graphret.evaluation.queries import QuerySet, resolve_queries, rows_with_same
 from graphret.evaluation.report import RankingScores, Report
-from graphret.retrieval import list_rankings, uses_labels
+from graphret.retrieval import RankingChoice, parse_rankings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,10 +37,10 @@ def evaluate(
     queries: str | ImageTable | tuple[Any, ImageTable] = "test",
     *,
     measures: Sequence[str] = ("P@10", "ACG@10", "nDCG@100", "mAP@100"),
-    rankings: str | Sequence[str] | None = None,
+    rankings: str | RankingChoice | Sequence[str | RankingChoice] | None = None,
     exclude: str | None = "patient",
     baselines: Sequence[str] = ("random",),
-    reference: str | None = None,
+    reference: str | RankingChoice | None = None,
     k: int | None = None,
     n_resamples: int = 2000,
     seed: int = 0,
@@ -61,7 +62,10 @@ def evaluate(
     measures
         See `list_measures`.
     rankings
-        Names from ``graphret.list_rankings()``; the default of the index when None.
+        Names from ``graphret.list_rankings()``, perhaps with options ("alpha_qe:n=20,alpha=2"), "NAME:default",
+        "tuned", or `RankingChoice`; each means what it means in ``Index.query``. A text may hold several with commas
+        between them. None: what the index was tuned to, or "nearest". Rows are named by the text form of what was
+        ranked with.
     exclude
         ``"patient"`` leaves the films of the query's own patient out of its hits, and out of what there was to find.
         A query that is itself a film of the archive (the same id) never gets itself, also with None.
@@ -99,23 +103,26 @@ def evaluate(
         raise UnknownNameError("exclude", exclude, ["patient"], "or None")
     check_integer("n_resamples", n_resamples, 1)
     check_integer("seed", seed, 0)
-    rows = [index.default_ranking] if rankings is None else _names("rankings", rankings)
+    rows = _rows(index, rankings)
     chance = _names("baselines", baselines)
     for name in chance:
         if name not in BASELINES:
             raise UnknownNameError("baselines", name, BASELINES)
-    against = _reference(reference, rows)
+    against = _reference(index, reference, rows)
 
     given = resolve_queries(index, queries, progress)
     asked = _with_a_finding(given)
     excluded, exclude_by = _exclusions(index, asked, exclude)
     judge = _Judge(index, asked, excluded, names, depth, n_resamples, seed)
-    scored = [judge.score(name, *_ask(index, asked, depth, name, exclude_by, progress)) for name in rows]
+    scored = [
+        judge.score(str(choice), _ask(index, asked, depth, choice, exclude_by, progress), choice=choice, asked=named)
+        for named, choice in rows.items()
+    ]
     for name in chance:
         hits = BASELINES[name](
             len(index.films), len(asked.films), depth, allowed=asked.allowed, excluded=excluded, seed=seed
         )
-        scored.append(judge.score(name, hits, None, None))
+        scored.append(judge.score(name, _Answers(hits, None, None)))
 
     return Report(
         rankings=tuple(scored),
@@ -128,6 +135,16 @@ def evaluate(
         excluded=excluded,
         allowed=asked.allowed,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Answers:
+    """What one ranking gave all queries, with the median milliseconds per query."""
+
+    positions: Int32Array
+    similarities: Float32Array | None
+    milliseconds: float | None
+    notes: tuple[str, ...] = ()
 
 
 class _Judge:
@@ -154,12 +171,17 @@ class _Judge:
         self.resampling = {"n_resamples": n_resamples, "seed": seed}
 
     def score(
-        self, name: str, hits: Int32Array, similarities: Float32Array | None, milliseconds: float | None
+        self,
+        name: str,
+        answers: _Answers,
+        *,
+        choice: RankingChoice | None = None,
+        asked: str = "",
     ) -> RankingScores:
         """Turn the hits of one ranking into means and intervals."""
         measures = list(dict.fromkeys([*self.measures, self.label_measure]))
         values = evaluate_ranking(
-            hits, self.of_queries, self.of_films, measures, excluded=self.excluded, allowed=self.allowed
+            answers.positions, self.of_queries, self.of_films, measures, excluded=self.excluded, allowed=self.allowed
         )
         by_label = values[self.label_measure]
         return RankingScores(
@@ -173,11 +195,13 @@ class _Judge:
                 label: patient_bootstrap(by_label[having], self.patients[having], **self.resampling)
                 for label, having in zip(self.label_names, self.of_queries.T, strict=True)
             },
-            milliseconds=milliseconds,
+            milliseconds=answers.milliseconds,
             values=values,
-            positions=hits,
-            similarities=similarities,
-            uses_labels=_uses_labels(name),
+            positions=answers.positions,
+            similarities=answers.similarities,
+            notes=answers.notes,
+            choice=choice,
+            asked=asked,
         )
 
     def differences(self, scored: list[RankingScores], against: str | None) -> dict[str, dict[str, Difference]]:
@@ -210,19 +234,44 @@ def _depth(k: int | None, measures: list[str]) -> int:
     return check_integer("k", k, needed, "the largest K of the measures, so that each has enough hits")
 
 
-def _reference(reference: str | None, rankings: list[str]) -> str | None:
+def _rows(
+    index: Index, rankings: str | RankingChoice | Sequence[str | RankingChoice] | None
+) -> dict[str, RankingChoice]:
+    """What each row ranks with, by how it was asked for."""
+    if rankings is None:
+        choice = index.choose()
+        return {str(choice): choice}
+    if isinstance(rankings, str):
+        given = parse_rankings(rankings)
+    else:
+        entries = [rankings] if isinstance(rankings, RankingChoice) else list(rankings)
+        given = [RankingChoice.of(entry) for entry in entries]
+    if not given:
+        raise InvalidParameterError("rankings", rankings, "at least one ranking")
+    rows: dict[str, RankingChoice] = {}
+    for entry in given:
+        choice = index.choose(entry)
+        for named, before in rows.items():
+            if before.key == choice.key:
+                both = f"{named} and {entry}"
+                hint = f"{choice.name}:default has the ranking's own options, whatever the index was tuned to"
+                raise InvalidParameterError("rankings", both, f"each once: both are {choice} here", hint)
+        rows[str(entry)] = choice
+    return rows
+
+
+def _reference(index: Index, reference: str | RankingChoice | None, rows: dict[str, RankingChoice]) -> str | None:
+    """Name of the row that the others are compared with."""
     if reference is None:
-        return "nearest" if "nearest" in rankings else None
-    if reference not in rankings:
-        raise UnknownNameError("reference", reference, rankings, "it must be among the rankings that are measured")
-    if _uses_labels(reference):
+        return next((str(choice) for choice in rows.values() if choice.name == "nearest"), None)
+    wanted = index.choose(reference)
+    if all(choice.key != wanted.key for choice in rows.values()):
+        names = [str(choice) for choice in rows.values()]
+        raise UnknownNameError("reference", str(reference), names, "it must be among the rankings that are measured")
+    if wanted.uses_labels:
         hint = "it uses the archive's labels at query time, so it is no measure for rankings that do not"
-        raise InvalidParameterError("reference", reference, "a ranking that does not read labels", hint)
-    return reference
-
-
-def _uses_labels(name: str) -> bool:
-    return name in list_rankings(with_labels=True) and uses_labels(name)
+        raise InvalidParameterError("reference", str(reference), "a ranking that does not read labels", hint)
+    return next(str(choice) for choice in rows.values() if choice.key == wanted.key)
 
 
 def _with_a_finding(given: QuerySet) -> QuerySet:
@@ -251,13 +300,19 @@ def _exclusions(index: Index, asked: QuerySet, exclude: str | None) -> tuple[lis
 
 
 def _ask(
-    index: Index, asked: QuerySet, depth: int, ranking: str, exclude_by: dict[str, list[str]], progress: Progress | None
-) -> tuple[Int32Array, Float32Array, float]:
-    """Run all queries in batches; return positions, similarities and the median milliseconds per query."""
+    index: Index,
+    asked: QuerySet,
+    depth: int,
+    ranking: RankingChoice,
+    exclude_by: dict[str, list[str]],
+    progress: Progress | None,
+) -> _Answers:
+    """Run all queries in batches."""
     n_queries = len(asked.films)
     positions = np.full((n_queries, depth), -1, dtype=np.int32)
     similarities = np.full((n_queries, depth), np.nan, dtype=np.float32)
-    seconds = []
+    seconds: list[float] = []
+    notes: dict[str, None] = {}
     for start in range(0, n_queries, _BATCH):
         batch = slice(start, min(start + _BATCH, n_queries))
         exclude = {column: values[batch] for column, values in exclude_by.items()} or None
@@ -267,9 +322,10 @@ def _ask(
         width = hits.positions.shape[1]
         positions[batch, :width] = hits.positions
         similarities[batch, :width] = hits.similarities
+        notes |= dict.fromkeys(hits.notes)
         if progress is not None:
             progress(f"rank by {ranking}", batch.stop, n_queries)
-    return positions, similarities, 1000 * float(np.median(seconds))
+    return _Answers(positions, similarities, 1000 * float(np.median(seconds)), tuple(notes))
 
 
 def _describe(

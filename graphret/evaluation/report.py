@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from graphret._types import BoolArray, Float32Array, Float64Array, Int32Array, Int64Array
     from graphret.data import ImageTable
     from graphret.evaluation.bootstrap import Difference, Interval
+    from graphret.retrieval import RankingChoice
 
 __all__ = ["RankingScores", "Report"]
 
@@ -33,7 +34,7 @@ class RankingScores:
     Attributes
     ----------
     name
-        The ranking, or a baseline such as "random".
+        The ranking, in the text form of `RankingChoice`, or a baseline such as "random".
     scores
         Mean and interval of every measure.
     label_measure, per_label
@@ -44,9 +45,12 @@ class RankingScores:
         float64 (q,) per measure, one value per scored query; NaN where undefined.
     positions, similarities
         int32 and float32 (q, k), rows of the archive (-1 pads) and their cosine to the query.
-    uses_labels
-        Whether it read the labels of the archive's films at query time. What it is judged by is then what it was told:
-        it is shown apart from rankings that see codes only, and is nobody's reference.
+    choice
+        Ranking, options and metric; None for a baseline.
+    asked
+        How the ranking was asked for ("tuned", say); `Report` finds the row by it, too.
+    notes
+        What a reader should know of how this archive was ranked.
     """
 
     name: str
@@ -57,13 +61,27 @@ class RankingScores:
     values: dict[str, Float64Array] = field(repr=False)
     positions: Int32Array = field(repr=False)
     similarities: Float32Array | None = field(repr=False)
-    uses_labels: bool = False
+    choice: RankingChoice | None = field(default=None, repr=False)
+    asked: str = field(default="", repr=False)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def uses_labels(self) -> bool:
+        """Whether it read the labels of the archive's films at query time.
+
+        What it is judged by is then what it was told: it is shown apart from rankings that see codes only, and is
+        nobody's reference.
+        """
+        return self.choice is not None and self.choice.uses_labels
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures as a dictionary; NaN becomes None."""
+        no_ranking: dict[str, Any] = {"ranking": None, "options": {}, "learned_metric": False}
         return {
             "name": self.name,
+            **(no_ranking if self.choice is None else self.choice.to_dict()),
             "uses_labels": self.uses_labels,
+            "notes": list(self.notes),
             "measures": {measure: _plain(interval) for measure, interval in self.scores.items()},
             "per_label": {
                 "measure": self.label_measure,
@@ -102,7 +120,7 @@ class Report:
 
     def __getitem__(self, name: str) -> RankingScores:
         for row in self.rankings:
-            if row.name == name:
+            if name in {row.name, row.asked}:
                 return row
         raise UnknownNameError("ranking", name, [row.name for row in self.rankings], "measure it with evaluate")
 
@@ -167,7 +185,7 @@ class Report:
                 allowed=self.allowed,
             )
             for row in self.rankings:
-                written.append(home / "runs" / f"{row.name}.run")
+                written.append(home / "runs" / f"{_file_name(row.name)}.run")
                 write_run(
                     written[-1], self.queries.ids.tolist(), row.positions, self.archive.ids.tolist(), tag=row.name
                 )
@@ -188,6 +206,11 @@ class Report:
         except OSError as error:
             raise StoreError(f"cannot write the report to {home}: {error}") from error
         return written
+
+
+def _file_name(ranking: str) -> str:
+    """What every file system takes: a ranking's name has no hyphen, so that two never get one name."""
+    return ranking.replace(":", "-")
 
 
 def _plain(figures: Interval) -> dict[str, float | int | None]:

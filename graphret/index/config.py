@@ -12,7 +12,7 @@ from graphret.communities.partition import METHODS as COMMUNITY_METHODS
 from graphret.graph.similarity_graph import WEIGHTS, check_threshold
 from graphret.neighbors.graph_search_build import check_recall
 from graphret.neighbors.knn import BACKENDS, METHODS
-from graphret.retrieval import list_rankings
+from graphret.retrieval import RankingChoice, list_rankings
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -160,7 +160,8 @@ class QueryConfig:
     k
         Hits per query, >= 1.
     ranking
-        How hits are found and ordered; ``None``: as the index was tuned, or else "nearest".
+        How hits are found and ordered, with options as in "alpha_qe:n=20,alpha=2"; ``None``: as the index was tuned, or
+        else "nearest". "NAME:default" leaves out what the index was tuned to.
     fill
         Complete a list that the ranking leaves short with the nearest remaining films.
     search
@@ -183,8 +184,8 @@ class QueryConfig:
 
     def __post_init__(self) -> None:
         _settle(self, "k", 1, "ask for at least one film")
-        if self.ranking is not None and self.ranking not in list_rankings(with_labels=True):
-            raise UnknownNameError("ranking", self.ranking, list_rankings(with_labels=True))
+        if self.ranking is not None:
+            RankingChoice.of(self.ranking)
         if self.search not in SEARCHES:
             raise UnknownNameError("search", self.search, SEARCHES)
         check_flag("fill", self.fill)

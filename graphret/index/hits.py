@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from graphret._types import Float32Array, Float64Array, Int32Array
     from graphret.index.film_ids import FilmIds
-    from graphret.retrieval import Archive, QueryBatch, RankedLists
+    from graphret.retrieval import Archive, QueryBatch, RankedLists, RankingChoice
 
 __all__ = ["Hit", "Hits", "QueryHits", "Why"]
 
@@ -177,8 +177,8 @@ class Hits:
 
     Parameters
     ----------
-    ranking
-        Its name.
+    choice
+        The ranking, with the options and the metric that it ranked with.
     queries
         Id or path of each query, "" for arrays.
     ids
@@ -199,7 +199,7 @@ class Hits:
         What was looked at for each query: codes compared, films whose links were expanded, candidates scored again.
     """
 
-    ranking: str
+    choice: RankingChoice
     queries: list[str]
     ids: NDArray[np.str_]
     positions: Int32Array
@@ -209,24 +209,23 @@ class Hits:
     communities: Int32Array
     gains: Float64Array
     counts: SearchCounts
-    _found: tuple[Archive, QueryBatch, RankedLists, FilmIds, int | None] = field(repr=False)
+    _found: tuple[Archive, QueryBatch, RankedLists, FilmIds] = field(repr=False)
 
     @classmethod
     def of(
         cls,
-        ranking: str,
+        choice: RankingChoice,
         queries: list[str],
         archive: Archive,
         batch: QueryBatch,
         ranked: RankedLists,
         film_ids: FilmIds,
-        edges: int | None = None,
     ) -> Hits:
-        """Name the films of ranked lists; ``edges`` are those of a query, where it is not the archive's k."""
+        """Name the films of ranked lists."""
         there = ranked.positions >= 0
         films = np.where(there, ranked.positions, 0)
         return cls(
-            ranking=ranking,
+            choice=choice,
             queries=queries,
             ids=film_ids.take(ranked.positions),
             positions=ranked.positions,
@@ -236,8 +235,18 @@ class Hits:
             communities=np.where(there, archive.communities[films], np.int32(-1)),
             gains=ranked.gains,
             counts=_counted(batch, ranked),
-            _found=(archive, batch, ranked, film_ids, edges),
+            _found=(archive, batch, ranked, film_ids),
         )
+
+    @property
+    def ranking(self) -> str:
+        """Name of the ranking."""
+        return self.choice.name
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader should know of how this archive was ranked."""
+        return self._found[2].notes
 
     @property
     def k(self) -> int:
@@ -257,7 +266,8 @@ class Hits:
 
     def explain(self, row: int) -> list[Why]:
         """Explain the list of one query, see `graphret.retrieval.explain`."""
-        archive, batch, ranked, film_ids, edges = self._found
+        archive, batch, ranked, film_ids = self._found
+        edges = self.choice.all_options.get("edges")
         return [
             Why(
                 gain=reason.gain,
@@ -281,14 +291,17 @@ class Hits:
         return {archive.findings.names[label]: _short(probabilities[label]) for label in likeliest}
 
     def to_dicts(self, *, why: bool = False) -> list[dict[str, Any]]:
-        """Return one mapping a query, JSON values only: query, ranking, hits; on demand with the reasons.
+        """Return one mapping a query, JSON values only: query, ranking, options, hits; on demand with the reasons.
 
+        ``learned_metric`` says whether films were compared in a metric that the index learned from labels. With
+        "notes" where there is more to know of how this archive was ranked.
         With "findings" where the ranking estimated those of the query from the archive's labels.
         """
         return [
             {
                 "query": hits.query,
-                "ranking": self.ranking,
+                **self.choice.to_dict(),
+                **({"notes": list(self.notes)} if self.notes else {}),
                 **({"findings": hits.findings} if hits.findings else {}),
                 "hits": [hit.to_dict(why=why) for hit in hits],
             }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from graphret._errors import EncoderError, InvalidParameterError, StoreError
+from graphret._errors import EncoderError, StoreError
 from graphret.graph import Graph, write_graphml
 from graphret.index.config import QueryConfig
 from graphret.index.filters import allowed_films, forbidden_films
@@ -17,21 +17,13 @@ from graphret.index.hits import Hits
 from graphret.index.lookup import FilmLookup
 from graphret.index.query_input import encode_queries, read_queries
 from graphret.index.stored_archive import StoredArchive
-from graphret.index.tuned import forget_tuning, read_tuning, record_tuning, tuned_options, with_tuning
+from graphret.index.tuned import TunedRankings, forget_tuning, read_tuning, record_tuning, with_tuning
 from graphret.neighbors import ExactSearch, GraphSearch
-from graphret.retrieval import (
-    DEFAULT_RANKING,
-    Archive,
-    Findings,
-    LearnedMetric,
-    QueryBatch,
-    create_ranking,
-    uses_labels,
-)
+from graphret.retrieval import Archive, Findings, QueryBatch, RankingChoice
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    from collections.abc import Hashable, Mapping
 
     from graphret._types import Codes, Int32Array, Progress
     from graphret.data import ImageTable
@@ -97,8 +89,8 @@ class Index:
         self.path = Path(path)
         self._opened: Generation | None = open_generation(self.path)
         self._archives: dict[tuple[str, bool], Archive] = {}
-        self._rankers: dict[tuple[str, str, str], Ranker] = {}
-        self._tuning = read_tuning(self.path, self._opened.manifest)
+        self._rankers: dict[tuple[str, Hashable], Ranker] = {}
+        self._tuned = TunedRankings(read_tuning(self.path, self._opened.manifest))
         stated = self._opened.manifest["encoder"]
         if encoder is not None:
             if stated is None or stated["fingerprint"] != encoder.fingerprint:
@@ -165,12 +157,44 @@ class Index:
     @property
     def default_ranking(self) -> str:
         """The ranking of `query` when none is named: the one that the index was tuned to, or else "nearest"."""
-        return DEFAULT_RANKING if self._tuning is None else str(self._tuning["ranking"])
+        return self._tuned.default_ranking
 
     @property
     def tuning(self) -> dict[str, Any] | None:
         """What `graphret tune` recorded: ranking, options, criterion, every trial; None for an index not tuned."""
-        return self._tuning
+        return self._tuned.record
+
+    def choose(
+        self, ranking: str | RankingChoice | None = None, options: Mapping[str, Any] | None = None
+    ) -> RankingChoice:
+        """Say what a ranking is for this index: the options and the metric that `query` would rank with.
+
+        Parameters
+        ----------
+        ranking, options
+            As for `query`.
+
+        Raises
+        ------
+        InvalidParameterError
+            An unknown ranking or option, a value that is not allowed, or "tuned" for an index that is not.
+
+        Examples
+        --------
+        >>> import tempfile, numpy as np
+        >>> from graphret.index import build
+        >>> codes = np.random.default_rng(0).random((40, 8), dtype=np.float32)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     index = build(codes, out=folder, k=5)
+        ...     index.record_tuning({"ranking": "alpha_qe", "options": {"n": 3}})
+        ...     str(index.choose()), str(index.choose("alpha_qe:default"))
+        ('alpha_qe:n=3', 'alpha_qe:default')
+        """
+        if ranking is None and options is not None:
+            ranking = self.default_ranking
+        choice = self._tuned.resolve(None if ranking is None else RankingChoice.of(ranking, options))
+        self._ranker("auto", choice)  # which checks the values of the options
+        return choice
 
     def record_tuning(self, tuning: Mapping[str, Any]) -> None:
         """Keep a tuning (`Tuning.to_dict`) with the index: `query` then uses its ranking and options.
@@ -183,16 +207,16 @@ class Index:
         IndexLockedError, StoreError
             Another process writes the index, or its folder cannot be written to.
         """
-        record_tuning(self.path, self.manifest, with_tuning(self._tuning, tuning))
-        self._use_tuning(read_tuning(self.path, self.manifest))
+        record_tuning(self.path, self.manifest, with_tuning(self.tuning, tuning))
+        self._use_tuning(TunedRankings(read_tuning(self.path, self.manifest)))
 
     def forget_tuning(self) -> None:
         """Remove the tuning, so that `query` uses "nearest" again; raises as `record_tuning`."""
         forget_tuning(self.path)
-        self._use_tuning(None)
+        self._use_tuning(TunedRankings(None))
 
-    def _use_tuning(self, tuning: dict[str, Any] | None) -> None:
-        self._tuning = tuning
+    def _use_tuning(self, tuned: TunedRankings) -> None:
+        self._tuned = tuned
         # archive and rankings hold the metric of the tuning before
         self._rankers.clear()
         self._archives.clear()
@@ -238,22 +262,20 @@ class Index:
         communities = self.communities.view(np.ndarray)
         structure = self._generation.read_graph_search()
         search: Search = exact if structure is None else GraphSearch(exact, structure)
-        learned = None if self._tuning is None else self._tuning.get("metric")
-        metric = None if learned is None else LearnedMetric.from_record(learned)
         k = self.manifest["parameters"]["k"]
         return StoredArchive(
-            lambda: self.graph, codes=codes, communities=communities, search=search, k=k, metric=metric
+            lambda: self.graph, codes=codes, communities=communities, search=search, k=k, metric=self._tuned.metric
         )
 
     def info(self) -> dict[str, Any]:
         """Return what an index is made of, as JSON values: counts, parameters, hashes, sizes."""
-        manifest = self.manifest
+        manifest, chosen = self.manifest, self.choose()
         kept = ("generation", "parent", "created", "graphret_version", "schema_version")
         parts = ("counts", "parameters", "source", "encoder", "codes", "graph", "communities")
         return {
             "path": str(self.path),
             **{name: manifest[name] for name in (*kept, *parts)},
-            "ranking": {"name": self.default_ranking, "options": self._options(self.default_ranking, None)},
+            "ranking": {"name": chosen.name, "options": dict(chosen.options or {})},
             "search": manifest.get("search", {"method": "exact"}),
             "n_bytes": sum(entry["bytes"] for entry in manifest["files"].values()),
         }
@@ -293,7 +315,7 @@ class Index:
         what: Any,
         k: int = 10,
         *,
-        ranking: str | None = None,
+        ranking: str | RankingChoice | None = None,
         where: Mapping[str, Any] | None = None,
         exclude: str | Mapping[str, Any] | None = None,
         patients: Any = None,
@@ -313,7 +335,10 @@ class Index:
         k
             Hits per query.
         ranking
-            A name of `list_rankings`. ``None``: `default_ranking`.
+            A name of `list_rankings`, perhaps with options, as "alpha_qe:n=20,alpha=2", or a `RankingChoice`. A name
+            alone: with the options and the metric that the index was tuned to, if it was tuned to this ranking,
+            otherwise with the ranking's defaults. "NAME:default": the defaults in any case. ``None`` or "tuned": the
+            ranking that the index was tuned to; ``None`` is "nearest" where it was not tuned.
         where
             Column -> value or list of values: only films that have one of them, in every column named.
         exclude
@@ -330,8 +355,7 @@ class Index:
         n_threads
             Threads; ``None`` for all processors. Hits do not depend on it.
         options
-            Keyword options of the ranking, as ``{"alpha": 2.0}`` for "alpha_qe". ``None``: those that the index was
-            tuned to where it was tuned to this ranking, otherwise the ranking's defaults.
+            Options of the ranking as a mapping, in the place of those in ``ranking``; ``{}``: its defaults.
 
         Returns
         -------
@@ -355,15 +379,14 @@ class Index:
         O(n d) for a query that is compared with every code; graph search grows about as log n. Then what the ranking
         takes.
         """
-        config = QueryConfig(k=k, ranking=ranking, fill=fill, search=search, n_threads=n_threads)
+        config = QueryConfig(k=k, fill=fill, search=search, n_threads=n_threads)
+        choice = self.choose(ranking, options)
         has_encoder = self.manifest["encoder"] is not None
         queries = read_queries(what, self.codes, self._lookup, has_encoder=has_encoder)
         allowed = allowed_films(self._lookup, where)
         forbidden = forbidden_films(self._lookup, queries, exclude, patients)
-        name = self.default_ranking if config.ranking is None else config.ranking
-        options = self._options(name, options)
-        archive = self._archive_for(config.search, labels=uses_labels(name))
-        ranker = self._ranker(config.search, name, options)
+        ranker = self._ranker(config.search, choice)
+        archive = self._archive_for(config.search, labels=choice.uses_labels)
         codes = queries.codes
         if queries.films and self.encoder is not None:
             codes = encode_queries(queries, self.encoder)
@@ -371,15 +394,7 @@ class Index:
             archive, codes, config.k, allowed=allowed, forbidden=forbidden, n_threads=config.n_threads
         )
         ranked = ranker.rank(batch, config.k, fill=config.fill, n_threads=config.n_threads)
-        return Hits.of(name, queries.names, archive, batch, ranked, self._film_ids, options.get("edges"))
-
-    def _options(self, name: str, options: Mapping[str, Any] | None) -> dict[str, Any]:
-        """Options of a query: those given, or those that the index was tuned to."""
-        if options is None:
-            return tuned_options(self._tuning, name)
-        if not hasattr(options, "items"):
-            raise InvalidParameterError("options", options, 'a mapping, as {"alpha": 2.0}')
-        return dict(options)
+        return Hits.of(choice, queries.names, archive, batch, ranked, self._film_ids)
 
     def _archive_for(self, search: str, *, labels: bool) -> Archive:
         """The archive with the search that a query asks for, and with findings only for a ranking that reads them."""
@@ -392,10 +407,9 @@ class Index:
             self._archives[search, labels] = found
         return found
 
-    def _ranker(self, search: str, name: str, options: Mapping[str, Any]) -> Ranker:
+    def _ranker(self, search: str, choice: RankingChoice) -> Ranker:
         """Rankings are kept: some prepare themselves for the archive at their first use."""
-        key = (search, name, repr(sorted(options.items())))
+        key = (search, choice.key)
         if key not in self._rankers:
-            archive = self._archive_for(search, labels=uses_labels(name))
-            self._rankers[key] = create_ranking(name, archive, **options)
+            self._rankers[key] = choice.ranker(self._archive_for(search, labels=choice.uses_labels))
         return self._rankers[key]

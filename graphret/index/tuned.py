@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from graphret._errors import DamagedIndexError, StoreError
+from graphret._errors import DamagedIndexError, InvalidParameterError, StoreError
 from graphret.index.files import replace_file, storage_errors, sync_folder
 from graphret.index.lock import writer_lock
 from graphret.index.manifest import serialise
 from graphret.index.store import current_name
-from graphret.retrieval import DEFAULT_RANKING, list_rankings, ranking_options, uses_labels
+from graphret.retrieval import (
+    DEFAULT_RANKING,
+    TUNED,
+    LearnedMetric,
+    RankingChoice,
+    list_rankings,
+    ranking_options,
+    uses_labels,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,9 +28,9 @@ if TYPE_CHECKING:
 
     from graphret.index.manifest import Manifest
 
-__all__ = ["TUNED", "forget_tuning", "read_tuning", "record_tuning", "tuned_options", "with_tuning"]
+__all__ = ["FILE", "TunedRankings", "forget_tuning", "read_tuning", "record_tuning", "with_tuning"]
 
-TUNED = "ranking.json"
+FILE = "ranking.json"
 FORMAT = "graphret tuning"
 SCHEMA_VERSION = 1
 _AGAIN = "tune the index again, or remove the tuning with `graphret tune --reset`"
@@ -52,8 +62,8 @@ def record_tuning(root: Path, manifest: Manifest, tuning: Mapping[str, Any]) -> 
         "tuned_on": {"generation": manifest["generation"], **_codes_of(manifest)},
         **tuning,
     }
-    with writer_lock(root), storage_errors(root / TUNED):
-        replace_file(root / TUNED, serialise(content))
+    with writer_lock(root), storage_errors(root / FILE):
+        replace_file(root / FILE, serialise(content))
 
 
 def forget_tuning(root: Path) -> bool:
@@ -67,9 +77,9 @@ def forget_tuning(root: Path) -> bool:
         The folder holds no index.
     """
     current_name(root)  # a folder that holds no index is refused before a lock is put into it
-    with writer_lock(root), storage_errors(root / TUNED, "remove"):
-        there = (root / TUNED).exists()
-        (root / TUNED).unlink(missing_ok=True)
+    with writer_lock(root), storage_errors(root / FILE, "remove"):
+        there = (root / FILE).exists()
+        (root / FILE).unlink(missing_ok=True)
         sync_folder(root)
     return there
 
@@ -84,7 +94,7 @@ def read_tuning(root: Path, manifest: Manifest) -> dict[str, Any] | None:
     StoreError
         It was written by a graphret with a newer format, or cannot be read.
     """
-    path = root / TUNED
+    path = root / FILE
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
@@ -114,8 +124,8 @@ def with_tuning(before: Mapping[str, Any] | None, tuning: Mapping[str, Any]) -> 
     Examples
     --------
     >>> first = with_tuning(None, {"ranking": "label_aware", "options": {"strength": 0.9}})
-    >>> first["ranking"], tuned_options(first, "label_aware")
-    ('nearest', {'strength': 0.9})
+    >>> first["ranking"], first["apart"]
+    ('nearest', [{'ranking': 'label_aware', 'options': {'strength': 0.9}}])
     >>> with_tuning(first, {"ranking": "alpha_qe", "options": {}})["apart"] == first["apart"]
     True
     """
@@ -129,10 +139,63 @@ def with_tuning(before: Mapping[str, Any] | None, tuning: Mapping[str, Any]) -> 
     return {**kept, "apart": apart} if apart else kept
 
 
-def tuned_options(tuning: Mapping[str, Any] | None, ranking: str) -> dict[str, Any]:
-    """Return the options that a ranking was tuned to; none where it was not tuned."""
-    tunings = [] if tuning is None else [tuning, *tuning.get("apart", [])]
-    return next((dict(entry["options"]) for entry in tunings if entry["ranking"] == ranking), {})
+class TunedRankings:
+    """What the rankings of an index are by themselves: as it was tuned, or with their defaults.
+
+    Parameters
+    ----------
+    record
+        From `read_tuning`.
+
+    Examples
+    --------
+    >>> tuned = TunedRankings({"ranking": "alpha_qe", "options": {"n": 3}})
+    >>> [str(tuned.resolve(RankingChoice.parse(text))) for text in ("tuned", "alpha_qe", "alpha_qe:default", "nearest")]
+    ['alpha_qe:n=3', 'alpha_qe:n=3', 'alpha_qe:default', 'nearest']
+    """
+
+    def __init__(self, record: dict[str, Any] | None) -> None:
+        self.record = record
+        entries = [] if record is None else [record, *record.get("apart", [])]
+        self._options: dict[str, dict[str, Any]] = {}
+        for entry in entries:
+            if entry["options"]:
+                self._options.setdefault(entry["ranking"], dict(entry["options"]))
+
+    @property
+    def default_ranking(self) -> str:
+        """Name of the ranking of a query that names none."""
+        return DEFAULT_RANKING if self.record is None else str(self.record["ranking"])
+
+    @cached_property
+    def metric(self) -> LearnedMetric | None:
+        """The metric that the tuning learned, if it learned one."""
+        learned = None if self.record is None else self.record.get("metric")
+        return None if learned is None else LearnedMetric.from_record(learned)
+
+    def resolve(self, choice: RankingChoice | None) -> RankingChoice:
+        """Say what a choice is here: never "tuned", with the options and the metric that it ranks with.
+
+        The text form of the result is the shortest that means the same on this index.
+
+        Raises
+        ------
+        InvalidParameterError
+            "tuned", where nothing was tuned.
+        """
+        if choice is None:
+            choice = RankingChoice(self.default_ranking)
+        elif choice.name == TUNED:
+            if self.record is None:
+                hint = "`graphret tune` chooses one, and keeps it"
+                raise InvalidParameterError("ranking", TUNED, "a ranking by its name: the index is not tuned", hint)
+            choice = RankingChoice(self.default_ranking, None, choice.metric)
+        own = self._options.get(choice.name)
+        options = own if choice.options is None or (not choice.options and own is None) else choice.options
+        resolved = RankingChoice(choice.name, options, choice.metric)
+        if resolved.learns and resolved.metric is None:
+            resolved = replace(resolved, metric=self.metric)
+        return resolved
 
 
 def _is_known(tuning: Mapping[str, Any]) -> bool:

@@ -1,5 +1,6 @@
 """Rankings of an archive for a query: region growing and what it is compared with. Arrays only, never torch."""
 
+from graphret.retrieval.choice import TUNED, RankingChoice, parse_rankings
 from graphret.retrieval.contextual import Contextual
 from graphret.retrieval.diffusion import Diffusion
 from graphret.retrieval.expansion import AlphaQueryExpansion
@@ -16,6 +17,7 @@ from graphret.retrieval.registry import DEFAULT_RANKING, create_ranking, list_ra
 __all__ = [
     "DEFAULT_RANKING",
     "SOURCES",
+    "TUNED",
     "AlphaQueryExpansion",
     "Archive",
     "Contextual",
@@ -29,11 +31,13 @@ __all__ = [
     "QueryBatch",
     "RankedLists",
     "Ranker",
+    "RankingChoice",
     "Reason",
     "RegionGrowing",
     "create_ranking",
     "explain",
     "list_rankings",
+    "parse_rankings",
     "ranking_options",
     "region_growing",
     "uses_labels",

@@ -19,10 +19,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Hamming"]
 
-CENTERS = ("median", "zero")
+CENTERS = ("auto", "median", "zero")
 TIES = ("cosine", "position")
 SAMPLE = 16_384
 """Codes that the medians are taken of, evenly spaced over the archive."""
+CENTRED = "no code of the archive is negative, so the bits say which values lie above their median in the archive"
+CONSTANT = (
+    "no code of the archive is negative, so all signs are equal and films come in the order of the archive: "
+    "hamming:center=auto takes the medians"
+)
 GROWTH = 4
 """Times more films are asked for where those at one distance do not end."""
 
@@ -43,7 +48,9 @@ class Hamming:
         The films.
     center
         ``"zero"``: t = 0, the sign itself. ``"median"``: t is the median of every dimension over the archive's unit
-        codes (a sample of 16,384 of them): codes that are never negative have constant signs otherwise.
+        codes (a sample of 16,384 of them). ``"auto"``: the sign, but the median where no code of the archive is
+        negative, as those of a network that ends in a ReLU: all their signs are equal, and nothing would be ranked.
+        ``notes`` of the lists say so.
     ties
         ``"position"``: of films at the same distance the smaller position first. ``"cosine"``: the nearer by cosine,
         then the smaller position.
@@ -62,7 +69,7 @@ class Hamming:
 
     name: ClassVar[str] = "hamming"
 
-    def __init__(self, archive: Archive, *, center: str = "zero", ties: str = "position") -> None:
+    def __init__(self, archive: Archive, *, center: str = "auto", ties: str = "position") -> None:
         if center not in CENTERS:
             raise UnknownNameError("center", center, CENTERS)
         if ties not in TIES:
@@ -83,7 +90,7 @@ class Hamming:
         as near as the k-th: at worst all.
         """
         k = check_integer("k", k, 1, "ask for at least one film")
-        thresholds, search = self.archive.prepared(("hamming", self.center), self._prepare)
+        thresholds, search = self.archive.prepared(("hamming", self._centers_at), self._prepare)
         queries.eligibility(self.archive)
         bits = _bits(queries.codes, row_lengths(queries.codes), thresholds)
         limits: dict[str, Any] = {"allowed": queries.allowed, "forbidden": queries.forbidden, "n_threads": n_threads}
@@ -92,7 +99,7 @@ class Hamming:
             similarities = self.archive.search.similarities(queries.codes, positions, n_threads=n_threads)
         else:
             positions, distances, similarities = self._by_cosine(search, bits, queries, k, n_threads)
-        ranked = RankedLists.empty(len(queries), k)
+        ranked = RankedLists.empty(len(queries), k, notes=self._notes)
         width = positions.shape[1]
         found = positions >= 0
         ranked.positions[:, :width] = positions
@@ -101,10 +108,31 @@ class Hamming:
         ranked.sources[:, :width][found] = source_code("search")
         return ranked
 
+    @property
+    def _never_negative(self) -> bool:
+        codes = self.archive.codes
+
+        def look() -> bool:
+            return all((codes[first : first + TILE] >= 0).all() for first in range(0, len(codes), TILE))
+
+        return self.archive.prepared(("never negative",), look)
+
+    @property
+    def _centers_at(self) -> str:
+        if self.center != "auto":
+            return self.center
+        return "median" if self._never_negative else "zero"
+
+    @property
+    def _notes(self) -> tuple[str, ...]:
+        if self.center == "median" or not self._never_negative:
+            return ()
+        return (CENTRED if self.center == "auto" else CONSTANT,)
+
     def _prepare(self) -> tuple[Float32Array, HammingSearch]:
         codes, lengths = self.archive.codes, self.archive.search.lengths
         thresholds = np.zeros(codes.shape[1], np.float32)
-        if self.center == "median":
+        if self._centers_at == "median":
             rows = np.unique(np.linspace(0, len(codes) - 1, min(len(codes), SAMPLE)).astype(np.int64))
             thresholds = np.median(codes[rows] / lengths[rows, None], axis=0).astype(np.float32)
         blocks = [

@@ -295,6 +295,8 @@ class RankedLists:
         What the ranking looked at when it searched again.
     findings
         float64 (q, L), probability that the query has each finding, from a ranking that estimates them.
+    notes
+        What a reader of the lists should know of how this archive was ranked; sentences without a full stop.
     """
 
     positions: Int32Array
@@ -305,6 +307,7 @@ class RankedLists:
     terms: Mapping[str, Float64Array] = field(default_factory=dict)
     counts: SearchCounts | None = None
     findings: Float64Array | None = None
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return int(self.positions.shape[0])
@@ -315,7 +318,7 @@ class RankedLists:
         return int(self.positions.shape[1])
 
     @classmethod
-    def empty(cls, n_queries: int, k: int, terms: Sequence[str] = ()) -> RankedLists:
+    def empty(cls, n_queries: int, k: int, terms: Sequence[str] = (), notes: tuple[str, ...] = ()) -> RankedLists:
         """Make lists that are all padding, to be written to.
 
         Examples
@@ -331,6 +334,7 @@ class RankedLists:
             np.zeros(shape, np.uint8),
             np.full(shape, np.nan),
             {name: np.zeros(shape) for name in terms},
+            notes=notes,
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import types
 from typing import TYPE_CHECKING, Any
 
 from graphret._registry import Registry, check_options
@@ -15,17 +16,28 @@ from graphret.retrieval.nearest import Nearest
 from graphret.retrieval.region_growing import RegionGrowing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from graphret.retrieval.protocol import Archive, Ranker
 
-__all__ = ["DEFAULT_RANKING", "RANKINGS", "create_ranking", "list_rankings", "ranking_options", "uses_labels"]
+__all__ = [
+    "DEFAULT_RANKING",
+    "RANKINGS",
+    "create_ranking",
+    "list_rankings",
+    "option_types",
+    "ranking_options",
+    "uses_labels",
+]
 
 DEFAULT_RANKING = "nearest"
 """The ranking of a query that names none."""
 
 _CLASSES = (AlphaQueryExpansion, Contextual, Diffusion, Hamming, LabelAware, Nearest, RegionGrowing)
 RANKINGS: Registry[Callable[..., Ranker]] = Registry("ranking", {ranking.name: ranking for ranking in _CLASSES})
+
+_TYPES = {"int": int, "float": float, "str": str, "bool": bool, "None": types.NoneType}
+"""What an option of a ranking may be annotated with."""
 
 
 def list_rankings(*, with_labels: bool = False) -> list[str]:
@@ -60,8 +72,30 @@ def ranking_options(name: str) -> dict[str, Any]:
     >>> ranking_options("alpha_qe")
     {'n': 10, 'alpha': 3.0}
     """
-    parameters = inspect.signature(RANKINGS[name]).parameters.values()
-    return {entry.name: entry.default for entry in parameters if entry.kind is entry.KEYWORD_ONLY}
+    return {entry.name: entry.default for entry in _parameters(name).values() if entry.kind is entry.KEYWORD_ONLY}
+
+
+def option_types(name: str) -> dict[str, tuple[type, ...]]:
+    """Types that the options of a ranking may have, as its constructor is annotated.
+
+    Raises
+    ------
+    UnknownNameError
+        No ranking has this name; the message lists those there are.
+
+    Examples
+    --------
+    >>> option_types("region_growing")
+    {'edges': (<class 'int'>, <class 'NoneType'>)}
+    """
+    annotations = {entry: _parameters(name)[entry].annotation for entry in ranking_options(name)}
+    return {
+        option: tuple(_TYPES[word] for word in annotation.split(" | ")) for option, annotation in annotations.items()
+    }
+
+
+def _parameters(name: str) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(RANKINGS[name]).parameters
 
 
 def uses_labels(name: str) -> bool:

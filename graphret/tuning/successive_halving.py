@@ -12,7 +12,7 @@ import numpy as np
 from graphret._checks import check_integer, check_number
 from graphret._errors import InvalidParameterError
 from graphret.evaluation.bootstrap import Difference, paired_difference
-from graphret.retrieval import create_ranking
+from graphret.retrieval import RankingChoice, create_ranking
 from graphret.tuning.criteria import SHORT
 
 if TYPE_CHECKING:
@@ -81,6 +81,11 @@ class Tuning:
     complete: bool
     trials: tuple[Trial, ...]
     metric: LearnedMetric | None = None
+
+    @property
+    def choice(self) -> RankingChoice:
+        """What was chosen, for `Index.query` and `evaluate`: it need not be recorded with the index."""
+        return RankingChoice(self.ranking, dict(self.options), self.metric)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON; NaN becomes None."""

@@ -167,12 +167,13 @@ def test_without_fill_region_growing_may_return_fewer(run_json, workshop):
 
 def test_options_of_a_ranking_reach_it(run_json, workshop):
     film = films_of(workshop).split("test").paths[0]
-    call = ["query", workshop.index, film, "-k", "30", "--ranking", "alpha_qe"]
-    scores = [
-        [hit["score"] for hit in run_json(*call, *more)["queries"][0]["hits"]]
-        for more in ([], ["--options", "alpha=0"])
+    call = ["query", workshop.index, film, "-k", "30", "--ranking"]
+    documents = [
+        run_json(*call, *more) for more in (["alpha_qe"], ["alpha_qe", "--options", "alpha=0"], ["alpha_qe:alpha=0"])
     ]
-    assert scores[0] != scores[1]
+    assert [document["options"] for document in documents] == [{"n": 10, "alpha": alpha} for alpha in (3, 0, 0)]
+    scores = [[hit["score"] for hit in document["queries"][0]["hits"]] for document in documents]
+    assert scores[0] != scores[1] == scores[2]
 
 
 def test_evaluate_writes_what_python_measures(run, run_json, workshop, tmp_path):

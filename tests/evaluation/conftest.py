@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from graphret.data import ImageTable, write_png
+from graphret.index.tuned import TunedRankings
+from graphret.retrieval import Nearest, RankingChoice, registry
 
 LABELS = ("Edema", "Mass", "Pleural_Thickening")
 
@@ -22,12 +24,15 @@ class BruteForceIndex:
     codes: np.ndarray
     encoder: Any = None
     source: dict[str, str] = field(default_factory=lambda: {"card": "", "root": ""})
-    default_ranking: str = "nearest"
+    tuning: dict[str, Any] | None = None
     obey: bool = True
     calls: list[dict[str, Any]] = field(default_factory=list)
 
+    def choose(self, ranking=None, options=None):
+        return TunedRankings(self.tuning).resolve(None if ranking is None else RankingChoice.of(ranking, options))
+
     def query(self, what, k=10, *, ranking="nearest", where=None, exclude=None, fill=True, n_threads=None):
-        self.calls.append({"ranking": ranking, "where": where, "exclude": exclude, "k": k, "fill": fill})
+        self.calls.append({"ranking": str(ranking), "where": where, "exclude": exclude, "k": k, "fill": fill})
         unit = self.codes / np.linalg.norm(self.codes, axis=1, keepdims=True)
         cosine = (what / np.linalg.norm(what, axis=1, keepdims=True)) @ unit.T
         possible = np.ones(cosine.shape, dtype=bool)
@@ -37,14 +42,14 @@ class BruteForceIndex:
             for column, values in (exclude or {}).items():
                 assert len(values) == len(what)
                 possible &= self.films.column(column)[None, :] != np.asarray(values)[:, None]
-        order = np.argsort(cosine if ranking == "reversed" else -cosine, axis=1, kind="stable")
+        order = np.argsort(cosine if ranking.name == "reversed" else -cosine, axis=1, kind="stable")
         positions = np.full((len(what), k), -1, dtype=np.int32)
         similarities = np.zeros((len(what), k), dtype=np.float32)
         for row, films in enumerate(order):
             kept = films[possible[row, films]][:k]
             positions[row, : len(kept)] = kept
             similarities[row, : len(kept)] = cosine[row, kept]
-        return SimpleNamespace(positions=positions, similarities=similarities)
+        return SimpleNamespace(positions=positions, similarities=similarities, notes=())
 
 
 def labels_and_codes(n, rng):
@@ -52,6 +57,12 @@ def labels_and_codes(n, rng):
     labels[rng.random(labels.shape) < 0.05] = -1
     codes = np.abs(labels) @ rng.normal(size=(len(LABELS), 8)) * 0.8 + rng.normal(size=(n, 8))
     return labels, codes.astype(np.float32)
+
+
+@pytest.fixture(autouse=True)
+def backwards(monkeypatch):
+    """The name of a ranking that only `BruteForceIndex` knows how to do."""
+    monkeypatch.setitem(registry._RANKINGS, "reversed", Nearest)
 
 
 @pytest.fixture

@@ -282,3 +282,36 @@ def test_queries_that_cannot_be_scored_are_explained(make_index, outside, film_a
         evaluate(with_encoder, films.select([3, 4]))
     with pytest.raises(InvalidParameterError, match="0 films"):
         evaluate(with_encoder, films.select([]))
+
+
+def test_rows_are_named_by_what_they_ranked_with(make_index):
+    index = make_index(tuning={"ranking": "alpha_qe", "options": {"n": 3}})
+    report = evaluate(index, rankings="alpha_qe:default,tuned,alpha_qe:n=20,alpha=2,nearest", measures=["P@10"], **FEW)
+    names = ["alpha_qe:default", "alpha_qe:n=3", "alpha_qe:n=20,alpha=2", "nearest", "random"]
+    assert [row.name for row in report.rankings] == names
+    assert [call["ranking"] for call in index.calls] == [name for name in names[:4] for _ in index.calls[::4]]
+    assert report["tuned"] is report["alpha_qe:n=3"]
+    rows = {row["name"]: row for row in report.to_dict()["rankings"]}
+    assert rows["alpha_qe:n=3"]["options"] == {"n": 3, "alpha": 3.0}
+    assert rows["alpha_qe:default"]["options"] == {"n": 10, "alpha": 3.0}
+    assert (rows["random"]["ranking"], rows["random"]["options"]) == (None, {})
+    assert report.reference == "nearest"
+    alone = evaluate(index, measures=["P@10"], **FEW)
+    assert [row.name for row in alone.rankings] == ["alpha_qe:n=3", "random"]
+    compared = evaluate(index, rankings=["tuned", "nearest"], reference="alpha_qe", measures=["P@10"], **FEW)
+    assert compared.reference == "alpha_qe:n=3"
+
+
+@pytest.mark.parametrize(
+    ("rankings", "message"),
+    [
+        ("tuned,alpha_qe", r"tuned and alpha_qe.*both are alpha_qe:n=3 here.*alpha_qe:default"),
+        (["nearest", "nearest:default"], r"nearest and nearest:default.*each once"),
+        (",", r"at least one"),
+    ],
+)
+def test_a_ranking_twice_or_one_that_cannot_be_is_refused_before_anybody_is_asked(make_index, rankings, message):
+    index = make_index(tuning={"ranking": "alpha_qe", "options": {"n": 3}})
+    with pytest.raises(InvalidParameterError, match=message):
+        evaluate(index, rankings=rankings, measures=["P@10"], **FEW)
+    assert not index.calls

@@ -8,8 +8,8 @@ import pytest
 
 import graphret
 from graphret._errors import InvalidParameterError
-from graphret.index.tuned import TUNED, tuned_options
-from graphret.tuning import Candidate, label_aware_candidates, tune
+from graphret.index.tuned import FILE
+from graphret.tuning import Candidate, default_candidates, label_aware_candidates, tune
 
 TUNING = {"ranking": "label_aware", "options": {"strength": 1.0, "voters": 20}, "trials": []}
 
@@ -54,7 +54,7 @@ def test_no_other_ranking_gets_the_labels(labelled):
         labelled.query("film004", 3, ranking=ranking)
     assert labelled.archive.findings is None
     assert labelled.labelled_archive.findings.names == ("Edema", "Mass")
-    for (_, name, _), ranker in labelled._rankers.items():
+    for (_, (name, *_)), ranker in labelled._rankers.items():
         assert (ranker.archive.findings is None) == (name != "label_aware")
 
 
@@ -87,9 +87,9 @@ def test_a_tuning_of_it_is_kept_apart(labelled):
     assert (opened.default_ranking, opened.tuning["options"]) == ("alpha_qe", {"n": 3})
     opened.record_tuning(TUNING | {"options": {"strength": 0.5}})
     assert (opened.default_ranking, opened.tuning["options"]) == ("alpha_qe", {"n": 3})
-    assert tuned_options(opened.tuning, "label_aware") == {"strength": 0.5}
+    assert opened.choose("label_aware").options == {"strength": 0.5}
     assert len(opened.tuning["apart"]) == 1
-    assert json.loads((opened.path / TUNED).read_text())["ranking"] == "alpha_qe"
+    assert json.loads((opened.path / FILE).read_text())["ranking"] == "alpha_qe"
 
 
 def test_tuning_tries_it_only_where_it_is_asked_for_and_never_beside_others(labelled):
@@ -98,7 +98,7 @@ def test_tuning_tries_it_only_where_it_is_asked_for_and_never_beside_others(labe
     mixed = [*label_aware_candidates(), Candidate("alpha_qe", {})]
     with pytest.raises(InvalidParameterError, match=r"label_aware apart .*at query time"):
         tune(labelled, candidates=mixed)
-    assert "label_aware" not in {candidate.ranking for candidate in graphret.tuning.default_candidates()}
+    assert "label_aware" not in {candidate.ranking for candidate in default_candidates()}
 
 
 @pytest.mark.parametrize("search", ["exact", "auto"])

@@ -351,3 +351,22 @@ def test_export_graph(shared_index, tmp_path):
         "label:Edema": int(films.labels[5, 0]),
         "label:Mass": int(films.labels[5, 1]),
     }
+
+
+def test_hamming_on_codes_that_are_never_negative_ranks_by_their_medians_and_says_so(codes, tmp_path, shared_index):
+    assert codes.min() >= 0
+    hits = shared_index.query(codes[40], 5, ranking="hamming")
+    assert 40 in hits.positions[0]
+    assert hits.scores[0, 0] == 1
+    assert hits.positions[0].tolist() != [0, 1, 2, 3, 4]
+    assert ["above their median" in note for note in hits.notes] == [True]
+    assert hits.to_dicts()[0]["notes"] == list(hits.notes)
+    np.testing.assert_array_equal(
+        hits.positions, shared_index.query(codes[40], 5, ranking="hamming:center=median").positions
+    )
+    assert "notes" not in shared_index.query(codes[40], 5).to_dicts()[0]
+    report = graphret.evaluate(shared_index, rankings="hamming,nearest", measures=["P@5"], n_resamples=20)
+    assert report["hamming"].notes == hits.notes
+    assert report.to_markdown().count(hits.notes[0]) == 1
+    signed = graphret.build(codes - codes.mean(axis=0), out=tmp_path / "signed", k=6)
+    assert signed.query(signed.codes[40], 5, ranking="hamming").notes == ()

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 import graphret
-from graphret._errors import DamagedIndexError, NotAnIndexError, StoreError
+from graphret._errors import DamagedIndexError, InvalidParameterError, NotAnIndexError, StoreError
 from graphret.index.manifest import serialise
-from graphret.index.tuned import TUNED, forget_tuning
+from graphret.index.tuned import FILE, forget_tuning
+from graphret.retrieval import RankingChoice
 
 TUNING = {"ranking": "contextual", "options": {"n": 3, "density": 1.0}, "trials": []}
 
@@ -22,7 +23,7 @@ def content_of(folder):
     return {
         path.relative_to(folder): path.read_bytes()
         for path in folder.rglob("*")
-        if path.is_file() and path.name not in {TUNED, "LOCK"}
+        if path.is_file() and path.name not in {FILE, "LOCK"}
     }
 
 
@@ -78,7 +79,7 @@ def test_a_tuning_outlives_a_new_generation_but_not_other_codes(index, codes, de
 )
 def test_a_damaged_tuning_is_named_and_can_be_removed(index, damage):
     index.record_tuning(TUNING)
-    file = index.path / TUNED
+    file = index.path / FILE
     file.write_bytes(damage(file.read_bytes()))
     with pytest.raises(DamagedIndexError, match=r"ranking.json.*--reset"):
         graphret.open(index.path)
@@ -97,7 +98,7 @@ def test_a_damaged_tuning_is_named_and_can_be_removed(index, damage):
 )
 def test_a_tuning_of_another_graphret_is_refused(index, change, message):
     index.record_tuning(TUNING)
-    file = index.path / TUNED
+    file = index.path / FILE
     file.write_bytes(serialise({**json.loads(file.read_text("utf-8")), **change}))
     with pytest.raises(StoreError, match=message):
         graphret.open(index.path)
@@ -107,3 +108,38 @@ def test_no_tuning_without_an_index(tmp_path):
     with pytest.raises(NotAnIndexError):
         forget_tuning(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_ranking_means_one_thing_however_it_is_written(index):
+    code = index.codes[3] + np.float32(0.1)
+    with pytest.raises(InvalidParameterError, match=r"ranking='tuned'.*not tuned.*graphret tune"):
+        index.choose("tuned")
+    assert str(index.choose("contextual:default")) == "contextual", "not tuned: the name alone says it"
+    index.record_tuning(TUNING)
+    written = "contextual:n=3,density=1"
+    forms = [None, "tuned", "contextual", written, RankingChoice("contextual"), RankingChoice.parse(written)]
+    expected = index.query(code, 5, ranking="contextual", options=TUNING["options"])
+    for form in forms:
+        assert str(index.choose(form)) == written
+        hits = index.query(code, 5, ranking=form)
+        assert np.array_equal(hits.scores, expected.scores)
+        document = hits.to_dicts()[0]
+        assert (document["ranking"], document["learned_metric"]) == ("contextual", False)
+        assert (document["options"]["n"], document["options"]["pool"]) == (3, 400)
+    default = index.query(code, 5, ranking="contextual:default")
+    assert str(default.choice) == "contextual:default"
+    assert np.array_equal(default.scores, index.query(code, 5, ranking="contextual", options={}).scores)
+    assert not np.array_equal(default.scores, expected.scores)
+
+
+@pytest.mark.parametrize(
+    ("ranking", "message"),
+    [
+        ("alpha_qe:n=0", "n=0 is not allowed"),
+        ("contextual:learned=true", "the archive has no learned metric"),
+        ("alpha_qe:gamma=1", "'gamma' is not allowed: give one of alpha, n"),
+    ],
+)
+def test_a_ranking_that_cannot_be_is_refused_before_the_query_is_looked_at(index, ranking, message):
+    with pytest.raises(InvalidParameterError, match=message):
+        index.query("no such film", ranking=ranking)

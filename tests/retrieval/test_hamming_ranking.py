@@ -42,16 +42,32 @@ def test_codes_that_are_never_negative_need_their_medians(archive):
     codes = np.abs(archive.codes)
     positive = Archive(codes, archive.graph, archive.communities, ExactSearch(codes), k=archive.k)
     queries = QueryBatch.of(positive, codes[7:8], 5)
-    constant = create_ranking("hamming", positive).rank(queries, 5)
+    constant = create_ranking("hamming", positive, center="zero").rank(queries, 5)
     assert constant.positions.tolist() == [[0, 1, 2, 3, 4]]
     assert (constant.scores == 1).all()
+    assert "all signs are equal" in constant.notes[0]
     centred = create_ranking("hamming", positive, center="median").rank(queries, 5)
     assert centred.positions[0, 0] == 7
     assert centred.scores[0, -1] < 1
+    assert centred.notes == ()
+    by_itself = create_ranking("hamming", positive).rank(queries, 5)
+    np.testing.assert_array_equal(by_itself.positions, centred.positions)
+    np.testing.assert_array_equal(by_itself.scores, centred.scores)
+    assert "above their median in the archive" in by_itself.notes[0]
     # all films are at distance 0, so that ties by cosine are the nearest neighbours
     nearest = create_ranking("nearest", positive).rank(queries, 5)
-    by_cosine = create_ranking("hamming", positive, ties="cosine").rank(queries, 5)
+    by_cosine = create_ranking("hamming", positive, center="zero", ties="cosine").rank(queries, 5)
     np.testing.assert_array_equal(by_cosine.positions, nearest.positions)
+
+
+def test_one_negative_value_keeps_the_signs(archive, query_codes):
+    codes = np.abs(archive.codes)
+    codes[-1, -1] = -1e-3
+    mixed = Archive(codes, archive.graph, archive.communities, ExactSearch(codes), k=archive.k)
+    queries = QueryBatch.of(mixed, query_codes, 9)
+    by_itself, signs = (Hamming(mixed, center=center).rank(queries, 9) for center in ("auto", "zero"))
+    np.testing.assert_array_equal(by_itself.positions, signs.positions)
+    assert by_itself.notes == signs.notes == ()
 
 
 def test_bits_are_packed_once(archive, query_codes):
