@@ -36,7 +36,7 @@ def archive(request):
     graph = similarity_graph(nearest_neighbors(codes, K_GRAPH), weights=request.param)
     findings = Findings(rng.choice([-1, 0, 1], (N_FILMS, 3), p=[0.1, 0.6, 0.3]), ("A", "B", "C"))
     scatter = LabelScatter.of(codes, rng.random((N_FILMS, 3)) < 0.4, mean_direction(codes))
-    metric = LearnedMetric.fit(scatter, share=0.5, ridge=0.1)
+    metric = LearnedMetric.fit(scatter, discriminant_share=0.5, ridge=0.1)
     return Archive(codes, graph, louvain(graph).labels, ExactSearch(codes), k=K_GRAPH, findings=findings, metric=metric)
 
 

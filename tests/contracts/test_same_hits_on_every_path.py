@@ -34,7 +34,7 @@ def shop(tmp_path_factory):
     codes = np.asarray(index.codes)
     unit = codes / np.linalg.norm(codes, axis=1, keepdims=True)
     scatter = LabelScatter.of(codes, archive.relevance(), unit.mean(axis=0).astype(np.float64))
-    metric = LearnedMetric.fit(scatter, share=0.8, ridge=0.01)
+    metric = LearnedMetric.fit(scatter, discriminant_share=0.8, ridge=0.01)
     index.record_tuning({"ranking": "contextual", "options": OPTIONS, "trials": [], "metric": metric.to_record()})
     asking = films.select((films.splits == "test") & films.relevance().any(axis=1))
     images = [encoder.prepare(graphret.read_film(path)) for path in asking.paths]
