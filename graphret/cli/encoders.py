@@ -12,11 +12,13 @@ def encoders(*, as_json: AsJson = False) -> None:
     """List the encoders that can be trained: name, length of the code, default size, source."""
     with report_to_user(as_json=as_json, quiet=True) as reporter:
         specs = [encoder_spec(name) for name in list_encoders()]
-        table = Table("encoder", "kind", "code", "size", "pretrained weights", "source", title="Encoders")
+        table = Table("encoder", "kind", "code", "size", "pretrained weights", "source", "fidelity", title="Encoders")
         for spec in specs:
             length = f"--bits ({spec.default_bits})" if spec.code_length is None else str(spec.code_length)
             pretrained = ", ".join({"txrv": "txrv:NAME"}.get(kind, kind) for kind in spec.pretrained) or "-"
-            table.add_row(spec.name, spec.kind, length, f"{spec.default_size} px", pretrained, spec.paper)
+            table.add_row(
+                spec.name, spec.kind, length, f"{spec.default_size} px", pretrained, spec.paper, spec.fidelity
+            )
         reporter.result(
             [
                 {
@@ -31,6 +33,7 @@ def encoders(*, as_json: AsJson = False) -> None:
                     "objective": spec.objective,
                     "recipe": dict(spec.recipe),
                     "paper": spec.paper,
+                    "fidelity": spec.fidelity,
                 }
                 for spec in specs
             ],

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graphret.comparison.published import OTHER_IMAGES
+from graphret.encoders import encoder_spec
+from graphret.encoders.registry.spec import FORMULA
 from graphret.retrieval import RankingChoice
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ def report_tables(report: dict[str, Any]) -> list[Table]:
     """Make all tables of a report (what `Comparison.to_dict` returns); those without a line are left out."""
     tables = [
         _quality(report),
+        _fidelity(report),
         _costs(report),
         _same_codes(report),
         _orders(report),
@@ -262,6 +265,18 @@ def _published_alone(report: dict[str, Any]) -> list[Table]:
     return tables
 
 
+def _fidelity(report: dict[str, Any]) -> Table:
+    """The encoders whose code is not the formula of their paper; their rows carry a mark."""
+    specs = {row["method"]: encoder_spec(row["registered"]) for row in report["rows"] if _is_marked(row)}
+    lines = tuple((f"{method} *", spec.fidelity, spec.paper) for method, spec in specs.items())
+    text = "Rows with a * are not the paper's formula: what departs is said in the documentation of the code."
+    return Table("Fidelity", text, ("method", "what the code follows", "source"), lines)
+
+
+def _is_marked(row: dict[str, Any]) -> bool:
+    return row["kind"] == "encoder" and encoder_spec(row["registered"]).fidelity != FORMULA
+
+
 def _without_code(report: dict[str, Any]) -> Table:
     found = {
         (
@@ -282,7 +297,8 @@ def _failures(report: dict[str, Any]) -> Table:
 
 
 def _names(row: dict[str, Any]) -> tuple[str, str, str]:
-    return row["method"], "" if row["n_bits"] is None else str(row["n_bits"]), row["ranking"]
+    method = f"{row['method']} *" if _is_marked(row) else row["method"]
+    return method, "" if row["n_bits"] is None else str(row["n_bits"]), row["ranking"]
 
 
 def _number(value: float | None, form: str) -> str:

@@ -157,3 +157,17 @@ def test_holm_keeps_the_chance_of_one_false_finding():
             assert [p <= level for p in holm(p_values)] == rejected(p_values, level)
     assert math.isnan(holm([0.1, math.nan])[1])
     assert holm([0.1, math.nan])[0] == 0.1
+
+
+def test_rows_that_are_not_the_papers_formula_are_marked():
+    def row(name):
+        method = {"method": f"my {name}", "kind": "encoder", "registered": name, "n_bits": 16, "ranking": "hamming"}
+        return {**method, "error": "not run", "costs": {}, "measures": {}, "ties": None, "chosen": None, "name": name}
+
+    empty = {"published": [], "differences": {}, "orders": [], "same_codes": [], "reference": ""}
+    report = {**empty, "rows": [row("drh"), row("dsh")], "experiment": {"measures": []}}
+    tables = {table.title: table for table in report_tables(report)}
+    assert [line[0] for line in tables["Without figures"].lines] == ["my drh *", "my dsh"]
+    assert tables["Fidelity"].lines == (
+        ("my drh *", "abstract only", "Conjeti, Guha Roy, Katouzian, Navab, MICCAI 2017"),
+    )

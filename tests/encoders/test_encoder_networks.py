@@ -7,8 +7,9 @@ from torchvision import models
 from torchvision.transforms.v2.functional import normalize
 
 from graphret._errors import InvalidParameterError, UnknownNameError
-from graphret.encoders import create
+from graphret.encoders import create, encoder_spec, list_encoders
 from graphret.encoders.inference.pixels import ImageNetPixels, XrayVisionPixels
+from graphret.encoders.registry.spec import FIDELITIES
 
 
 def grey(n: int = 2, size: int = 64) -> torch.Tensor:
@@ -88,3 +89,10 @@ def test_the_number_of_labels_does_not_change_the_random_backbone():
         torch.manual_seed(5)
         networks.append(create("densenet121", n_labels=n_labels).eval())
     assert torch.equal(networks[0].features(grey()), networks[1].features(grey()))
+
+
+def test_every_encoder_says_how_close_it_is_to_its_paper():
+    found = {name: encoder_spec(name).fidelity for name in list_encoders()}
+    assert set(found.values()) <= set(FIDELITIES)
+    unread = {name for name, fidelity in found.items() if fidelity in {"abstract only", "public implementation"}}
+    assert unread == {"ddmh", "drh", "osdh"}

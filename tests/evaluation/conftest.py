@@ -11,7 +11,8 @@ import pytest
 
 from graphret.data import ImageTable, write_png
 from graphret.index.tuned import TunedRankings
-from graphret.retrieval import Nearest, RankingChoice, registry
+from graphret.retrieval import Nearest, RankingChoice
+from graphret.retrieval.registry import RANKINGS
 
 LABELS = ("Edema", "Mass", "Pleural_Thickening")
 
@@ -60,9 +61,11 @@ def labels_and_codes(n, rng):
 
 
 @pytest.fixture(autouse=True)
-def backwards(monkeypatch):
+def backwards():
     """The name of a ranking that only `BruteForceIndex` knows how to do."""
-    monkeypatch.setitem(registry._RANKINGS, "reversed", Nearest)
+    RANKINGS.register("reversed", Nearest)
+    yield
+    RANKINGS.unregister("reversed")
 
 
 @pytest.fixture

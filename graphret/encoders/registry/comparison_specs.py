@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from graphret.encoders.registry.spec import EncoderSpec
+from graphret.encoders.registry.spec import FORMULA, EncoderSpec
 
 __all__ = ["COMPARISON_SPECS"]
 
 _BACKBONE = {"backbone": "resnet18"}
 
 
-def _hashing(name: str, factory: str, paper: str, *, classifies: bool = False) -> EncoderSpec:
+def _hashing(name: str, factory: str, paper: str, *, classifies: bool = False, fidelity: str = FORMULA) -> EncoderSpec:
     """A network of `deep_hash.py` with the loss of the same name."""
     return EncoderSpec(
         name=name,
@@ -21,6 +21,7 @@ def _hashing(name: str, factory: str, paper: str, *, classifies: bool = False) -
         code_length=None,
         default_size=224,
         paper=paper,
+        fidelity=fidelity,
         options=_BACKBONE,
         pretrained=("imagenet",),
         classifies=classifies,
@@ -29,7 +30,7 @@ def _hashing(name: str, factory: str, paper: str, *, classifies: bool = False) -
     )
 
 
-def _aggregation(name: str, factory: str, paper: str, **further: Any) -> EncoderSpec:
+def _aggregation(name: str, factory: str, paper: str, *, fidelity: str = FORMULA, **further: Any) -> EncoderSpec:
     """A network of `aggregated.py`; ``further`` are the options of the aggregation."""
     return EncoderSpec(
         name=name,
@@ -39,6 +40,7 @@ def _aggregation(name: str, factory: str, paper: str, **further: Any) -> Encoder
         code_length=further.get("n_words", 512),
         default_size=224,
         paper=paper,
+        fidelity=fidelity,
         options={**_BACKBONE, **further},
         non_negative=True,
         pretrained=("imagenet",),
@@ -47,21 +49,45 @@ def _aggregation(name: str, factory: str, paper: str, **further: Any) -> Encoder
 
 
 COMPARISON_SPECS = (
-    _hashing("ath", "AttentionTripletHash", "Fang, Fu, Liu, Medical Image Analysis 2021", classifies=True),
-    _hashing("cnnh", "ClassifyingHash", "Xia, Pan, Lai, Liu, Yan, AAAI 2014", classifies=True),
-    _hashing("ddmh", "DeepHash", "Yang et al., MICCAI 2020"),
-    _hashing("dh", "DeepHash", "Erin Liong et al., CVPR 2015 (supervised)"),
+    _hashing(
+        "ath",
+        "AttentionTripletHash",
+        "Fang, Fu, Liu, Medical Image Analysis 2021",
+        classifies=True,
+        fidelity="changed formula",
+    ),
+    _hashing(
+        "cnnh", "ClassifyingHash", "Xia, Pan, Lai, Liu, Yan, AAAI 2014", classifies=True, fidelity="changed formula"
+    ),
+    _hashing("ddmh", "DeepHash", "Yang et al., MICCAI 2020", fidelity="abstract only"),
+    _hashing("dh", "DeepHash", "Erin Liong et al., CVPR 2015 (supervised)", fidelity="changed formula"),
     _hashing("dnnh", "DivideAndEncodeHash", "Lai, Pan, Liu, Yan, CVPR 2015"),
     _hashing("dpsh", "DeepHash", "Li, Wang, Kang, IJCAI 2016"),
-    _hashing("drh", "DeepHash", "Conjeti, Guha Roy, Katouzian, Navab, MICCAI 2017"),
+    _hashing("drh", "DeepHash", "Conjeti, Guha Roy, Katouzian, Navab, MICCAI 2017", fidelity="abstract only"),
     _hashing("dsh", "DeepHash", "Liu, Wang, Shan, Chen, CVPR 2016"),
     _hashing("hashnet", "DeepHash", "Cao, Long, Wang, Yu, ICCV 2017"),
-    _hashing("osdh", "ClassifyingHash", "Chen, Cai, Lu, Feng, Zhou, MICCAI 2018", classifies=True),
-    _aggregation("blcf", "BagOfFeaturesEncoder", "Mohedano et al. 2016", n_words=512, weighting="none", tf_idf=False),
-    _aggregation("cam", "CAMEncoder", "Jimenez, Alvarez, Giro-i-Nieto, BMVC 2017"),
+    _hashing(
+        "osdh",
+        "ClassifyingHash",
+        "Chen, Cai, Lu, Feng, Zhou, MICCAI 2018",
+        classifies=True,
+        fidelity="public implementation",
+    ),
+    _aggregation(
+        "blcf",
+        "BagOfFeaturesEncoder",
+        "Mohedano et al. 2016",
+        n_words=512,
+        weighting="none",
+        tf_idf=False,
+        fidelity="changed formula",
+    ),
+    _aggregation("cam", "CAMEncoder", "Jimenez, Alvarez, Giro-i-Nieto, BMVC 2017", fidelity="changed formula"),
     _aggregation("crow", "CroWEncoder", "Kalantidis, Mellina, Osindero 2016"),
     _aggregation("gem", "GeMEncoder", "Radenovic, Tolias, Chum, TPAMI 2019", p=3.0),
-    _aggregation("regional_attention", "RegionalAttentionEncoder", "Kim, Yoon, BMVC 2018", n_scales=3),
+    _aggregation(
+        "regional_attention", "RegionalAttentionEncoder", "Kim, Yoon, BMVC 2018", n_scales=3, fidelity="changed formula"
+    ),
     _aggregation("rmac", "RMACEncoder", "Tolias, Sicre, Jegou, ICLR 2016", n_scales=3),
     _aggregation("spoc", "SPoCEncoder", "Babenko, Lempitsky, ICCV 2015"),
 )

@@ -14,10 +14,15 @@ from graphret.encoders.networks.backbone_names import backbone_channels
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["MINIMUM_SIZE", "EncoderSpec"]
+__all__ = ["FIDELITIES", "FORMULA", "MINIMUM_SIZE", "EncoderSpec"]
 
 MINIMUM_SIZE = 32
 """Smallest side of an input in px: the backbones halve it five times."""
+
+FORMULA = "formula of the paper"
+FIDELITIES = (FORMULA, "changed formula", "parts of the paper", "abstract only", "public implementation")
+"""As the paper prints it (what it leaves open is filled in); changed where the docstring says so; from what survives of
+the paper's text; from the paper's abstract; from somebody's code, without the paper."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,8 @@ class EncoderSpec:
         Side of the square input in px that the paper used.
     paper
         The source of the model.
+    fidelity
+        How close the code is to its source: one of `FIDELITIES`. The docstring of the code says what departs.
     options
         Keyword options of the factory and their defaults.
     non_negative
@@ -71,6 +78,7 @@ class EncoderSpec:
     code_length: int | None
     default_size: int
     paper: str
+    fidelity: str = FORMULA
     options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     non_negative: bool = False
     pretrained: tuple[str, ...] = ()

@@ -25,7 +25,7 @@ def _system(name: str, module: str, factory: str, paper: str, **further: Any) ->
     return EncoderSpec(
         name=name,
         kind="hash",
-        module=f"graphret.encoders.{module}",
+        module=f"graphret.encoders.networks.{module}",
         factory=factory,
         code_length=None,
         paper=paper,
@@ -79,6 +79,7 @@ SYSTEM_SPECS = (
         "fusion_hash",
         "FusionHash",
         "Guan et al. 2023: fusion hash",
+        fidelity="parts of the paper",
         default_size=224,
         default_bits=64,
         options={"descriptors": "full", "feature": "fused"},
