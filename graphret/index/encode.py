@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -19,13 +16,11 @@ from graphret._errors import DataError, EncoderError, FilmError, GraphretError
 from graphret._numba import available_threads
 from graphret._types import Codes, Float32Array, Int64Array, Progress, check_integer
 from graphret.data import FilmProblem, ImageTable
-from graphret.index.files import map_array, storage_errors, write_rows
-from graphret.index.stages import StageFolder
+from graphret.files import Stage, Stages, digest, map_array, write_rows
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Generator, Iterator
-
-    from numpy.typing import NDArray
 
     from graphret.encoders import Encoder
     from graphret.encoders.inference.workers import Begun
@@ -123,7 +118,7 @@ def encode_films(
     workers = available_threads() if n_workers is None else check_integer("n_workers", n_workers, 1)
     if not len(table):
         raise DataError("the table has no film: there is nothing to encode")
-    shards = StageFolder(Path(out))
+    shards = Stages(out)
     key = _key(table, encoder, precision, shard_rows)
     shards.keep_only(key)
     starts = range(0, len(table), shard_rows)
@@ -133,7 +128,7 @@ def encode_films(
         batches = _Batches(table, encoder, precision, batch_size, pool, workers)
         for first in missing:
             rows = range(first, min(first + shard_rows, len(table)))
-            shards.save(_shard(first), key, batches.encode(rows, progress, done))
+            shards.save(_shard(first), key, *batches.encode(rows, progress, done))
             done += len(rows)
     if progress is not None:
         progress("encode", len(table), len(table))
@@ -196,8 +191,8 @@ class _Batches:
         self.pool = pool
         self.ahead = batch_size + 2 * workers
 
-    def encode(self, rows: range, progress: Progress | None, done: int) -> dict[str, NDArray[Any]]:
-        """Encode the films of some rows: the arrays of a shard."""
+    def encode(self, rows: range, progress: Progress | None, done: int) -> Stage:
+        """Encode the films of some rows: a shard."""
         kept: list[int] = []
         codes: list[Codes] = []
         problems: list[FilmProblem] = []
@@ -229,12 +224,11 @@ class _Batches:
                     finish()
             while begun:
                 finish()
-        text = json.dumps([asdict(problem) for problem in problems]).encode()
-        return {
-            "codes": np.concatenate([np.empty((0, self.encoder.code_length), np.float32), *codes]),
-            "rows": np.array(kept, dtype=np.int64),
-            "problems": np.frombuffer(text, dtype=np.uint8),
-        }
+        made = np.concatenate([np.empty((0, self.encoder.code_length), np.float32), *codes])
+        return Stage(
+            {"problems": [asdict(problem) for problem in problems]},
+            {"codes": made, "rows": np.array(kept, dtype=np.int64)},
+        )
 
     def _keep(
         self,
@@ -282,29 +276,21 @@ class _Batches:
         return FilmProblem(str(self.table.ids[row]), str(self.table.paths[row]), reason)
 
 
-def _assemble(table: ImageTable, shards: StageFolder, key: str, names: list[str]) -> EncodedFilms:
+def _assemble(table: ImageTable, shards: Stages, key: str, names: list[str]) -> EncodedFilms:
     """Join the shards to one file that can be memory-mapped, one shard in memory at a time."""
-    rows = np.concatenate([shards.read(name, key, "rows") for name in names])
-    problems = [
-        FilmProblem(**entry) for name in names for entry in json.loads(shards.read(name, key, "problems").tobytes())
-    ]
+    about = [shards.read(name, key, ["rows"]) for name in names]
+    rows = np.concatenate([shard.arrays["rows"] for shard in about])
+    problems = [FilmProblem(**entry) for shard in about for entry in shard.record["problems"]]
     if not rows.size:
         first = problems[0]
         shards.keep_only("")  # nothing in there is worth to go on with
         raise DataError(
             f"none of the {len(table)} films has a code; the first, {first.id} ({first.path}): {first.reason}"
         )
-    length = shards.read(names[0], key, "codes").shape[1]
+    length = shards.read(names[0], key, ["codes"]).arrays["codes"].shape[1]
     file = shards.folder / CODES
-    partial = file.with_name(f".{CODES}.partial-{os.getpid()}")
-    partial.unlink(missing_ok=True)
-    parts = (shards.read(name, key, "codes") for name in names)
-    try:
-        with storage_errors(file):
-            write_rows(partial, (rows.size, length), np.dtype(np.float32), parts)
-            partial.replace(file)
-    finally:
-        partial.unlink(missing_ok=True)
+    parts = (shards.read(name, key, ["codes"]).arrays["codes"] for name in names)
+    write_rows(file, (rows.size, length), np.dtype(np.float32), parts)
     return EncodedFilms(map_array(file), rows, tuple(problems), file)
 
 
@@ -314,10 +300,8 @@ def _shard(first: int) -> str:
 
 def _key(table: ImageTable, encoder: Encoder, precision: str, shard_rows: int) -> str:
     """Hash of everything that codes and shards depend on."""
-    digest = hashlib.sha256(json.dumps([ARITHMETIC, encoder.fingerprint, precision, shard_rows, len(table)]).encode())
-    for identity, path in zip(table.ids.tolist(), table.paths.tolist(), strict=True):
-        digest.update(json.dumps([identity, path, *_state(path)]).encode())
-    return digest.hexdigest()
+    films = ([name, path, *_state(path)] for name, path in zip(table.ids.tolist(), table.paths.tolist(), strict=True))
+    return digest(ARITHMETIC, encoder.fingerprint, precision, shard_rows, len(table), *films)
 
 
 def _state(path: str) -> tuple[int, int]:

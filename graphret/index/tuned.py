@@ -6,8 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from graphret._errors import DamagedIndexError, StoreError
-from graphret.index.files import replace_file, storage_errors, sync_folder
-from graphret.index.lock import writer_lock
+from graphret.files import storage_errors, sync_folder, write_file, writer_lock
 from graphret.index.manifest import serialise
 from graphret.index.store import current_name
 from graphret.retrieval import DEFAULT_RANKING, list_rankings, ranking_options, uses_labels
@@ -52,8 +51,8 @@ def record_tuning(root: Path, manifest: Manifest, tuning: Mapping[str, Any]) -> 
         "tuned_on": {"generation": manifest["generation"], **_codes_of(manifest)},
         **tuning,
     }
-    with writer_lock(root), storage_errors(root / TUNED):
-        replace_file(root / TUNED, serialise(content))
+    with writer_lock(root):
+        write_file(root / TUNED, serialise(content))
 
 
 def forget_tuning(root: Path) -> bool:
