@@ -43,7 +43,7 @@ def encode(
         import pyarrow.parquet as pq
 
         import graphret
-        from graphret.index import encode_films
+        from graphret.encoding import encode_films
 
         loaded = graphret.load_encoder(encoder, n_bits=bits, device=device, size=size)
         done = encode_films(
@@ -61,7 +61,7 @@ def encode(
         with replacing(out / _FILMS) as file:
             pq.write_table(films.select(done.rows).to_arrow(), file)
         shape = done.codes.shape
-        move(done.file, out / _CODES)  # last, so that codes are never without their films
+        move(out / _WORK / _CODES, out / _CODES)  # last, so that codes are never without their films
         shutil.rmtree(out / _WORK)
         reporter.result(
             {

@@ -13,11 +13,11 @@ import numpy as np
 from graphret._errors import InvalidParameterError
 from graphret.communities import Partition, partition
 from graphret.data import ImageTable
+from graphret.encoding import encode_films
 from graphret.files import LOCK, Stage, Stages, digest, make_folder, storage_errors, writer_lock
 from graphret.graph import Graph, similarity_graph
 from graphret.index.config import BuildConfig
 from graphret.index.contents import Coded, Linked, write_contents
-from graphret.index.encode import encode_films
 from graphret.index.index import Index
 from graphret.index.source import check_encoder, check_films, codes_hash, describe_codes
 from graphret.index.store import BUILD, check_target, publish

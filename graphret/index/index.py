@@ -366,7 +366,7 @@ class Index:
         ranker = self._ranker(config.search, name, options)
         codes = queries.codes
         if queries.films and self.encoder is not None:
-            codes = encode_queries(queries, self.encoder)
+            codes = encode_queries(queries, self.encoder, config.n_threads)
         batch = QueryBatch.of(
             archive, codes, config.k, allowed=allowed, forbidden=forbidden, n_threads=config.n_threads
         )
