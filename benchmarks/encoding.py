@@ -87,7 +87,7 @@ def measure_ranking(methods: dict[str, Any], films: np.ndarray) -> dict[str, flo
 
 def measure_decoding(table: ImageTable, encoder: Encoder, runs: int, batch: int, threads: int) -> dict[str, Any]:
     """The whole way from files beside the network alone, on the same films."""
-    from graphret.index import encode_films
+    from graphret.encoding import encode_films
 
     encoder.prepare(table.read_pixels(0))  # compiled, or loaded from numba's cache
     start = time.perf_counter()

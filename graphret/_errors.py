@@ -134,7 +134,7 @@ class MissingDependencyError(GraphretError, ImportError):
 
 
 class StoreError(GraphretError):
-    """An index on disk cannot be read or written."""
+    """A file, or an index on disk, cannot be read or written."""
 
 
 class NotAnIndexError(StoreError):

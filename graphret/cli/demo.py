@@ -14,6 +14,7 @@ from graphret.cli.demo_summary import MEASURES, show_summary, summarise
 from graphret.cli.reporting import AsJson, Quiet, Reporter, report_to_user, without_nan
 from graphret.encoders import encoder_spec
 from graphret.encoders.registry.spec import MINIMUM_SIZE
+from graphret.files import is_partial, make_folder, write_text
 
 if TYPE_CHECKING:
     from graphret.data import ImageTable
@@ -121,16 +122,14 @@ def _claim(out: Path, settings: _Settings) -> None:
             hint = f"it holds a demo with other settings: {', '.join(different)}"
             raise InvalidParameterError("out", str(out), "another folder, or the same settings", hint)
         return
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if out.exists() and (not out.is_dir() or any(not is_partial(entry.name) for entry in out.iterdir())):
         raise InvalidParameterError("out", str(out), "a new or empty folder", "it holds something else than a demo")
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     _record(out, {"settings": asdict(settings)})
 
 
 def _record(out: Path, content: dict[str, Any]) -> None:
-    partial = out / f".{_RECORD}.partial"
-    partial.write_text(json.dumps(without_nan(content), indent=2) + "\n", encoding="utf-8")
-    partial.replace(out / _RECORD)
+    write_text(out / _RECORD, json.dumps(without_nan(content), indent=2) + "\n")
 
 
 def _films(root: Path, settings: _Settings, reporter: Reporter) -> "ImageTable":

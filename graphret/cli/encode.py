@@ -10,6 +10,7 @@ from graphret._errors import InvalidParameterError
 from graphret.cli.films import Bits, Data, Device, EncoderSource, InputSize, Root, Splits, read_films
 from graphret.cli.options import config_options
 from graphret.cli.reporting import AsJson, Quiet, report_to_user
+from graphret.files import is_partial, move, replacing
 from graphret.index import BuildConfig
 
 __all__ = ["encode"]
@@ -42,7 +43,7 @@ def encode(
         import pyarrow.parquet as pq
 
         import graphret
-        from graphret.index import encode_films
+        from graphret.encoding import encode_films
 
         loaded = graphret.load_encoder(encoder, n_bits=bits, device=device, size=size)
         done = encode_films(
@@ -57,10 +58,10 @@ def encode(
         )
         for problem in done.problems:
             reporter.note(f"left out {problem.id}: {problem.reason}")
-        pq.write_table(films.select(done.rows).to_arrow(), out / _WORK / _FILMS)
+        with replacing(out / _FILMS) as file:
+            pq.write_table(films.select(done.rows).to_arrow(), file)
         shape = done.codes.shape
-        (out / _WORK / _FILMS).replace(out / _FILMS)
-        done.file.replace(out / _CODES)  # last, so that codes are never without their films
+        move(out / _WORK / _CODES, out / _CODES)  # last, so that codes are never without their films
         shutil.rmtree(out / _WORK)
         reporter.result(
             {
@@ -86,10 +87,7 @@ def _check_target(out: Path) -> None:
     allowed = "a new or empty folder, or one of an earlier `graphret encode`"
     if out.exists() and not out.is_dir():
         raise InvalidParameterError("out", str(out), allowed, "it is a file")
-    foreign = (
-        sorted(entry.name for entry in out.iterdir() if entry.name not in {_CODES, _FILMS, _WORK})
-        if out.exists()
-        else []
-    )
+    found = [entry.name for entry in out.iterdir()] if out.exists() else []
+    foreign = sorted(name for name in found if name not in {_CODES, _FILMS, _WORK} and not is_partial(name))
     if foreign:
         raise InvalidParameterError("out", str(out), allowed, f"it holds something else: {', '.join(foreign[:3])}")

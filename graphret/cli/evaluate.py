@@ -67,6 +67,8 @@ def evaluate(
             progress=reporter.progress,
         )
         document = report.to_dict()
+        for problem in document["queries"]["problems"]:
+            reporter.note(f"left out {problem['id']}: {problem['reason']}")
         if out is not None:
             written = report.save(out)
             document["files"] = [str(path) for path in written]

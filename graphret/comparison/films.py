@@ -12,8 +12,8 @@ import numpy as np
 
 from graphret._errors import DataError, ExperimentError, GraphretError, MissingFileError
 from graphret._numba import available_threads
-from graphret.comparison.stages import Stages, digest
 from graphret.data import Card, ImageTable, read_card, read_dataset
+from graphret.files import Stage, Stages, digest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -143,8 +143,8 @@ def _readable(table: ImageTable, stages: Stages, progress: Progress | None) -> t
                     first = first or problem
                 if progress is not None:
                     progress("look at films", rows.stop, len(table))
-        stages.save("readable", key, {"n_unreadable": int((~kept).sum()), "first": first}, {"readable": kept})
-        done = {"n_unreadable": int((~kept).sum()), "first": first}, {"readable": kept}
+        done = Stage({"n_unreadable": int((~kept).sum()), "first": first}, {"readable": kept})
+        stages.save("readable", key, *done)
     record, arrays = done
     if not arrays["readable"].any():
         raise DataError(f"no film of {table.root} can be read; first: {record['first']}")

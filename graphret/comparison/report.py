@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from graphret._errors import StoreError, UnknownNameError
+from graphret._errors import UnknownNameError
 from graphret.comparison.html import to_html
 from graphret.comparison.markdown import to_markdown
-from graphret.comparison.stages import folder_name
 from graphret.evaluation import contact_sheet
-from graphret.evaluation._files import atomic_text
+from graphret.files import make_folder, safe_name, storage_errors, write_text
 
 if TYPE_CHECKING:
     from graphret.comparison.experiment import Experiment
@@ -117,14 +116,12 @@ class Comparison:
         """
         home = Path(folder)
         written = [home / f"comparison.{kind}" for kind in ("json", "md", "html")]
-        try:
+        with storage_errors(home, "write the report to"):
             home.mkdir(parents=True, exist_ok=True)
             sheets = self._sheets(home / "sheets")
-            atomic_text(written[0], self.to_json() + "\n")
-            atomic_text(written[1], self.to_markdown())
-            atomic_text(written[2], self.to_html({title: path.read_bytes() for title, path in sheets.items()}))
-        except OSError as error:
-            raise StoreError(f"cannot write the report to {home}: {error}") from error
+            write_text(written[0], self.to_json() + "\n")
+            write_text(written[1], self.to_markdown())
+            write_text(written[2], self.to_html({title: path.read_bytes() for title, path in sheets.items()}))
         return [*written, *sheets.values()]
 
     def _sheets(self, folder: Path) -> dict[str, Path]:
@@ -136,10 +133,10 @@ class Comparison:
                 first.setdefault(row.method, row)
         if not settings.queries or not first or not (self.queries.paths != "").any():
             return {}
-        folder.mkdir(exist_ok=True)
+        make_folder(folder)
         sheets = {}
         for row in list(first.values())[: settings.methods]:
-            path = folder / f"{folder_name(row.name, '')}.png".replace("-.png", ".png")
+            path = folder / f"{safe_name(row.name)}.png"
             contact_sheet(
                 path,
                 self.queries,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,10 +10,10 @@ import numpy as np
 
 from graphret._checks import check_codes
 from graphret._errors import DataError, InvalidParameterError
-from graphret.comparison.stages import Stages, digest, folder_name
 from graphret.comparison.training import auc_of, trained_encoder
+from graphret.encoding import CODE_OF_ZEROS, encode_films
+from graphret.files import Stage, Stages, digest, safe_name
 from graphret.hashing import create_hasher
-from graphret.index.encode import CODE_OF_ZEROS, encode_films
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -135,14 +134,14 @@ class Representations:
         base = self.base_of(method) if method.kind == "hasher" else None
         key = digest(self._deciding(method, n_bits, base), self.films.key)
         label = method.label if n_bits is None else f"{method.label}-{n_bits}"
-        stages = Stages(self.out / "methods" / folder_name(label, key))
+        stages = Stages(self.out / "methods" / f"{safe_name(label)}-{key[:8]}")
         done = stages.load("codes", key)
         if done is None:
             codes, query_codes, costs = self._compute(method, n_bits, base, stages, key)
             check_codes(codes)
             check_codes(query_codes, name="codes of the queries")
-            done = costs, {"codes": codes, "query_codes": query_codes}
-            stages.save("codes", key, costs, done[1])
+            done = Stage(costs, {"codes": codes, "query_codes": query_codes})
+            stages.save("codes", key, *done)
         costs, arrays = done
         return Representation(method, n_bits, arrays["codes"], arrays["query_codes"], key, stages, costs)
 
@@ -245,7 +244,6 @@ class Representations:
         n = min(_TIMED_FILMS, len(self.films.database))
         table = self.films.database.select(np.arange(n))
         encoder.encode(np.stack([encoder.prepare(table.read_pixels(0))]))
-        with tempfile.TemporaryDirectory() as folder:
-            began = time.perf_counter()
-            encode_films(table, encoder, folder)
-            return n / (time.perf_counter() - began)
+        began = time.perf_counter()
+        encode_films(table, encoder)
+        return n / (time.perf_counter() - began)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from graphret._errors import InvalidParameterError
 from graphret.comparison.compare_ranking import CompareRanking
 from graphret.comparison.cost import bytes_per_film, query_milliseconds
-from graphret.comparison.stages import digest
 from graphret.comparison.ties import expected_under_ties
 from graphret.evaluation import evaluate
+from graphret.files import Stage, digest
 from graphret.index import build
 from graphret.index import open as open_index
 from graphret.tuning import tune
@@ -136,9 +136,8 @@ class RowMaker:
         stage = f"row-{ranking.replace(':', '-')}"
         done = made.stages.load(stage, key)
         if done is None:
-            record, arrays = self._measure(made, asked)
-            made.stages.save(stage, key, record, arrays)
-            done = record, arrays
+            done = self._measure(made, asked)
+            made.stages.save(stage, key, *done)
         record, arrays = done
         return MeasuredRow(
             name=row_name(made.method, made.n_bits, ranking),
@@ -178,7 +177,7 @@ class RowMaker:
         }
         return digest(made.key, deciding)
 
-    def _measure(self, made: Representation, asked: CompareRanking) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _measure(self, made: Representation, asked: CompareRanking) -> Stage:
         experiment, films = self.experiment, self.films
         codes, query_codes = made.as_bits() if asked.form else (made.codes, made.query_codes)
         with self._index(made, codes, asked.form) as index:
@@ -212,7 +211,7 @@ class RowMaker:
         plain = scores.to_dict()["measures"]
         arrays: dict[str, Any] = {f"values {measure}": scores.values[measure] for measure in experiment.measures}
         arrays |= {"positions": scores.positions, "similarities": scores.similarities}
-        return {"chosen": chosen, "measures": plain, "ties": ties, "costs": costs}, arrays
+        return Stage({"chosen": chosen, "measures": plain, "ties": ties, "costs": costs}, arrays)
 
     def _index(self, made: Representation, codes: Float32Array, form: str) -> Index:
         """Index of the codes; it is built once for all rankings of a representation."""
@@ -222,7 +221,7 @@ class RowMaker:
         if made.stages.load(f"{name}-built", key) is not None and (folder / "CURRENT").is_file():
             return open_index(folder)
         index = build(codes, out=folder, films=self.films.database, progress=self.progress, **self.experiment.engine)
-        made.stages.save(f"{name}-built", key, {})
+        made.stages.save(f"{name}-built", key)
         return index
 
     def _tune(self, index: Index) -> Tuning:

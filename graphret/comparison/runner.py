@@ -22,9 +22,8 @@ from graphret.comparison.report import Comparison
 from graphret.comparison.representation import Representations
 from graphret.comparison.rows import MeasuredRow, RowMaker, failed_row
 from graphret.comparison.significance import differences_from, rankings_of_the_same_codes, tested_orders
-from graphret.comparison.stages import Stages
 from graphret.comparison.templates import list_templates, read_template
-from graphret.index.lock import writer_lock
+from graphret.files import make_folder, writer_lock
 
 if TYPE_CHECKING:
     import os
@@ -98,9 +97,8 @@ def compare(
     """
     settings = changed(open_experiment(experiment), card=str(card), root=str(root))
     tables = [read_published(name) for name in settings.published]
-    home = Path(out)
     began = time.monotonic()
-    Stages(home)  # makes the folder
+    home = make_folder(out)
     with writer_lock(home):
         films = prepare_films(settings.data, home, progress)
         representations = Representations(settings, films, home, progress)

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
     from graphret._types import Progress
     from graphret.comparison.experiment import Experiment, MethodSettings
-    from graphret.comparison.stages import Stages
     from graphret.data import ImageTable
     from graphret.encoders import Encoder
+    from graphret.files import Stages
 
 __all__ = ["auc_of", "trained_encoder"]
 
@@ -39,7 +39,7 @@ def trained_encoder(
     out = stages.folder / "encoder"
     done = stages.load("training", key)
     if done is not None and (out / "encoder.json").is_file():
-        return load_encoder(out, device=device), float(done[0]["seconds"])
+        return load_encoder(out, device=device), float(done.record["seconds"])
     parameters: dict[str, Any] = {
         "seed": experiment.seed,
         **experiment.training,

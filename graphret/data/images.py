@@ -26,6 +26,7 @@ from PIL import (
 )
 
 from graphret._errors import FilmError, InvalidParameterError
+from graphret.files import replacing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -212,7 +213,7 @@ def _read_without_signature(path: Path) -> NDArray[Any]:
 
 
 def write_png(path: str | Path, film: Float32Array) -> None:
-    """Write a film in [0, 1] as an 8-bit grey PNG (rounded to 1/255, lightly compressed).
+    """Write a film in [0, 1] as an 8-bit grey PNG (rounded to 1/255, lightly compressed); not flushed to the disk.
 
     Raises
     ------
@@ -225,7 +226,8 @@ def write_png(path: str | Path, film: Float32Array) -> None:
     low, high = float(film.min()), float(film.max())
     if not (low >= 0.0 and high <= 1.0):
         raise InvalidParameterError("film", (low, high), "values in [0, 1]", "scale it before writing")
-    Image.fromarray(np.rint(film * 255).astype(np.uint8)).save(path, format="PNG", compress_level=1)
+    with replacing(path, durable=False) as file:
+        Image.fromarray(np.rint(film * 255).astype(np.uint8)).save(file, format="PNG", compress_level=1)
 
 
 def check_size(path: Path, width: int, height: int) -> None:

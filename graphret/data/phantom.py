@@ -24,6 +24,7 @@ from graphret.data.phantom_findings import Finding, add_findings, change_body
 from graphret.data.phantom_plan import FINDINGS, VIEWS, FilmPlan, plan_films
 from graphret.data.splits import split_by_patient
 from graphret.data.table import ImageTable
+from graphret.files import make_folder, remove_partials, replacing, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,11 +84,12 @@ def generate_phantom(
     plan = plan_films(n_films, seed)
     ids = _ids(plan)
     for folder in ("images", "masks"):
-        (root / folder).mkdir(parents=True, exist_ok=True)
+        remove_partials(make_folder(root / folder))
     for number, (film, masks) in enumerate(_draw_films(plan, size, seed)):
         write_png(root / "images" / f"{ids[number]}.png", film)
         bits = (masks.astype(np.uint16) << np.arange(len(FINDINGS), dtype=np.uint16)[:, None, None]).sum(0, np.uint16)
-        Image.fromarray(bits).save(root / "masks" / f"{ids[number]}.png", compress_level=1)
+        with replacing(root / "masks" / f"{ids[number]}.png", durable=False) as file:
+            Image.fromarray(bits).save(file, format="PNG", compress_level=1)
         if progress is not None:
             progress("films", number + 1, n_films)
     table = _table(plan, ids, seed)
@@ -96,7 +98,7 @@ def generate_phantom(
         labels = "|".join(np.array(FINDINGS)[plan.findings[row]]) or "No Finding"
         where = f"{table.patients[row]},{table.views[row]},{table.splits[row]}"
         lines.append(f"{name},images/{name}.png,{labels},{where},masks/{name}.png")
-    (root / "films.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_text(root / "films.csv", "\n".join(lines) + "\n")
 
 
 def phantom_films(n_films: int, size: int = 64, seed: int = 0) -> tuple[Float32Array, ImageTable]:

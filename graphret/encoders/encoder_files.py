@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from graphret._errors import EncoderError, MissingFileError
 from graphret._version import __version__
 from graphret.encoders.model_card import model_card
+from graphret.files import make_folder, move, write_file, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from graphret.encoders.encoder import Encoder
 
-__all__ = ["fill", "fingerprint", "read_encoder", "replace_file", "write_encoder"]
+__all__ = ["fill", "fingerprint", "read_encoder", "write_encoder"]
 
 FORMAT_VERSION = 1
 WEIGHTS, CONFIG, CARD = "encoder.safetensors", "encoder.json", "MODEL_CARD.md"
@@ -37,7 +37,7 @@ def write_encoder(folder: Path, encoder: Encoder) -> None:
     """
     from safetensors.torch import save
 
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     weights = save(encoder.tensors(), metadata={"format": "pt"})
     document = {
         "format": "graphret encoder",
@@ -49,13 +49,12 @@ def write_encoder(folder: Path, encoder: Encoder) -> None:
         "record": encoder.record,
         "versions": _versions(),
     }
-    text = json.dumps(document, indent=1, allow_nan=False).encode()
-    card = model_card(document).encode()
-    replace_file(folder / PENDING, text)
-    replace_file(folder / WEIGHTS, weights)
-    (folder / PENDING).replace(folder / CONFIG)
-    _flush_folder(folder)
-    replace_file(folder / CARD, card)
+    text = json.dumps(document, indent=1, allow_nan=False)
+    card = model_card(document)
+    write_text(folder / PENDING, text)
+    write_file(folder / WEIGHTS, weights)
+    move(folder / PENDING, folder / CONFIG)
+    write_text(folder / CARD, card)
 
 
 def read_encoder(folder: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
@@ -109,30 +108,6 @@ def fingerprint(config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) 
         digest.update(f"\n{key} {array.dtype.str} {array.shape}\n".encode())
         digest.update(array.tobytes())
     return digest.hexdigest()
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file under a temporary name beside it, flush it to the disk, and only then give it its name."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with temporary.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-        _flush_folder(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _flush_folder(folder: Path) -> None:
-    """Bring renamed files to the disk in their order, so that a power cut is as harmless as a kill."""
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def _parse(path: Path) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from graphret._checks import check_integer
 from graphret._errors import FilmError, InvalidParameterError
-from graphret.evaluation._files import atomic_binary
+from graphret.files import replacing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -121,7 +121,7 @@ def contact_sheet(
             similarity = "" if similarities is None else f"  {np.asarray(similarities)[query, column - 1]:.3f}"
             relevant = bool((findings[query] & of_archive[film]).any())
             painter.film(left, top, archive, film, f"{column}.{similarity}", relevant)
-    with atomic_binary(path) as file:
+    with replacing(path) as file:
         sheet.save(file, format="PNG")
 
 

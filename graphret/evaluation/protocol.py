@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from graphret._checks import check_integer
 from graphret._errors import InvalidParameterError, UnknownNameError
 from graphret._version import __version__
+from graphret.encoding import NO_COSINE
 from graphret.evaluation.baselines import BASELINES
 from graphret.evaluation.bootstrap import Difference, paired_difference, patient_bootstrap
 from graphret.evaluation.measures import evaluate_ranking, largest_k
@@ -48,8 +49,8 @@ def evaluate(
 ) -> Report:
     """Measure how well rankings of an index find films that share findings with the queries.
 
-    Queries without a positive label, and films that cannot be read, are left out and counted. Uncertain labels count
-    as positive. Means are over queries; intervals are 95 % bootstrap intervals over patients.
+    Queries without a positive label, and films that cannot be read or have no code, are left out and counted. Uncertain
+    labels count as positive. Means are over queries; intervals are 95 % bootstrap intervals over patients.
 
     Parameters
     ----------
@@ -335,6 +336,7 @@ def _describe(
     relevance = index.films.relevance()[searchable]
     same_patient = rows_with_same(asked.films.patients, index.films.patients, asked.allowed)
     itself = rows_with_same(asked.films.ids, index.films.ids, asked.allowed)
+    n_no_cosine = sum(problem.reason in NO_COSINE for problem in given.problems)
     encoder = index.encoder
     return {
         "archive": {
@@ -348,13 +350,15 @@ def _describe(
         "queries": {
             "origin": given.origin,
             "transductive": given.transductive,
-            "n_given": len(given.films) + len(given.unreadable),
+            "n_given": len(given.films) + len(given.problems),
             "n_scored": len(asked.films),
             "n_patients": len(np.unique(asked.films.patients)),
             "left_out": {
-                "film could not be read": len(given.unreadable),
+                "film could not be read": len(given.problems) - n_no_cosine,
+                "code all zeros or not finite": n_no_cosine,
                 "no positive label": len(given.films) - len(asked.films),
             },
+            "problems": [asdict(problem) for problem in given.problems],
             "n_problems_of_the_table": len(given.films.problems),
             "excluded": exclude,
             "n_with_films_of_the_same_patient": sum(len(rows) > 0 for rows in same_patient),

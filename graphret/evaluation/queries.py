@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graphret._checks import check_codes
-from graphret._errors import FilmError, InvalidParameterError
-from graphret.data import FilmProblem, ImageTable, read_dataset
+from graphret._errors import DataError, InvalidParameterError
+from graphret.data import ImageTable, read_dataset
+from graphret.encoding import encode_films
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from graphret._types import BoolArray, Codes, Int64Array, Progress
+    from graphret.data import FilmProblem
+    from graphret.encoding import EncodedFilms
     from graphret.index import Index
 
-__all__ = ["QuerySet", "encode_films", "resolve_queries", "rows_with_same"]
+__all__ = ["QuerySet", "resolve_queries", "rows_with_same"]
 
 _BATCH = 16
 
@@ -28,7 +31,8 @@ class QuerySet:
 
     ``where`` and ``allowed`` are the same restriction, once as the filter that ``Index.query`` takes and once as a
     mask over the archive; None for the whole archive. ``transductive`` says that the queries are films of the
-    archive, so that their codes took part in the graph and in the communities.
+    archive, so that their codes took part in the graph and in the communities. ``problems`` are the films that were
+    given too, but cannot be read or have no code.
     """
 
     codes: Codes
@@ -36,7 +40,7 @@ class QuerySet:
     where: dict[str, list[str]] | None
     allowed: BoolArray | None
     transductive: bool
-    unreadable: tuple[FilmProblem, ...]
+    problems: tuple[FilmProblem, ...]
     origin: str
 
     def select(self, rows: NDArray[Any]) -> QuerySet:
@@ -86,8 +90,8 @@ def resolve_queries(
     if not len(films):
         raise InvalidParameterError("queries", "0 films", "at least one film")
     films = _with_labels(films, index.films.label_names)
-    codes, kept, problems = encode_films(index, films, progress)
-    return QuerySet(codes, films.select(kept), None, None, False, problems, origin)
+    encoded = _encode(index, films, progress)
+    return QuerySet(encoded.codes, films.select(encoded.rows), None, None, False, encoded.problems, origin)
 
 
 def _split_of_archive(index: Index, name: str, inside: BoolArray) -> QuerySet:
@@ -134,42 +138,30 @@ def _with_labels(films: ImageTable, names: tuple[str, ...]) -> ImageTable:
     return replace(films, labels=films.labels[:, columns], label_names=names)
 
 
-def encode_films(
-    index: Index, films: ImageTable, progress: Progress | None = None
-) -> tuple[Codes, NDArray[np.int64], tuple[FilmProblem, ...]]:
-    """Encode the films that can be read; return their codes, their rows in the table, and the others with the reason.
+def _encode(index: Index, films: ImageTable, progress: Progress | None) -> EncodedFilms:
+    """Encode the films that have a code, by the rules of a build.
 
     Raises
     ------
     InvalidParameterError
-        The index has no encoder, or not one film can be read.
+        The index has no encoder, or not one film has a code.
     """
     encoder = index.encoder
     if encoder is None:
         raise InvalidParameterError(
             "queries", "films", "(codes, ImageTable)", "the index was built from codes and has no encoder for films"
         )
-    codes: list[Codes] = []
-    kept: list[int] = []
-    problems: list[FilmProblem] = []
-    for start in range(0, len(films), _BATCH):
-        images = []
-        for row in range(start, min(start + _BATCH, len(films))):
-            try:
-                images.append(encoder.prepare(films.read_pixels(row)))
-            except FilmError as error:
-                problems.append(FilmProblem(str(films.ids[row]), str(films.paths[row]), error.reason))
-            else:
-                kept.append(row)
-        if images:
-            codes.append(np.asarray(encoder.encode(np.stack(images)), dtype=np.float32))
+
+    def say(_: str, done: int, total: int) -> None:
         if progress is not None:
-            progress("encode queries", min(start + _BATCH, len(films)), len(films))
-    if not codes:
+            progress("encode queries", done, total)
+
+    try:
+        return encode_films(films, encoder, batch_size=_BATCH, progress=say)
+    except DataError as error:
         raise InvalidParameterError(
-            "queries", f"{len(films)} films", "at least one that can be read", f"{problems[0].id}: {problems[0].reason}"
-        )
-    return np.concatenate(codes), np.array(kept, dtype=np.int64), tuple(problems)
+            "queries", f"{len(films)} films", "at least one that can be read", str(error)
+        ) from error
 
 
 def rows_with_same(

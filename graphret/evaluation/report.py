@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from graphret._errors import StoreError, UnknownNameError
-from graphret.evaluation._files import atomic_text
+from graphret._errors import UnknownNameError
 from graphret.evaluation.contact_sheet import contact_sheet
 from graphret.evaluation.markdown import USES_LABELS, to_markdown
 from graphret.evaluation.trec import write_qrels, write_run
+from graphret.files import storage_errors, write_text
 
 if TYPE_CHECKING:
     from graphret._types import BoolArray, Float32Array, Float64Array, Int32Array, Int64Array
@@ -169,10 +169,10 @@ class Report:
         """
         home = Path(folder)
         written = [home / "report.json", home / "report.md", home / "qrels.txt"]
-        try:
+        with storage_errors(home, "write the report to"):
             (home / "runs").mkdir(parents=True, exist_ok=True)
-            atomic_text(written[0], self.to_json() + "\n")
-            atomic_text(written[1], self.to_markdown())
+            write_text(written[0], self.to_json() + "\n")
+            write_text(written[1], self.to_markdown())
             write_qrels(
                 written[2],
                 self.queries.ids.tolist(),
@@ -203,8 +203,6 @@ class Report:
                     n_hits=n_sheet_hits,
                     seed=self.description["settings"]["seed"],
                 )
-        except OSError as error:
-            raise StoreError(f"cannot write the report to {home}: {error}") from error
         return written
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from graphret._checks import check_number
 from graphret._errors import InvalidParameterError
 from graphret.encoders.inference.resize import prepare_film
+from graphret.files import replacing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,7 +76,8 @@ def draw_saliency(film: Float32Array, saliency: Float32Array, path: str | Path, 
 
     overlay = saliency_overlay(film, saliency, strength=strength)
     plain = np.rint(np.asarray(film)[..., None] * 255).astype(np.uint8).repeat(3, axis=2)
-    Image.fromarray(np.concatenate([plain, overlay], axis=1)).save(path, format="PNG")
+    with replacing(path) as file:
+        Image.fromarray(np.concatenate([plain, overlay], axis=1)).save(file, format="PNG")
 
 
 def _stretched(saliency: Float32Array, height: int, width: int) -> Float32Array:

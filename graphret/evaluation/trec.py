@@ -16,8 +16,8 @@ from urllib.parse import unquote
 import numpy as np
 
 from graphret._errors import DataError, InvalidParameterError, MissingFileError
-from graphret.evaluation._files import atomic_binary
 from graphret.evaluation._inputs import check_allowed, check_labels, check_only_allowed, excluded_pairs
+from graphret.files import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -219,5 +219,5 @@ def _percent(match: re.Match[str]) -> str:
 
 
 def _write_lines(path: str | Path, lines: Iterator[str]) -> None:
-    with atomic_binary(path) as file:
+    with replacing(path) as file:
         file.writelines(line.encode("utf-8") for line in lines)

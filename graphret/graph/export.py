@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 
 from graphret._errors import InvalidParameterError, MissingDependencyError
+from graphret.files import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from graphret.graph.similarity_graph import Graph
 
@@ -65,28 +65,20 @@ def write_graphml(
 
     Examples
     --------
-    >>> import numpy as np, scipy.sparse, tempfile
+    >>> import numpy as np, pathlib, scipy.sparse, tempfile
     >>> from graphret.graph import Graph
     >>> graph = Graph.from_scipy(scipy.sparse.csr_array(np.array([[0, 0.5], [0.5, 0]])))
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     write_graphml(graph, f"{folder}/g.graphml", node_attributes={"community": [0, 0]})
-    ...     Path(f"{folder}/g.graphml").read_text().count("<edge ")
+    ...     pathlib.Path(f"{folder}/g.graphml").read_text().count("<edge ")
     1
     """
     columns = {name: np.asarray(values) for name, values in (node_attributes or {}).items()}
     for name, values in columns.items():
         if values.shape != (graph.n_nodes,):
             raise InvalidParameterError(f"node_attributes[{name!r}]", values.shape, f"{graph.n_nodes} values")
-    target = Path(path)
-    partial = target.with_name(f".{target.name}.partial")
-    try:
-        with partial.open("w", encoding="utf-8") as file:
-            file.writelines(_graphml(graph, columns))
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
+    with replacing(path) as file:
+        file.writelines(text.encode("utf-8") for text in _graphml(graph, columns))
 
 
 def _graphml(graph: Graph, columns: Mapping[str, np.ndarray]) -> Iterator[str]:

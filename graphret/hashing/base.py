@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import zipfile
 from abc import ABC, abstractmethod
 from contextlib import nullcontext
@@ -14,6 +13,7 @@ import numpy as np
 
 from graphret._checks import check_integer
 from graphret._errors import CodesError, EncoderError, InvalidParameterError, MissingFileError
+from graphret.files import replacing
 from graphret.hashing.bits import n_bytes_of, pack_bits
 
 if TYPE_CHECKING:
@@ -172,13 +172,8 @@ class Hasher(ABC):
         path = Path(path)
         about = {"name": self.name, "n_bits": self.n_bits, "seed": self.seed, "options": self.options}
         header = json.dumps({"schema": SCHEMA, "version": VERSION, **about})
-        partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
-        try:
-            with partial.open("wb") as file:
-                np.savez(file, allow_pickle=False, header=np.array(header), **self._arrays)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        with replacing(path) as file:
+            np.savez(file, allow_pickle=False, header=np.array(header), **self._arrays)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:

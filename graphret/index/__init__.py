@@ -2,19 +2,16 @@
 
 from graphret.index.build import build
 from graphret.index.config import BuildConfig, QueryConfig
-from graphret.index.encode import EncodedFilms, encode_films
 from graphret.index.hits import Hit, Hits, QueryHits
 from graphret.index.index import Index, open
 
 __all__ = [
     "BuildConfig",
-    "EncodedFilms",
     "Hit",
     "Hits",
     "Index",
     "QueryConfig",
     "QueryHits",
     "build",
-    "encode_films",
     "open",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from contextlib import contextmanager, suppress
 from dataclasses import fields, replace
@@ -14,15 +13,13 @@ import numpy as np
 from graphret._errors import InvalidParameterError
 from graphret.communities import Partition, partition
 from graphret.data import ImageTable
+from graphret.encoding import encode_films
+from graphret.files import LOCK, Stage, Stages, digest, make_folder, storage_errors, writer_lock
 from graphret.graph import Graph, similarity_graph
 from graphret.index.config import BuildConfig
 from graphret.index.contents import Coded, Linked, write_contents
-from graphret.index.encode import encode_films
-from graphret.index.files import storage_errors
 from graphret.index.index import Index
-from graphret.index.lock import LOCK, writer_lock
 from graphret.index.source import check_encoder, check_films, codes_hash, describe_codes
-from graphret.index.stages import StageFolder, stage_key
 from graphret.index.store import BUILD, check_target, publish
 from graphret.neighbors import ExactSearch, GraphSearchStructure, NeighborTable, build_graph_search, nearest_neighbors
 
@@ -151,15 +148,14 @@ def _check_backends(config: BuildConfig) -> None:
 
 
 @contextmanager
-def _claimed(root: Path, *, resume: bool) -> Iterator[StageFolder]:
+def _claimed(root: Path, *, resume: bool) -> Iterator[Stages]:
     """Hold the folder as its only writer; when nothing has come of it, leave nothing behind."""
     created = not root.exists()
-    with storage_errors(root):
-        root.mkdir(parents=True, exist_ok=True)
+    make_folder(root)
     with writer_lock(root):
         if not resume:
             shutil.rmtree(root / BUILD, ignore_errors=True)
-        stages = StageFolder(root / BUILD)
+        stages = Stages(root / BUILD)
         try:
             yield stages
         except BaseException:
@@ -173,7 +169,7 @@ def _claimed(root: Path, *, resume: bool) -> Iterator[StageFolder]:
 
 
 def _encode(
-    table: ImageTable, encoder: Encoder | None, stages: StageFolder, config: BuildConfig, progress: Progress | None
+    table: ImageTable, encoder: Encoder | None, stages: Stages, config: BuildConfig, progress: Progress | None
 ) -> Coded:
     if encoder is None:
         raise InvalidParameterError("encoder", None, "an Encoder", "films need one")
@@ -192,7 +188,7 @@ def _encode(
     return Coded(encoded.codes, films, codes_hash(encoded.codes), encoded.file)
 
 
-def _link(coded: Coded, stages: StageFolder, config: BuildConfig, progress: Progress | None) -> Linked:
+def _link(coded: Coded, stages: Stages, config: BuildConfig, progress: Progress | None) -> Linked:
     """Find the neighbours and make the graph of them."""
     key = _neighbors_key(coded, config)
     found = stages.load("neighbors", key)
@@ -207,55 +203,51 @@ def _link(coded: Coded, stages: StageFolder, config: BuildConfig, progress: Prog
             max_memory=config.max_memory,
             progress=progress,
         )
-        found = {"neighbors": table.neighbors, "similarities": table.similarities}
         search = {name: getattr(table, name) for name in ("method", "recall", "n_proven", "n_scanned")}
-        found["search"] = np.frombuffer(json.dumps(search).encode(), dtype=np.uint8)
-        stages.save("neighbors", key, found)
-    search = json.loads(found["search"].tobytes())
+        found = Stage(search, {"neighbors": table.neighbors, "similarities": table.similarities})
+        stages.save("neighbors", key, *found)
     _report(progress, "graph", 0)
-    table = NeighborTable(found["neighbors"], found["similarities"], **search)
+    table = NeighborTable(found.arrays["neighbors"], found.arrays["similarities"], **found.record)
     graph = similarity_graph(table, threshold=config.threshold, weights=config.edge_weights)
     _report(progress, "graph", 1)
-    return Linked(graph, search)
+    return Linked(graph, found.record)
 
 
 def _neighbors_key(coded: Coded, config: BuildConfig) -> str:
-    return stage_key("neighbors", coded.sha256, config.k, config.method, config.backend, config.seed)
+    return digest("neighbors", coded.sha256, config.k, config.method, config.backend, config.seed)
 
 
 def _prepare_search(
-    coded: Coded, stages: StageFolder, config: BuildConfig, progress: Progress | None
+    coded: Coded, stages: Stages, config: BuildConfig, progress: Progress | None
 ) -> GraphSearchStructure | None:
     """Make what graph search needs, or None where queries shall scan the codes."""
     if config.search == "exact":
         return None
     _report(progress, "search", 0)
     neighbors = _neighbors_key(coded, config)
-    key = stage_key("search", neighbors, config.search, config.search_recall)
+    key = digest("search", neighbors, config.search, config.search_recall)
     found = stages.load("search", key)
     if found is None:
         structure = build_graph_search(
             ExactSearch(coded.codes),
-            stages.read("neighbors", neighbors, "neighbors"),
+            stages.read("neighbors", neighbors, ["neighbors"]).arrays["neighbors"],
             config.k,
             recall=config.search_recall,
             always=config.search == "graph",
             seed=config.seed,
             n_threads=config.n_threads,
         )
-        found = (
-            {}
-            if structure is None
-            else {entry.name: np.asarray(getattr(structure, entry.name)) for entry in fields(structure)}
-        )
-        stages.save("search", key, found)
+        found = Stage({}, {})
+        for entry in () if structure is None else fields(structure):
+            value = getattr(structure, entry.name)
+            (found.arrays if isinstance(value, np.ndarray) else found.record)[entry.name] = value
+        stages.save("search", key, *found)
     _report(progress, "search", 1)
-    # numbers were kept as arrays without dimensions
-    values: dict[str, Any] = {name: array if array.ndim else array.item() for name, array in found.items()}
+    values: dict[str, Any] = found.arrays | found.record
     return GraphSearchStructure(**values) if values else None
 
 
-def _divide(graph: Graph, stages: StageFolder, config: BuildConfig, progress: Progress | None) -> Partition:
+def _divide(graph: Graph, stages: Stages, config: BuildConfig, progress: Progress | None) -> Partition:
     _report(progress, "communities", 0)
     settings = {
         "method": config.communities,
@@ -263,14 +255,14 @@ def _divide(graph: Graph, stages: StageFolder, config: BuildConfig, progress: Pr
         "resolution": config.resolution,
         "seed": config.seed,
     }
-    key = stage_key("communities", graph.fingerprint, settings)
+    key = digest("communities", graph.fingerprint, settings)
     found = stages.load("communities", key)
     if found is None:
         made = partition(graph, **settings)  # type: ignore[arg-type]
-        about = json.dumps([made.quality, made.n_communities]).encode()
-        stages.save("communities", key, {"labels": made.labels, "about": np.frombuffer(about, dtype=np.uint8)})
+        about = {"quality": made.quality, "n_communities": made.n_communities}
+        stages.save("communities", key, about, {"labels": made.labels})
     else:
-        made = Partition(found["labels"], *json.loads(found["about"].tobytes()))
+        made = Partition(found.arrays["labels"], **found.record)
     _report(progress, "communities", 1)
     return made
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from graphret.index.files import link_or_copy, write_array, write_file
+from graphret.files import link_or_copy, replacing, write_array, write_text
 from graphret.index.generation import ALL_ARRAYS, ARRAYS, ENCODER, FILMS, GRAPH_SEARCH_ATTRIBUTES, PROBLEMS
 from graphret.neighbors.exact_search import row_lengths
 
@@ -89,9 +89,9 @@ def write_contents(
         link_or_copy(coded.file, folder / ARRAYS["codes"])
     for role, array in arrays.items():
         write_array(folder / ALL_ARRAYS[role], array)
-    write_file(folder / FILMS, [_parquet(coded.films)])
+    _write_films(folder / FILMS, coded.films)
     problems = [asdict(problem) for problem in coded.films.problems]
-    write_file(folder / PROBLEMS, [json.dumps(problems, indent=1, ensure_ascii=False).encode()])
+    write_text(folder / PROBLEMS, json.dumps(problems, indent=1, ensure_ascii=False))
     if encoder is not None:
         encoder.save(folder / ENCODER)
     return {
@@ -130,13 +130,11 @@ def partition_hash(labels: Int32Array) -> str:
     return digest.hexdigest()
 
 
-def _parquet(films: ImageTable) -> memoryview:
-    import pyarrow as pa
+def _write_films(path: Path, films: ImageTable) -> None:
     import pyarrow.parquet as pq
 
-    sink = pa.BufferOutputStream()
-    pq.write_table(films.to_arrow(), sink)
-    return memoryview(sink.getvalue())
+    with replacing(path) as file:
+        pq.write_table(films.to_arrow(), file)
 
 
 def _counted(values: NDArray[np.str_]) -> dict[str, int]:

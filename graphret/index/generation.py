@@ -9,8 +9,8 @@ import numpy as np
 
 from graphret._errors import DamagedIndexError, DataError, StoreError
 from graphret.data import ImageTable
+from graphret.files import array_header, map_array, sha256_of
 from graphret.graph import Graph
-from graphret.index.files import array_header, map_array, sha256_of
 from graphret.index.film_ids import FilmIds
 from graphret.index.manifest import MANIFEST, Manifest, read_manifest
 from graphret.index.store import CURRENT, current_name, generation_names

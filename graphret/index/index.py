@@ -389,7 +389,7 @@ class Index:
         archive = self._archive_for(config.search, labels=choice.uses_labels)
         codes = queries.codes
         if queries.films and self.encoder is not None:
-            codes = encode_queries(queries, self.encoder)
+            codes = encode_queries(queries, self.encoder, config.n_threads)
         batch = QueryBatch.of(
             archive, codes, config.k, allowed=allowed, forbidden=forbidden, n_threads=config.n_threads
         )

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias
 
 from graphret._errors import DamagedIndexError, StoreError
-from graphret.index.files import sha256_of
+from graphret.files import sha256_of
 
 __all__ = ["MANIFEST", "SCHEMA_VERSION", "Manifest", "file_table", "read_manifest", "serialise"]
 

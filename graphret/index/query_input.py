@@ -12,11 +12,12 @@ import numpy as np
 from graphret._checks import check_codes
 from graphret._errors import CodesError, InvalidParameterError, MissingFileError
 from graphret.data import read_pixels
-from graphret.index.encode import encode_images
+from graphret.encoding import encode_each
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from graphret._errors import GraphretError
     from graphret._types import Codes, Float32Array, Int32Array
     from graphret.encoders import Encoder
     from graphret.index.lookup import FilmLookup
@@ -26,7 +27,6 @@ __all__ = ["Queries", "encode_queries", "read_queries"]
 KINDS = (
     "an id of the index, the path of a film, a film float (h, w), a code float (d,), codes (q, d), or a list of those"
 )
-_BATCH = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,8 +162,8 @@ def _one_array(entry: Any) -> Float32Array:
     return np.asarray(array, dtype=np.float32)
 
 
-def encode_queries(queries: Queries, encoder: Encoder) -> Codes:
-    """Return the codes of all queries, float32 (q, d); films are decoded and encoded in batches.
+def encode_queries(queries: Queries, encoder: Encoder, n_threads: int | None = None) -> Codes:
+    """Return the codes of all queries, float32 (q, d); films are decoded by ``n_threads`` and encoded in batches.
 
     Raises
     ------
@@ -175,18 +175,17 @@ def encode_queries(queries: Queries, encoder: Encoder) -> Codes:
         The code of a film is not finite, or all zeros.
     """
     codes = queries.codes.copy()
-    numbers = sorted(queries.films)
-    for first in range(0, len(numbers), _BATCH):
-        block = numbers[first : first + _BATCH]
-        images = [encoder.prepare(_pixels(queries.films[number])) for number in block]
-        codes[block] = encode_images(encoder, np.stack(images), "float32", _BATCH)
-    squares = np.einsum("ij,ij->i", codes, codes, dtype=np.float64)
-    bad = np.flatnonzero(~np.isfinite(squares) | (squares == 0))
-    if bad.size:
-        name = queries.names[bad[0]] or f"query {bad[0]}"
-        raise CodesError(f"the code of {name} is all zeros or not finite: it has no cosine, ask for another film")
+
+    def read(number: int) -> NDArray[Any]:
+        film = queries.films[number]
+        return read_pixels(film) if isinstance(film, Path) else film
+
+    def refuse(number: int, error: GraphretError) -> None:
+        if isinstance(error, CodesError):
+            name = queries.names[number] or f"query {number}"
+            raise CodesError(f"the code of {name} is all zeros or not finite: it has no cosine, ask for another film")
+        raise error
+
+    numbers, encoded = encode_each(encoder, read, sorted(queries.films), on_problem=refuse, n_workers=n_threads)
+    codes[numbers] = encoded
     return codes
-
-
-def _pixels(film: Path | Float32Array) -> NDArray[Any]:
-    return read_pixels(film) if isinstance(film, Path) else film

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from dataclasses import dataclass
@@ -11,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from graphret._errors import DamagedIndexError, InvalidParameterError, NotAnIndexError
 from graphret._version import __version__
-from graphret.index.files import replace_file, storage_errors, sync_folder, write_file
-from graphret.index.lock import LOCK
+from graphret.files import LOCK, is_partial, new_folder, remove_partials, storage_errors, write_file
 from graphret.index.manifest import FORMAT, MANIFEST, SCHEMA_VERSION, Manifest, file_table, serialise
 
 if TYPE_CHECKING:
@@ -25,7 +23,6 @@ CURRENT = "CURRENT"
 BUILD = ".build"
 
 _NAME = re.compile(r"gen-(\d{6,})")
-_LEFT_OVER = re.compile(r"\..+\.partial-\d+")
 
 
 def current_name(root: Path) -> str:
@@ -85,7 +82,7 @@ def check_target(root: Path) -> None:
 
 
 def _is_ours(name: str) -> bool:
-    return name in {LOCK, BUILD} or bool(_NAME.fullmatch(name) or _LEFT_OVER.fullmatch(name))
+    return name in {LOCK, BUILD} or bool(_NAME.fullmatch(name)) or is_partial(name)
 
 
 @dataclass(frozen=True)
@@ -120,19 +117,14 @@ def publish(root: Path, write: Callable[[Path], Manifest]) -> str:
         The disk is full, or the folder cannot be written to.
     """
     with storage_errors(root):
-        remove_left_overs(root)
+        remove_partials(root, sole_writer=True)
         number = _next(root)
-        partial = root / f".{number.name}.partial-{os.getpid()}"
         target = root / number.name
         try:
-            partial.mkdir()
-            manifest = write(partial)
-            _finish(partial, manifest, number)
-            partial.rename(target)
-            sync_folder(root)
-            replace_file(root / CURRENT, f"{number.name}\n".encode())
+            with new_folder(target) as folder:
+                _finish(folder, write(folder), number)
+            write_file(root / CURRENT, f"{number.name}\n".encode())
         except BaseException:
-            shutil.rmtree(partial, ignore_errors=True)
             if _current_or_none(root) != number.name:
                 shutil.rmtree(target, ignore_errors=True)
             raise
@@ -140,13 +132,6 @@ def publish(root: Path, write: Callable[[Path], Manifest]) -> str:
             if name not in {number.name, number.parent}:
                 shutil.rmtree(root / name, ignore_errors=True)
     return number.name
-
-
-def remove_left_overs(root: Path) -> None:
-    """Remove what killed writers left; only for the holder of the lock."""
-    for entry in root.iterdir():
-        if _LEFT_OVER.fullmatch(entry.name):
-            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
 
 def _next(root: Path) -> _Numbering:
@@ -173,6 +158,4 @@ def _finish(folder: Path, manifest: dict[str, Any], number: _Numbering) -> None:
         "graphret_version": __version__,
         "files": file_table(folder),
     }
-    write_file(folder / MANIFEST, [serialise(complete)])
-    for inner in sorted({path.parent for path in folder.rglob("*")}, reverse=True):
-        sync_folder(inner)
+    write_file(folder / MANIFEST, serialise(complete))

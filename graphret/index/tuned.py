@@ -8,8 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from graphret._errors import DamagedIndexError, InvalidParameterError, StoreError
-from graphret.index.files import replace_file, storage_errors, sync_folder
-from graphret.index.lock import writer_lock
+from graphret.files import storage_errors, sync_folder, write_file, writer_lock
 from graphret.index.manifest import serialise
 from graphret.index.store import current_name
 from graphret.retrieval import (
@@ -62,8 +61,8 @@ def record_tuning(root: Path, manifest: Manifest, tuning: Mapping[str, Any]) -> 
         "tuned_on": {"generation": manifest["generation"], **_codes_of(manifest)},
         **tuning,
     }
-    with writer_lock(root), storage_errors(root / FILE):
-        replace_file(root / FILE, serialise(content))
+    with writer_lock(root):
+        write_file(root / FILE, serialise(content))
 
 
 def forget_tuning(root: Path) -> bool:

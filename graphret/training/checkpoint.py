@@ -13,7 +13,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from graphret._errors import EncoderError
-from graphret.encoders.encoder_files import replace_file
+from graphret.files import make_folder, write_file, write_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,12 +45,12 @@ class CheckpointFolder:
 
     def write(self, checkpoint: Checkpoint) -> None:
         """Replace the checkpoint."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         files = {"run": self._write_tensors("run", checkpoint.tensors)}
         if checkpoint.best is not None:
             files["best"] = self._write_tensors("best", checkpoint.best)
         document = {"format_version": _VERSION, "files": files, "state": checkpoint.state}
-        replace_file(self._index, json.dumps(document, indent=1, allow_nan=False).encode())
+        write_text(self._index, json.dumps(document, indent=1, allow_nan=False))
         keep = {self._index.name, *(entry["file"] for entry in files.values())}
         for path in self.folder.iterdir():
             if path.name not in keep:
@@ -87,7 +87,7 @@ class CheckpointFolder:
         digest = hashlib.sha256(content).hexdigest()
         path = self.folder / f"{kind}-{digest[:16]}.safetensors"
         if not path.is_file():  # the best epoch is often that of the last checkpoint
-            replace_file(path, content)
+            write_file(path, content)
         return {"file": path.name, "sha256": digest}
 
     def _read_tensors(self, entry: dict[str, str]) -> dict[str, Tensor]:

@@ -13,9 +13,9 @@ from accelerate.utils import broadcast, broadcast_object_list, gather_object
 from torch import Tensor
 
 from graphret._errors import DataError, EncoderError
-from graphret.encoders.encoder_files import replace_file
 from graphret.encoders.objectives import create_objective
 from graphret.encoders.registry.create import encoder_spec
+from graphret.files import make_folder, write_text
 from graphret.training import samplers
 from graphret.training.calibration import TrainingFilms
 from graphret.training.checkpoint import Checkpoint, CheckpointFolder, flatten_optimizer, restore_optimizer
@@ -396,5 +396,5 @@ class Trainer:
 
     def _write_json(self, path: Path, document: Any) -> None:
         if self.accelerator.is_main_process:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            replace_file(path, json.dumps(document, indent=1, allow_nan=False).encode())
+            make_folder(path.parent)
+            write_text(path, json.dumps(document, indent=1, allow_nan=False))

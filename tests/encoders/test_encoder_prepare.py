@@ -10,7 +10,7 @@ from PIL import Image
 from graphret._errors import InvalidParameterError, UnknownNameError
 from graphret.encoders import Encoder
 from graphret.encoders.inference.resize import prepare_film
-from graphret.index.encode import ARITHMETIC
+from graphret.encoding.films import ARITHMETIC
 
 
 def with_pillow(film, size):
@@ -89,7 +89,7 @@ def test_a_film_a_little_outside_the_range_is_clipped():
 
 
 def test_the_rounding_belongs_to_the_version_of_the_arithmetic():
-    """Whoever changes these bits raises `graphret.index.encode.ARITHMETIC`, and then what is expected here."""
+    """Whoever changes these bits raises `graphret.encoding.films.ARITHMETIC`, and then what is expected here."""
     values = np.arange(333 * 257, dtype=np.uint32).reshape(333, 257) * 2654435761 >> 16
     films = [values.astype(np.uint8), values.astype(np.uint16), values.astype(np.float32) / np.float32(65535)]
     images = [prepare_film(film, 48) for film in (*films, films[0][:20, :31])]

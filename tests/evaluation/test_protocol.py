@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -40,7 +42,11 @@ def test_split_of_the_archive_is_searched_in_the_other_splits(make_index):
     assert "part of the graph (transductive)" in report.to_markdown()
     assert index.calls[0]["where"] == {"split": ["train"]}
     assert index.calls[0]["exclude"] is None
-    assert queries["left_out"] == {"film could not be read": 0, "no positive label": int((test & ~labelled).sum())}
+    assert queries["left_out"] == {
+        "film could not be read": 0,
+        "code all zeros or not finite": 0,
+        "no positive label": int((test & ~labelled).sum()),
+    }
     assert queries["n_scored"] == len(rows)
     assert report.description["archive"]["n_searched"] == int((~test).sum())
     positives = index.films.relevance()[~test].sum(axis=0)
@@ -101,8 +107,17 @@ class MeanEncoder:
             film = film / np.float32(255)
         return film[:height, :width].reshape(4, height // 4, 4, width // 4).mean(axis=(1, 3)).astype(np.float32)
 
-    def encode(self, images):
+    def encode(self, images, **how):
         return images.reshape(len(images), -1) + np.float32(0.01)
+
+    @contextmanager
+    def encoding(self, **how):
+        def begin(images):
+            done = Future()
+            done.set_result(self.encode(images, **how))
+            return done
+
+        yield begin
 
 
 @pytest.fixture
@@ -128,10 +143,38 @@ def test_films_are_encoded_and_bad_ones_skipped(film_archive):
     codes = encoder.encode(np.stack([encoder.prepare(table.read(row)) for row in good]))
     possible = np.ones((len(good), len(index.films)), dtype=bool)
     np.testing.assert_array_equal(report["nearest"].positions, brute_force(index, codes, 10, possible))
-    assert report.description["queries"]["left_out"] == {"film could not be read": 2, "no positive label": 1}
+    assert report.description["queries"]["left_out"] == {
+        "film could not be read": 2, "code all zeros or not finite": 0, "no positive label": 1
+    }  # fmt: skip
+    assert [problem["id"] for problem in report.description["queries"]["problems"]] == ["new3", "new4"]
     assert report.description["queries"]["n_given"] == 12
     assert report.description["archive"]["encoder"] == {"name": "mean", "fingerprint": "f" * 64}
     assert seen == [("encode queries", 12, 12), ("rank by nearest", 9, 9)]
+
+
+@pytest.mark.parametrize(("value", "reason"), [(0, "all zeros"), (np.nan, "NaN or infinity")])
+def test_a_film_whose_code_has_no_cosine_is_left_out_as_in_a_build(film_archive, monkeypatch, value, reason):
+    index, table = film_archive
+    without = evaluate(index, table.select([1, 2, 6, 7, 8, 9, 10, 11]), measures=["P@10"], **FEW)
+    spoilt = index.encoder.prepare(table.read(5))
+
+    def encode(images, **how):
+        codes = MeanEncoder().encode(images)
+        codes[(images == spoilt).all(axis=(1, 2))] = value
+        return codes
+
+    monkeypatch.setattr(index.encoder, "encode", encode)
+    report = evaluate(index, table, measures=["P@10"], **FEW)
+    assert report["nearest"].positions.tolist() == without["nearest"].positions.tolist()
+    queries = report.description["queries"]
+    assert queries["left_out"]["code all zeros or not finite"] == 1
+    assert queries["left_out"]["film could not be read"] == 2
+    assert queries["n_given"] == 12
+    (problem,) = [problem for problem in queries["problems"] if problem["id"] == "new5"]
+    assert reason in problem["reason"]
+    assert problem["path"] == table.paths[5]
+    with pytest.raises(InvalidParameterError, match=rf"at least one that can be read.*new5.*{reason}"):
+        evaluate(index, table.select([5]), **FEW)
 
 
 def test_labels_of_a_table_are_put_in_the_order_of_the_archive(make_index, outside):

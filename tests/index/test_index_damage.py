@@ -173,7 +173,7 @@ def test_arrays_that_do_not_fit_each_other(copied, name, array):
     path = place(copied, name)
     changed = array(np.load(path, allow_pickle=False))
     np.save(path, changed, allow_pickle=False)
-    from graphret.index.files import sha256_of
+    from graphret.files import sha256_of
 
     def change(manifest):
         manifest["files"][name] = {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
@@ -188,7 +188,7 @@ def test_arrays_that_do_not_fit_each_other(copied, name, array):
 def test_no_pickle_is_ever_loaded(copied):
     path = place(copied, "communities.npy")
     np.save(path, np.array([{"a": 1}] * 3, dtype=object), allow_pickle=True)
-    from graphret.index.files import map_array
+    from graphret.files import map_array
 
     with pytest.raises(DamagedIndexError, match="communities"):
         map_array(path)

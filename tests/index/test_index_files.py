@@ -1,4 +1,4 @@
-"""The files below an index: arrays that numpy reads, results of stages, readers beside a writer."""
+"""Beside the files of an index: the lookup of values, readers beside a writer, the example of the documentation."""
 
 import threading
 from pathlib import Path
@@ -7,93 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as arrays
 
 import graphret
-from graphret._errors import DamagedIndexError
 from graphret.data import ImageTable
-from graphret.index.files import (
-    BLOCK_BYTES,
-    array_header,
-    link_or_copy,
-    map_array,
-    replace_file,
-    write_array,
-    write_rows,
-)
 from graphret.index.lookup import FilmLookup
-from graphret.index.stages import StageFolder, stage_key
-
-STORED = st.sampled_from(["<f4", "<f8", "<i4", "<i8", "|u1", "|b1", ">f4", "<i2"])
-
-
-@settings(max_examples=40, deadline=None)
-@given(
-    array=STORED.flatmap(lambda dtype: arrays.arrays(dtype, arrays.array_shapes(max_dims=3, min_side=0, max_side=5)))
-)
-def test_arrays_round_trip_and_numpy_reads_them(tmp_path_factory, array):
-    path = tmp_path_factory.mktemp("array") / "a.npy"
-    write_array(path, array)
-    for read in (map_array(path), np.load(path, allow_pickle=False)):
-        assert read.shape == array.shape
-        assert read.dtype == array.dtype.newbyteorder("<")
-        assert np.array_equal(read, array, equal_nan=array.dtype.kind == "f")
-    if array.size:
-        assert not map_array(path).flags.writeable
-
-
-def test_rows_are_written_part_by_part(tmp_path):
-    whole = np.arange(3 * BLOCK_BYTES // 8, dtype=np.float32).reshape(-1, 4)
-    parts = np.array_split(whole, 7)
-    write_rows(tmp_path / "a.npy", whole.shape, whole.dtype, iter(parts))
-    assert np.array_equal(map_array(tmp_path / "a.npy"), whole)
-    with pytest.raises(FileExistsError):
-        write_rows(tmp_path / "a.npy", whole.shape, whole.dtype, iter(parts))
-
-
-@pytest.mark.parametrize(
-    "array", [np.asfortranarray(np.ones((3, 4))), np.array(["text"]), np.zeros(3, [("a", "<f4")]), np.zeros(2, ">f4")]
-)
-def test_other_npy_files_are_refused(tmp_path, array):
-    np.save(tmp_path / "a.npy", array)
-    with pytest.raises(DamagedIndexError, match=r"not an \.npy array"):
-        array_header(tmp_path / "a.npy")
-
-
-def test_links_and_copies(tmp_path, monkeypatch):
-    (tmp_path / "a").write_bytes(b"content")
-    link_or_copy(tmp_path / "a", tmp_path / "linked")
-    assert (tmp_path / "linked").stat().st_ino == (tmp_path / "a").stat().st_ino
-
-    def no_links(*_):
-        raise OSError("the file system knows no links")
-
-    monkeypatch.setattr("os.link", no_links)
-    link_or_copy(tmp_path / "a", tmp_path / "copied")
-    assert (tmp_path / "copied").stat().st_ino != (tmp_path / "a").stat().st_ino
-    assert (tmp_path / "copied").read_bytes() == b"content"
-
-
-def test_a_file_is_replaced_in_one_step(tmp_path):
-    path = tmp_path / "CURRENT"
-    for content in (b"one", b"two"):
-        replace_file(path, content)
-        assert path.read_bytes() == content
-    assert [entry.name for entry in tmp_path.iterdir()] == ["CURRENT"]
-
-
-def test_stages_are_kept_by_their_key(tmp_path):
-    stages = StageFolder(tmp_path / "build")
-    stages.save("graph", stage_key(1), {"a": np.arange(3), "b": np.ones(2, np.float32)})
-    stages.save("graph", stage_key(2), {"a": np.arange(4)})
-    assert stages.load("graph", stage_key(1), ["b"])["b"].dtype == np.float32
-    assert set(stages.load("graph", stage_key(1))) == {"a", "b"}
-    assert stages.load("graph", stage_key(1), ["c"]) is None
-    assert stages.load("codes", stage_key(1)) is None
-    stages.keep_only(stage_key(2))
-    assert stages.load("graph", stage_key(1)) is None
-    assert stages.read("graph", stage_key(2), "a").tolist() == [0, 1, 2, 3]
-    assert stage_key({"a": 1, "b": 2}) == stage_key({"b": 2, "a": 1}) != stage_key({"a": 1, "b": 3})
 
 
 @settings(max_examples=30, deadline=None)

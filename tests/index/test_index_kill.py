@@ -101,10 +101,10 @@ def check_after_kill(root, before, films, make_encoder, whole):
     finished.verify()
 
 
-# Flushes: 10 for five shards, 1 for the codes, 4 for two stages, 8 for the files of the generation, 2 for its
-# folders, 1 for its name, 2 for CURRENT.
-N_FLUSHES = 28
-MOMENTS = ["encode:20", "flush:19", f"flush:{N_FLUSHES - 1}"]
+# Flushes, one for a file and one for its folder: 10 for five shards, 2 for the codes, 6 for three stages, 16 for the
+# files of the generation; then 2 for its folders, 1 for its name, 2 for CURRENT.
+N_FLUSHES = 39
+MOMENTS = ["encode:20", "flush:23", f"flush:{N_FLUSHES - 1}"]
 MORE_MOMENTS = [f"{kind}:{number}" for number in range(1, N_FLUSHES + 1, 3) for kind in ("flush", "flushed")]
 
 

@@ -1,10 +1,11 @@
 import json
+import os
+from pathlib import Path
 
 import pytest
 import torch
 
 from graphret._errors import EncoderError
-from graphret.training import checkpoint as module
 from graphret.training.checkpoint import Checkpoint, CheckpointFolder, flatten_optimizer, restore_optimizer
 
 
@@ -39,17 +40,17 @@ def test_what_is_written_is_read_and_the_old_files_go(folder):
 @pytest.mark.parametrize("n_files", range(3))
 def test_a_kill_while_writing_leaves_the_old_checkpoint(folder, monkeypatch, n_files):
     folder.write(make(1, best=1))
-    replace, done = module.replace_file, []
+    replace, done = Path.replace, []
 
-    def until_killed(path, content):
+    def until_killed(partial, target):
         if len(done) == n_files:
-            path.with_name(f".{path.name}.tmp").write_bytes(content[:10])
+            os.link(partial, partial.with_name(f"{partial.name}0"))  # the kill leaves it
             raise KeyboardInterrupt
-        done.append(path)
-        replace(path, content)
+        done.append(target)
+        return replace(partial, target)
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "replace_file", until_killed)
+        patch.setattr(Path, "replace", until_killed)
         with pytest.raises(KeyboardInterrupt):
             folder.write(make(2, best=2))
     assert equal(folder.read(), make(1, best=1))

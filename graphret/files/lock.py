@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from graphret._errors import IndexLockedError
-from graphret.index.files import storage_errors
+from graphret.files.atomic import storage_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +24,7 @@ LOCK = "LOCK"
 
 @contextmanager
 def writer_lock(root: Path) -> Iterator[None]:
-    """Hold the lock of an index folder inside the block.
+    """Hold the lock of a folder inside the block.
 
     The file stays when the lock is given back: another process may already have it open, and two writers
     that lock two files of the same name would not see each other. Its text only says who holds it.

@@ -1,21 +1,18 @@
-"""Files that are complete or not there: written in blocks, flushed to the disk, read without pickle."""
+"""Arrays as ``.npy`` files: written in bounded blocks, mapped into memory, their header checked and never evaluated."""
 
 from __future__ import annotations
 
-import errno
-import hashlib
 import math
 import os
 import re
-import shutil
-from contextlib import contextmanager
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.lib import format as npy
 
-from graphret._errors import DamagedIndexError, GraphretError, StoreError
+from graphret._errors import DamagedIndexError
+from graphret.files.atomic import BLOCK_BYTES, write_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -23,65 +20,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = [
-    "array_header",
-    "link_or_copy",
-    "map_array",
-    "replace_file",
-    "sha256_of",
-    "storage_errors",
-    "sync_folder",
-    "write_array",
-    "write_file",
-    "write_rows",
-]
+__all__ = ["array_header", "map_array", "write_array", "write_rows"]
 
-BLOCK_BYTES = 1 << 24
 _HEADER_BYTES = 256
 _HEADER = re.compile(rb"\{'descr': '([<|][biuf]\d)', 'fortran_order': False, 'shape': \(([\d, ]+)\), \}")
-
-
-@contextmanager
-def storage_errors(path: Path, what: str = "write") -> Iterator[None]:
-    """Turn the operating system's errors inside the block into a `StoreError` that says what to do."""
-    try:
-        yield
-    except GraphretError:  # some of them are OSErrors as well, and already say what they have to
-        raise
-    except OSError as error:
-        place = error.filename or path
-        reason = error.strerror or str(error)
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            reason += f" ({_free_bytes(path):,} bytes are free): free some, then run the same command again"
-        elif error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
-            reason += ": choose a folder that you may write to"
-        raise StoreError(f"cannot {what} {place}: {reason}; the last complete index there is unchanged") from error
-
-
-def _free_bytes(path: Path) -> int:
-    folder = next(candidate for candidate in (path, *path.absolute().parents) if candidate.is_dir())
-    return shutil.disk_usage(folder).free
-
-
-def write_file(path: Path, blocks: Iterable[bytes | memoryview]) -> None:
-    """Write a new file block by block and flush it to the disk; its folder is for the caller to flush."""
-    with path.open("xb") as file:
-        for block in blocks:
-            file.write(block)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Give a file new content in one step: a reader sees all of the old or all of the new."""
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
-    try:
-        partial.unlink(missing_ok=True)
-        write_file(partial, [content])
-        partial.replace(path)
-        sync_folder(path.parent)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def write_array(path: Path, array: NDArray[Any]) -> None:
@@ -163,27 +105,3 @@ def map_array(path: Path) -> NDArray[Any]:
     if 0 in shape:
         return np.empty(shape, dtype)
     return np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape)
-
-
-def sha256_of(path: Path) -> str:
-    """Return the sha256 of a file, in blocks."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def link_or_copy(source: Path, target: Path) -> None:
-    """Give a finished file a second name, or copy it where the file system knows no hard links."""
-    try:
-        os.link(source, target)
-    except OSError:
-        with source.open("rb") as file:
-            write_file(target, iter(lambda: file.read(BLOCK_BYTES), b""))
-
-
-def sync_folder(folder: Path) -> None:
-    """Flush the names in a folder to the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

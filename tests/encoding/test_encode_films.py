@@ -11,8 +11,8 @@ import pytest
 import graphret
 from graphret._errors import DataError, EncoderError, StoreError
 from graphret.data import ImageTable, write_png
-from graphret.index import encode as encode_module
-from graphret.index import encode_films
+from graphret.encoding import encode_films
+from graphret.encoding import films as encode_module
 
 
 @pytest.fixture

@@ -1,0 +1,6 @@
+"""Films become codes: decoded by threads, encoded in batches, problems reported, resumable where there is a folder."""
+
+from graphret.encoding.batches import CODE_OF_ZEROS, NO_COSINE, encode_each
+from graphret.encoding.films import EncodedFilms, encode_films
+
+__all__ = ["CODE_OF_ZEROS", "NO_COSINE", "EncodedFilms", "encode_each", "encode_films"]

@@ -1,0 +1,220 @@
+"""The films of a table become codes; in a folder they are kept in shards, so that a killed run goes on."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from graphret._checks import check_integer
+from graphret._errors import DataError, FilmError
+from graphret.data import FilmProblem
+from graphret.encoding.batches import encode_each
+from graphret.files import Stage, Stages, digest, map_array, write_rows
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+
+    from graphret._errors import GraphretError
+    from graphret._types import Codes, Int64Array, Progress
+    from graphret.data import ImageTable
+    from graphret.encoders import Encoder
+
+__all__ = ["EncodedFilms", "encode_films"]
+
+CODES = "codes.npy"
+ARITHMETIC = 2
+"""Raised when decoding, resizing or the networks round otherwise than before: a killed run is then not gone on with,
+because its codes would be of two kinds. 2: films are resized by our own kernel."""
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedFilms:
+    """Codes of the films that have one.
+
+    Parameters
+    ----------
+    codes
+        float32 (m, d); memory-mapped where there is a file.
+    rows
+        int64 (m,), ascending: their rows in the table.
+    problems
+        The films that were left out, and why.
+    file
+        The ``.npy`` file that holds the codes; None where they were encoded in memory.
+    """
+
+    codes: Codes
+    rows: Int64Array
+    problems: tuple[FilmProblem, ...]
+    file: Path | None
+
+
+def encode_films(
+    table: ImageTable,
+    encoder: Encoder,
+    out: str | os.PathLike[str] | None = None,
+    *,
+    batch_size: int = 32,
+    precision: str = "float32",
+    n_workers: int | None = None,
+    shard_rows: int = 4096,
+    progress: Progress | None = None,
+) -> EncodedFilms:
+    """Encode the films of a table; a film that cannot be used is reported and skipped.
+
+    With a folder, every ``shard_rows`` films a shard is written to it. A run that was killed goes on with the first
+    missing shard when it is called again with the same films (ids, paths, sizes and times of the files), encoder and
+    parameters; anything else starts afresh.
+
+    Parameters
+    ----------
+    table
+        Films with files.
+    encoder
+        Turns films into codes.
+    out
+        Folder for the shards and for ``codes.npy``, which is written last; None encodes in memory.
+    batch_size
+        Films that go through the encoder at once; codes do not depend on it beyond 1e-5.
+    precision
+        Passed to the encoder.
+    n_workers
+        As in `encode_each`.
+    shard_rows
+        Films of a shard.
+    progress
+        Called as ``progress("encode", films done, films)``.
+
+    Returns
+    -------
+    EncodedFilms
+        In the order of the table.
+
+    Raises
+    ------
+    DataError
+        The table is empty, or not one film has a code.
+    EncoderError
+        The encoder fails, or gives an array of a wrong shape.
+    StoreError
+        The shards cannot be written.
+
+    Notes
+    -----
+    Memory beside the films in flight: one shard of codes, or all codes without a folder.
+    """
+    check_integer("batch_size", batch_size, 1)
+    shard_rows = check_integer("shard_rows", shard_rows, 1)
+    if n_workers is not None:
+        check_integer("n_workers", n_workers, 1)
+    if not len(table):
+        raise DataError("the table has no film: there is nothing to encode")
+    job = _Job(table, encoder, precision, batch_size, n_workers, progress)
+    if out is None:
+        shard = job.encode(range(len(table)), 0)
+        rows, problems = _joined(table, [shard])
+        return EncodedFilms(shard.arrays["codes"], rows, problems, None)
+    shards = Stages(out)
+    key = _key(table, encoder, precision, shard_rows)
+    shards.keep_only(key)
+    starts = range(0, len(table), shard_rows)
+    missing = [first for first in starts if shards.load(_shard(first), key) is None]
+    done = len(table) - sum(min(shard_rows, len(table) - first) for first in missing)
+    for first in missing:
+        part = range(first, min(first + shard_rows, len(table)))
+        shards.save(_shard(first), key, *job.encode(part, done))
+        done += len(part)
+    job.say(len(table))
+    return _assemble(table, shards, key, [_shard(first) for first in starts])
+
+
+@dataclass(frozen=True)
+class _Job:
+    """How the films of one table are encoded."""
+
+    table: ImageTable
+    encoder: Encoder
+    precision: str
+    batch_size: int
+    n_workers: int | None
+    progress: Progress | None
+
+    def encode(self, rows: range, done: int) -> Stage:
+        """Encode the films of some rows: a shard, as it is kept."""
+        problems: list[FilmProblem] = []
+
+        def report(row: int, error: GraphretError) -> None:
+            reason = error.reason if isinstance(error, FilmError) else str(error)
+            problems.append(FilmProblem(str(self.table.ids[row]), str(self.table.paths[row]), reason))
+
+        kept, codes = encode_each(
+            self.encoder,
+            self.table.read_pixels,
+            rows,
+            on_problem=report,
+            precision=self.precision,
+            batch_size=self.batch_size,
+            n_workers=self.n_workers,
+            on_batch=lambda n: self.say(done + n),
+        )
+        return Stage({"problems": [asdict(problem) for problem in problems]}, {"codes": codes, "rows": kept})
+
+    def say(self, done: int) -> None:
+        """Call the caller's progress."""
+        if self.progress is not None:
+            self.progress("encode", done, len(self.table))
+
+
+def _assemble(table: ImageTable, shards: Stages, key: str, names: list[str]) -> EncodedFilms:
+    """Join the shards to one file that can be memory-mapped, one shard in memory at a time."""
+    try:
+        rows, problems = _joined(table, [shards.read(name, key, ["rows"]) for name in names])
+    except DataError:
+        shards.keep_only("")  # nothing in there is worth to go on with
+        raise
+    length = shards.read(names[0], key, ["codes"]).arrays["codes"].shape[1]
+    file = shards.folder / CODES
+    parts = (shards.read(name, key, ["codes"]).arrays["codes"] for name in names)
+    write_rows(file, (rows.size, length), np.dtype(np.float32), parts)
+    return EncodedFilms(map_array(file), rows, problems, file)
+
+
+def _joined(table: ImageTable, shards: Sequence[Stage]) -> tuple[Int64Array, tuple[FilmProblem, ...]]:
+    """Rows and problems of all shards.
+
+    Raises
+    ------
+    DataError
+        Not one film has a code.
+    """
+    rows = np.concatenate([shard.arrays["rows"] for shard in shards])
+    problems = tuple(FilmProblem(**entry) for shard in shards for entry in shard.record["problems"])
+    if not rows.size:
+        first = problems[0]
+        raise DataError(
+            f"none of the {len(table)} films has a code; the first, {first.id} ({first.path}): {first.reason}"
+        )
+    return rows, problems
+
+
+def _shard(first: int) -> str:
+    return f"shard-{first:09d}"
+
+
+def _key(table: ImageTable, encoder: Encoder, precision: str, shard_rows: int) -> str:
+    """Hash of everything that codes and shards depend on."""
+    films = ([name, path, *_state(path)] for name, path in zip(table.ids.tolist(), table.paths.tolist(), strict=True))
+    return digest(ARITHMETIC, encoder.fingerprint, precision, shard_rows, len(table), *films)
+
+
+def _state(path: str) -> tuple[int, int]:
+    """Size and time of change of a film; (-1, -1) where there is none, which reading it will report."""
+    try:
+        status = Path(path).stat()
+    except OSError:
+        return -1, -1
+    return status.st_size, status.st_mtime_ns
