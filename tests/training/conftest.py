@@ -12,9 +12,10 @@ from PIL import Image
 from torch import nn
 
 from graphret.data import ImageTable
-from graphret.encoders import EncoderSpec, registry
+from graphret.encoders import EncoderSpec
 from graphret.encoders.networks.network import EncoderNetwork
 from graphret.encoders.objectives.objective import NetworkOutputs
+from graphret.encoders.registry import registry
 
 if TYPE_CHECKING:
     from pathlib import Path
