@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -10,15 +9,17 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from graphret._checks import check_integer
-from graphret._errors import EncoderError, InvalidParameterError, UnknownNameError
+from graphret._errors import EncoderError
 from graphret.encoders import encoder_files
 from graphret.encoders.encoder_config import EncoderConfig
-from graphret.encoders.inference.device import arithmetic, choose_device
+from graphret.encoders.inference.device import choose_device
+from graphret.encoders.inference.forward import Forward
 from graphret.encoders.inference.resize import prepare_film
 from graphret.encoders.registry.create import encoder_spec, list_encoders
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from os import PathLike
 
     import torch
@@ -26,14 +27,11 @@ if TYPE_CHECKING:
 
     from graphret._types import Float32Array
     from graphret.encoders.inference.workers import Begun
-    from graphret.encoders.networks.network import EncoderNetwork, InferenceNetwork
+    from graphret.encoders.networks.network import EncoderNetwork
 
 __all__ = ["Encoder", "Precision"]
 
 Precision = Literal["float32", "bfloat16"]
-
-PIXELS_AT_ONCE = 4 * 224 * 224
-"""Input pixels that one thread of a processor takes at once: what its network then works on stays in the cache."""
 
 
 class Encoder:
@@ -211,7 +209,7 @@ class Encoder:
         InvalidParameterError
             Images of another shape or dtype, or an unknown precision.
         """
-        return self._apply("features", images, self.code_length, precision, batch_size)
+        return self._forward.apply("features", images, self.code_length, precision, batch_size)
 
     def bits(
         self, images: Float32Array, *, precision: Precision = "float32", batch_size: int = 64
@@ -254,21 +252,13 @@ class Encoder:
         EncoderError
             The network draws no such map.
         """
-        import torch
-
-        array = self._checked(images, batch_size)
-        out = np.empty(array.shape, dtype=np.float32)
-        with torch.inference_mode(), arithmetic(self._device, "float32"):
-            for start in range(0, max(len(array), 1), batch_size):
-                block = torch.from_numpy(np.ascontiguousarray(array[start : start + batch_size])[:, None])
-                maps = self._module.saliency(block.to(self._device))
-                if maps is None:
-                    raise EncoderError(
-                        f"{self.name!r} with the options {dict(self.config.options)} has no spatial attention, so it "
-                        "draws no saliency (attention_hash_pf0 to pf2 and fusion_hash do)"
-                    )
-                out[start : start + batch_size] = maps.float().cpu().numpy()
-        return out
+        maps = self._forward.saliency(images, batch_size)
+        if maps is None:
+            raise EncoderError(
+                f"{self.name!r} with the options {dict(self.config.options)} has no spatial attention, so it "
+                "draws no saliency (attention_hash_pf0 to pf2 and fusion_hash do)"
+            )
+        return maps
 
     def predict(self, images: Float32Array, *, precision: Precision = "float32", batch_size: int = 64) -> Float32Array:
         """Compute the probability of every label, float32 (b, L) in [0, 1]; parameters as in :meth:`encode`.
@@ -283,15 +273,14 @@ class Encoder:
                 f"{self.name!r} has no classifier, so it predicts no labels (encode and bits give codes; "
                 f"these encoders have one: {', '.join(n for n in list_encoders() if encoder_spec(n).classifies)})"
             )
-        logits = self._apply("forward", images, len(self.label_names), precision, batch_size)
+        logits = self._forward.apply("forward", images, len(self.label_names), precision, batch_size)
         # exp may overflow to infinity for a very small logit; the probability is then exactly 0.
         with np.errstate(over="ignore"):
             return (1.0 / (1.0 + np.exp(-logits.astype(np.float64)))).astype(np.float32)
 
-    @contextmanager
     def encoding(
         self, *, precision: Precision = "float32", batch_size: int = 64
-    ) -> Iterator[Callable[[Float32Array], Begun]]:
+    ) -> AbstractContextManager[Callable[[Float32Array], Begun]]:
         """Encode batch after batch without a wait between them.
 
         Gives a function that takes images and returns at once, and ``result()`` of what it returns waits for their
@@ -314,87 +303,8 @@ class Encoder:
         ...     first.result().shape, second.result().shape
         ((3, 512), (2, 512))
         """
-        import torch
-
-        from graphret.encoders.inference.workers import Begun, single_threaded_workers
-
-        if not self._works_in_threads(precision):
-            yield lambda images: Begun(self.encode(images, precision=precision, batch_size=batch_size), [])
-            return
-        with single_threaded_workers(torch.get_num_threads()) as pool:
-
-            def begin(images: Float32Array) -> Begun:
-                out, fill = self._work("features", images, self.code_length, precision, batch_size)
-                return Begun(out, [pool.submit(fill, part) for part in self._parts(len(out), batch_size)])
-
-            yield begin
-
-    def _apply(
-        self, method: str, images: Float32Array, n_outputs: int, precision: str, batch_size: int
-    ) -> Float32Array:
-        import torch
-
-        from graphret.encoders.inference.workers import Begun, single_threaded_workers
-
-        out, fill = self._work(method, images, n_outputs, precision, batch_size)
-        in_threads = self._works_in_threads(precision)
-        if in_threads:
-            parts = self._parts(len(out), batch_size)
-        else:
-            parts = [slice(start, start + batch_size) for start in range(0, len(out), batch_size)]
-        workers = min(torch.get_num_threads(), len(parts))
-        if in_threads and workers > 1:
-            with single_threaded_workers(workers) as pool:
-                return Begun(out, [pool.submit(fill, part) for part in parts]).result()
-        # A single image stays in the caller's thread, with all of its torch threads.
-        with torch.inference_mode(), arithmetic(self._device, precision):
-            for part in parts:
-                fill(part)
-        return out
-
-    def _work(
-        self, method: str, images: Float32Array, n_outputs: int, precision: str, batch_size: int
-    ) -> tuple[Float32Array, Callable[[slice], None]]:
-        """Check the images; return room for what the network makes of them, and a function that fills some rows."""
-        import torch
-
-        if precision not in {"float32", "bfloat16"}:
-            raise UnknownNameError("precision", precision, ["float32", "bfloat16"])
-        array = self._checked(images, batch_size)
-        out = np.empty((len(array), n_outputs), dtype=np.float32)
-        function = getattr(self._for_inference if self._works_in_threads(precision) else self._module, method)
-
-        def fill(rows: slice) -> None:
-            block = torch.from_numpy(np.ascontiguousarray(array[rows])[:, None])
-            block = block.to(self._device).contiguous(memory_format=torch.channels_last)
-            out[rows] = function(block).float().cpu().numpy()
-
-        return out, fill
-
-    def _checked(self, images: Float32Array, batch_size: int) -> Float32Array:
-        check_integer("batch_size", batch_size, 1)
-        array = np.asarray(images)
-        if array.ndim != 3 or array.shape[1:] != (self.size, self.size) or array.dtype != np.float32:
-            raise InvalidParameterError(
-                "images",
-                f"{array.dtype} {array.shape}",
-                f"float32 (b, {self.size}, {self.size})",
-                "encoder.prepare(film) makes one image of a film",
-            )
-        return array
-
-    def _works_in_threads(self, precision: str) -> bool:
-        """Whether a few images at a time go through the network in each of several threads."""
-        return self.device == "cpu" and precision == "float32"
-
-    def _parts(self, n: int, batch_size: int) -> list[slice]:
-        import torch
-
-        from graphret.encoders.inference.workers import parts_of
-
-        return parts_of(n, min(batch_size, max(1, PIXELS_AT_ONCE // self.size**2)), torch.get_num_threads())
+        return self._forward.beginning("features", self.code_length, precision, batch_size)
 
     @cached_property
-    def _for_inference(self) -> InferenceNetwork:
-        network: InferenceNetwork = self._module.for_inference()
-        return network
+    def _forward(self) -> Forward:
+        return Forward(self._module, self._device, self.size)

@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from graphret._errors import EncoderError, StoreError
-from graphret.graph import Graph, write_graphml
+from graphret._errors import StoreError
+from graphret.graph import write_graphml
 from graphret.index.config import QueryConfig
 from graphret.index.filters import allowed_films, forbidden_films
-from graphret.index.generation import Generation, open_generation, verify_generation
+from graphret.index.generation import verify_generation
 from graphret.index.hits import Hits
-from graphret.index.lookup import FilmLookup
+from graphret.index.opened import OpenedIndex
 from graphret.index.query_input import encode_queries, read_queries
-from graphret.index.stored_archive import StoredArchive
-from graphret.index.tuned import TunedRankings, forget_tuning, read_tuning, record_tuning, with_tuning
-from graphret.neighbors import ExactSearch, GraphSearch
-from graphret.retrieval import Archive, Findings, QueryBatch, RankingChoice
+from graphret.index.tuned import forget_tuning, read_tuning, record_tuning, with_tuning
+from graphret.retrieval import QueryBatch
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Hashable, Mapping
+    from collections.abc import Mapping
 
     from graphret._types import Codes, Int32Array, Progress
     from graphret.data import ImageTable
     from graphret.encoders import Encoder
-    from graphret.index.film_ids import FilmIds
-    from graphret.neighbors import Search
-    from graphret.retrieval import Ranker
+    from graphret.graph import Graph
+    from graphret.index.generation import Generation
+    from graphret.retrieval import Archive, RankingChoice
 
 __all__ = ["Index", "open"]
 
@@ -82,24 +77,20 @@ def open(path: str | os.PathLike[str], *, encoder: Encoder | None = None) -> Ind
 class Index:
     """Films of an archive, with codes, graph and communities, ready for queries; made by `build` and `open`.
 
-    Queries may come from many threads at once.
+    Queries may come from many threads at once. An index can be pickled at any time: the copy opens the folder again,
+    by its absolute path, with the generation that is current then.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, encoder: Encoder | None = None) -> None:
-        self.path = Path(path)
-        self._opened: Generation | None = open_generation(self.path)
-        self._archives: dict[tuple[str, bool], Archive] = {}
-        self._rankers: dict[tuple[str, Hashable], Ranker] = {}
-        self._tuned = TunedRankings(read_tuning(self.path, self._opened.manifest))
-        stated = self._opened.manifest["encoder"]
-        if encoder is not None:
-            if stated is None or stated["fingerprint"] != encoder.fingerprint:
-                built = "codes made elsewhere" if stated is None else f"the encoder {stated['fingerprint'][:16]}..."
-                raise EncoderError(
-                    f"{self.path} was built with {built}, not with {encoder.name} {encoder.fingerprint[:16]}...: "
-                    "open it without an encoder"
-                )
-            self.__dict__["encoder"] = encoder
+        self.path = Path(path).absolute()  # a later chdir changes nothing
+        self._opened: OpenedIndex | None = OpenedIndex(self.path, encoder)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"path": self.path, "closed": self._opened is None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.path = state["path"]
+        self._opened = None if state["closed"] else OpenedIndex(self.path)
 
     def __len__(self) -> int:
         return int(self.codes.shape[0])
@@ -120,18 +111,18 @@ class Index:
         self.close()
 
     def close(self) -> None:
-        """Let go of the files; a later query raises `StoreError`."""
+        """Let go of the files and of all that was read; a later query raises `StoreError`."""
         self._opened = None
-        self._rankers.clear()
-        self._archives.clear()
-        for name in ("films", "graph", "encoder", "_archive", "_film_ids", "_lookup"):
-            self.__dict__.pop(name, None)
 
     @property
-    def _generation(self) -> Generation:
+    def _parts(self) -> OpenedIndex:
         if self._opened is None:
             raise StoreError(f"the index {self.path} was closed: open it again")
         return self._opened
+
+    @property
+    def _generation(self) -> Generation:
+        return self._parts.generation
 
     @property
     def codes(self) -> Codes:
@@ -157,12 +148,12 @@ class Index:
     @property
     def default_ranking(self) -> str:
         """The ranking of `query` when none is named: the one that the index was tuned to, or else "nearest"."""
-        return self._tuned.default_ranking
+        return self._parts.rankings.tuned.default_ranking
 
     @property
     def tuning(self) -> dict[str, Any] | None:
         """What `graphret tune` recorded: ranking, options, criterion, every trial; None for an index not tuned."""
-        return self._tuned.record
+        return self._parts.rankings.tuned.record
 
     def choose(
         self, ranking: str | RankingChoice | None = None, options: Mapping[str, Any] | None = None
@@ -190,11 +181,7 @@ class Index:
         ...     str(index.choose()), str(index.choose("alpha_qe:default"))
         ('alpha_qe:n=3', 'alpha_qe:default')
         """
-        if ranking is None and options is not None:
-            ranking = self.default_ranking
-        choice = self._tuned.resolve(None if ranking is None else RankingChoice.of(ranking, options))
-        self._ranker("auto", choice)  # which checks the values of the options
-        return choice
+        return self._parts.rankings.choose(ranking, options)
 
     def record_tuning(self, tuning: Mapping[str, Any]) -> None:
         """Keep a tuning (`Tuning.to_dict`) with the index: `query` then uses its ranking and options.
@@ -208,68 +195,41 @@ class Index:
             Another process writes the index, or its folder cannot be written to.
         """
         record_tuning(self.path, self.manifest, with_tuning(self.tuning, tuning))
-        self._use_tuning(TunedRankings(read_tuning(self.path, self.manifest)))
+        self._parts.use_tuning(read_tuning(self.path, self.manifest))
 
     def forget_tuning(self) -> None:
         """Remove the tuning, so that `query` uses "nearest" again; raises as `record_tuning`."""
         forget_tuning(self.path)
-        self._use_tuning(TunedRankings(None))
+        self._parts.use_tuning(None)
 
-    def _use_tuning(self, tuned: TunedRankings) -> None:
-        self._tuned = tuned
-        # archive and rankings hold the metric of the tuning before
-        self._rankers.clear()
-        self._archives.clear()
-        self.__dict__.pop("_archive", None)
-
-    @cached_property
+    @property
     def films(self) -> ImageTable:
         """The films, in the order of the codes; ``problems`` are those that were left out."""
-        return self._generation.read_films()
+        return self._parts.films
 
-    @cached_property
+    @property
     def graph(self) -> Graph:
         """The similarity graph; its files are hashed at the first use."""
-        return self._generation.read_graph()
+        return self._parts.graph
 
-    @cached_property
+    @property
     def encoder(self) -> Encoder | None:
         """The encoder of the films, loaded at the first use; None for an index of codes made elsewhere."""
-        return self._generation.read_encoder()
-
-    @cached_property
-    def _lookup(self) -> FilmLookup:
-        return FilmLookup(lambda: self.films)
-
-    @cached_property
-    def _film_ids(self) -> FilmIds:
-        return self._generation.read_ids()
+        return self._parts.encoder
 
     @property
     def archive(self) -> Archive:
         """Codes, graph, communities and search, as rankings take them."""
-        return self._archive
+        return self._parts.rankings.archive
 
     @property
     def labelled_archive(self) -> Archive:
         """The archive with the findings of its films, for rankings that read them; without, where there are none."""
-        return self._archive_for("auto", labels=True)
-
-    @cached_property
-    def _archive(self) -> StoredArchive:
-        codes = self.codes.view(np.ndarray)  # kernels are compiled for plain arrays
-        exact = ExactSearch(codes, self._generation.lengths.view(np.ndarray))
-        communities = self.communities.view(np.ndarray)
-        structure = self._generation.read_graph_search()
-        search: Search = exact if structure is None else GraphSearch(exact, structure)
-        k = self.manifest["parameters"]["k"]
-        return StoredArchive(
-            lambda: self.graph, codes=codes, communities=communities, search=search, k=k, metric=self._tuned.metric
-        )
+        return self._parts.rankings.archive_for("auto", labels=True)
 
     def info(self) -> dict[str, Any]:
         """Return what an index is made of, as JSON values: counts, parameters, hashes, sizes."""
-        manifest, chosen = self.manifest, self.choose()
+        manifest, chosen = self.manifest, self._parts.rankings.tuned.resolve(None)
         kept = ("generation", "parent", "created", "graphret_version", "schema_version")
         parts = ("counts", "parameters", "source", "encoder", "codes", "graph", "communities")
         return {
@@ -380,36 +340,18 @@ class Index:
         takes.
         """
         config = QueryConfig(k=k, fill=fill, search=search, n_threads=n_threads)
-        choice = self.choose(ranking, options)
-        has_encoder = self.manifest["encoder"] is not None
-        queries = read_queries(what, self.codes, self._lookup, has_encoder=has_encoder)
-        allowed = allowed_films(self._lookup, where)
-        forbidden = forbidden_films(self._lookup, queries, exclude, patients)
-        ranker = self._ranker(config.search, choice)
-        archive = self._archive_for(config.search, labels=choice.uses_labels)
+        parts = self._parts
+        choice = parts.rankings.choose(ranking, options)
+        ranker = parts.rankings.ranker(config.search, choice)
+        archive = parts.rankings.archive_for(config.search, labels=choice.uses_labels)
+        queries = read_queries(what, self.codes, parts.lookup, has_encoder=self.manifest["encoder"] is not None)
+        allowed = allowed_films(parts.lookup, where)
+        forbidden = forbidden_films(parts.lookup, queries, exclude, patients)
         codes = queries.codes
-        if queries.films and self.encoder is not None:
-            codes = encode_queries(queries, self.encoder, config.n_threads)
+        if queries.films and parts.encoder is not None:
+            codes = encode_queries(queries, parts.encoder, config.n_threads)
         batch = QueryBatch.of(
             archive, codes, config.k, allowed=allowed, forbidden=forbidden, n_threads=config.n_threads
         )
         ranked = ranker.rank(batch, config.k, fill=config.fill, n_threads=config.n_threads)
-        return Hits.of(choice, queries.names, archive, batch, ranked, self._film_ids)
-
-    def _archive_for(self, search: str, *, labels: bool) -> Archive:
-        """The archive with the search that a query asks for, and with findings only for a ranking that reads them."""
-        found = self._archives.get((search, labels))
-        if found is None:
-            found = self._archive.searched_by(search)
-            if labels and self.films.label_names:
-                films = self.films
-                found = found.with_parts(findings=Findings(films.labels, films.label_names, films.patients))
-            self._archives[search, labels] = found
-        return found
-
-    def _ranker(self, search: str, choice: RankingChoice) -> Ranker:
-        """Rankings are kept: some prepare themselves for the archive at their first use."""
-        key = (search, choice.key)
-        if key not in self._rankers:
-            self._rankers[key] = choice.ranker(self._archive_for(search, labels=choice.uses_labels))
-        return self._rankers[key]
+        return Hits.of(choice, queries.names, archive, batch, ranked, parts.film_ids)

@@ -29,14 +29,16 @@ class StoredArchive(Archive):
         All other fields of `Archive`.
     """
 
+    _read_graph: Callable[[], Graph]
+
     def __init__(self, read_graph: Callable[[], Graph], **parts: Any) -> None:
-        self.__dict__.update(parts, _read_graph=read_graph)  # the class is frozen
+        for name, part in {**parts, "_read_graph": read_graph}.items():
+            object.__setattr__(self, name, part)  # the class is frozen
 
     @cached_property
     def graph(self) -> Graph:  # type: ignore[override]
         """Similarity graph of the films."""
-        read: Callable[[], Graph] = self.__dict__["_read_graph"]
-        return read()
+        return self._read_graph()
 
     def with_parts(self, **parts: Any) -> StoredArchive:
         """Return the same films with other parts; the graph is still opened once, by whichever asks first."""

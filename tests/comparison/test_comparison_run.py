@@ -283,17 +283,17 @@ def test_films_that_cannot_be_read_are_in_no_method(film_root, tmp_path):
 
 
 def test_a_film_whose_code_is_zero_does_not_cost_the_method_its_row(untrained_experiment, tmp_path, monkeypatch):
-    from graphret.encoders import Encoder
+    from graphret.encoders.inference.forward import Forward
 
-    encode = Encoder.encode
+    apply = Forward.apply
 
-    def with_zeros(self, images, **options):
-        codes = encode(self, images, **options)
+    def with_zeros(self, *arguments):
+        codes = apply(self, *arguments)
         codes[0] = 0
         return codes
 
-    monkeypatch.setattr(Encoder, "encode", with_zeros)
-    monkeypatch.setattr(Encoder, "_works_in_threads", lambda self, precision: False)
+    monkeypatch.setattr(Forward, "apply", with_zeros)
+    monkeypatch.setattr(Forward, "_works_in_threads", lambda self, precision: False)
     methods = untrained_experiment.methods[:1]
     comparison = compare(out=tmp_path, experiment=replace(untrained_experiment, methods=methods))
     row = comparison["resnet18 untrained, nearest"]

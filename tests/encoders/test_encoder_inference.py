@@ -12,8 +12,8 @@ from torch import nn
 
 from graphret._errors import InvalidParameterError
 from graphret.encoders import Encoder, create
-from graphret.encoders import encoder as encoder_module
 from graphret.encoders.encoder_config import EncoderConfig
+from graphret.encoders.inference import forward
 from graphret.encoders.inference.folding import clamp_of, fold_batch_norms, scale_and_shift
 from graphret.encoders.inference.workers import parts_of, single_threaded_workers
 
@@ -74,7 +74,7 @@ def test_codes_and_probabilities_are_those_of_the_network(pair, size, n):
 def test_a_processor_uses_the_faster_form_and_bfloat16_the_network(pair, monkeypatch):
     _, encoder = pair
     seen = []
-    kinds = {"fast": encoder._for_inference, "plain": encoder._module}
+    kinds = {"fast": encoder._forward.folded, "plain": encoder._module}
     for kind, form in kinds.items():
         real = form.features
         record = lambda images, real=real, kind=kind: seen.append(kind) or real(images)  # noqa: E731
@@ -120,7 +120,7 @@ def test_runs_are_identical_and_parts_change_rounding_only(pair, monkeypatch):
     codes = encoder.encode(images)
     np.testing.assert_array_equal(encoder.encode(images), codes)
     for pixels in (64 * 64, 3 * 64 * 64, 100 * 64 * 64):
-        monkeypatch.setattr(encoder_module, "PIXELS_AT_ONCE", pixels)
+        monkeypatch.setattr(forward, "PIXELS_AT_ONCE", pixels)
         np.testing.assert_allclose(encoder.encode(images), codes, atol=1e-5 * codes.max(), rtol=0)
 
 
@@ -130,19 +130,19 @@ def test_every_film_is_encoded_once_whatever_the_threads(n_threads, n, monkeypat
     encoder = Encoder.untrained("resnet18", ["Mass"], 32, device="cpu")
     images = images_of(32, n)
     expected = np.concatenate([encoder.encode(image[None]) for image in images])
-    monkeypatch.setattr(encoder_module, "PIXELS_AT_ONCE", 2 * 32 * 32)
+    monkeypatch.setattr(forward, "PIXELS_AT_ONCE", 2 * 32 * 32)
     before = torch.get_num_threads()
     torch.set_num_threads(n_threads)
     try:
         sizes, names = [], set()
-        real = encoder._for_inference.features
+        real = encoder._forward.folded.features
 
         def features(grey):
             sizes.append(len(grey))
             names.add(threading.current_thread().name)
             return real(grey)
 
-        monkeypatch.setattr(encoder._for_inference, "features", features)
+        monkeypatch.setattr(encoder._forward.folded, "features", features)
         codes = encoder.encode(images)
         assert torch.get_num_threads() == n_threads
     finally:
@@ -157,7 +157,7 @@ def test_every_film_is_encoded_once_whatever_the_threads(n_threads, n, monkeypat
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_batches_in_a_row_have_the_codes_of_each_alone(n_threads, precision, monkeypatch):
     encoder = Encoder.untrained("resnet18", ["Mass"], 32, device="cpu")
-    monkeypatch.setattr(encoder_module, "PIXELS_AT_ONCE", 2 * 32 * 32)
+    monkeypatch.setattr(forward, "PIXELS_AT_ONCE", 2 * 32 * 32)
     before = torch.get_num_threads()
     torch.set_num_threads(n_threads)
     try:
@@ -176,8 +176,8 @@ def test_batches_in_a_row_have_the_codes_of_each_alone(n_threads, precision, mon
 def test_a_thread_that_is_ready_goes_on_with_the_next_batch(monkeypatch):
     """One film holds a thread until all others, of both batches, are encoded: passes only without a wait between."""
     encoder = Encoder.untrained("resnet18", ["Mass"], 32, device="cpu")
-    monkeypatch.setattr(encoder_module, "PIXELS_AT_ONCE", 32 * 32)
-    real = encoder._for_inference.features
+    monkeypatch.setattr(forward, "PIXELS_AT_ONCE", 32 * 32)
+    real = encoder._forward.folded.features
     others = threading.Semaphore(0)
     held = []
 
@@ -193,7 +193,7 @@ def test_a_thread_that_is_ready_goes_on_with_the_next_batch(monkeypatch):
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        monkeypatch.setattr(encoder._for_inference, "features", features)
+        monkeypatch.setattr(encoder._forward.folded, "features", features)
         with encoder.encoding() as begin:
             first, second = begin(images_of(32, 4)), begin(images_of(32, 4))
             assert first.result().shape == second.result().shape == (4, 512)
@@ -212,7 +212,7 @@ def test_an_error_of_a_batch_comes_with_its_result(monkeypatch):
         assert good.result().shape == (4, 512)
         with pytest.raises(InvalidParameterError, match=r"float32 \(b, 32, 32\)"):
             begin(images_of(33, 2))
-        monkeypatch.setattr(encoder._for_inference, "features", fail)
+        monkeypatch.setattr(encoder._forward.folded, "features", fail)
         bad = begin(images_of(32, 4))
         with pytest.raises(RuntimeError, match="out of memory"):
             bad.result()
@@ -247,7 +247,7 @@ def test_an_error_in_a_worker_reaches_the_caller(monkeypatch):
     def fail(_):
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr(encoder._for_inference, "features", fail)
+    monkeypatch.setattr(encoder._forward.folded, "features", fail)
     with pytest.raises(RuntimeError, match="out of memory"):
         encoder.encode(images_of(32, 4))
 

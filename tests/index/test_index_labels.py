@@ -54,7 +54,7 @@ def test_no_other_ranking_gets_the_labels(labelled):
         labelled.query("film004", 3, ranking=ranking)
     assert labelled.archive.findings is None
     assert labelled.labelled_archive.findings.names == ("Edema", "Mass")
-    for (_, (name, *_)), ranker in labelled._rankers.items():
+    for (_, (name, *_)), ranker in labelled._parts.rankings._rankers.items():
         assert (ranker.archive.findings is None) == (name != "label_aware")
 
 

@@ -69,3 +69,14 @@ def test_ids_of_another_table_are_refused(built, monkeypatch):
     path.write_bytes(b"nothing")
     with pytest.raises(DamagedIndexError, match=r"films\.parquet"):
         index.query(built[1][7], 2)
+
+
+def test_opening_and_its_description_read_none_of_it(tmp_path, monkeypatch):
+    codes = np.random.default_rng(3).random((N, D), dtype=np.float32)
+    graphret.build(codes, out=tmp_path / "index", k=5, search="graph").record_tuning(
+        {"ranking": "alpha_qe", "options": {"n": 3}}
+    )
+    for name in ("read_graph", "read_films", "read_ids", "read_graph_search", "read_encoder"):
+        monkeypatch.setattr(Generation, name, lambda *_: pytest.fail("read"))
+    index = graphret.open(tmp_path / "index")
+    assert index.info()["ranking"] == {"name": "alpha_qe", "options": {"n": 3}}

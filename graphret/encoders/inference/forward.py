@@ -1,0 +1,156 @@
+"""Images through a network: batches, a few at a time in every thread of a processor, whole on a GPU."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from graphret._checks import check_integer
+from graphret._errors import InvalidParameterError, UnknownNameError
+from graphret.encoders.inference.device import arithmetic
+
+if TYPE_CHECKING:
+    from graphret._types import Float32Array
+    from collections.abc import Callable, Iterator
+
+    import torch
+
+    from graphret.encoders.inference.workers import Begun
+    from graphret.encoders.networks.network import EncoderNetwork, InferenceNetwork
+
+__all__ = ["PRECISIONS", "Forward"]
+
+PRECISIONS = ("float32", "bfloat16")
+PIXELS_AT_ONCE = 4 * 224 * 224
+"""Input pixels that one thread of a processor takes at once: what its network then works on stays in the cache."""
+
+
+class Forward:
+    """Run methods of a network on images float32 (b, size, size).
+
+    Parameters
+    ----------
+    module
+        In evaluation mode, on ``device``.
+    device
+        Where it is.
+    size
+        Side of its input in px.
+    """
+
+    def __init__(self, module: EncoderNetwork, device: torch.device, size: int) -> None:
+        self.module, self.device, self.size = module, device, size
+
+    @cached_property
+    def folded(self) -> InferenceNetwork:
+        """The form of the network that is faster on a processor."""
+        network: InferenceNetwork = self.module.for_inference()
+        return network
+
+    def apply(self, method: str, images: Float32Array, n_outputs: int, precision: str, batch_size: int) -> Float32Array:
+        """Return what a method of the network makes of the images, float32 (b, n_outputs).
+
+        Raises
+        ------
+        InvalidParameterError
+            Images of another shape or dtype, or an unknown precision.
+        """
+        import torch
+
+        from graphret.encoders.inference.workers import Begun, single_threaded_workers
+
+        out, fill = self._work(method, images, n_outputs, precision, batch_size)
+        in_threads = self._works_in_threads(precision)
+        if in_threads:
+            parts = self._parts(len(out), batch_size)
+        else:
+            parts = [slice(start, start + batch_size) for start in range(0, len(out), batch_size)]
+        workers = min(torch.get_num_threads(), len(parts))
+        if in_threads and workers > 1:
+            with single_threaded_workers(workers) as pool:
+                return Begun(out, [pool.submit(fill, part) for part in parts]).result()
+        # A single image stays in the caller's thread, with all of its torch threads.
+        with torch.inference_mode(), arithmetic(self.device, precision):
+            for part in parts:
+                fill(part)
+        return out
+
+    @contextmanager
+    def beginning(
+        self, method: str, n_outputs: int, precision: str, batch_size: int
+    ) -> Iterator[Callable[[Float32Array], Begun]]:
+        """Give a function that begins a batch and returns at once; see `Encoder.encoding`."""
+        import torch
+
+        from graphret.encoders.inference.workers import Begun, single_threaded_workers
+
+        if not self._works_in_threads(precision):
+            yield lambda images: Begun(self.apply(method, images, n_outputs, precision, batch_size), [])
+            return
+        with single_threaded_workers(torch.get_num_threads()) as pool:
+
+            def begin(images: Float32Array) -> Begun:
+                out, fill = self._work(method, images, n_outputs, precision, batch_size)
+                return Begun(out, [pool.submit(fill, part) for part in self._parts(len(out), batch_size)])
+
+            yield begin
+
+    def saliency(self, images: Float32Array, batch_size: int) -> Float32Array | None:
+        """Return where the network looks, float32 (b, size, size); None for a network without a spatial attention."""
+        import torch
+
+        array = self._checked(images, batch_size)
+        out = np.empty(array.shape, dtype=np.float32)
+        with torch.inference_mode(), arithmetic(self.device, "float32"):
+            for start in range(0, max(len(array), 1), batch_size):
+                block = torch.from_numpy(np.ascontiguousarray(array[start : start + batch_size])[:, None])
+                maps = self.module.saliency(block.to(self.device))
+                if maps is None:
+                    return None
+                out[start : start + batch_size] = maps.float().cpu().numpy()
+        return out
+
+    def _work(
+        self, method: str, images: Float32Array, n_outputs: int, precision: str, batch_size: int
+    ) -> tuple[Float32Array, Callable[[slice], None]]:
+        """Check the images; return room for what the network makes of them, and a function that fills some rows."""
+        import torch
+
+        if precision not in PRECISIONS:
+            raise UnknownNameError("precision", precision, PRECISIONS)
+        array = self._checked(images, batch_size)
+        out = np.empty((len(array), n_outputs), dtype=np.float32)
+        function = getattr(self.folded if self._works_in_threads(precision) else self.module, method)
+
+        def fill(rows: slice) -> None:
+            block = torch.from_numpy(np.ascontiguousarray(array[rows])[:, None])
+            block = block.to(self.device).contiguous(memory_format=torch.channels_last)
+            out[rows] = function(block).float().cpu().numpy()
+
+        return out, fill
+
+    def _checked(self, images: Float32Array, batch_size: int) -> Float32Array:
+        check_integer("batch_size", batch_size, 1)
+        array = np.asarray(images)
+        if array.ndim != 3 or array.shape[1:] != (self.size, self.size) or array.dtype != np.float32:
+            raise InvalidParameterError(
+                "images",
+                f"{array.dtype} {array.shape}",
+                f"float32 (b, {self.size}, {self.size})",
+                "encoder.prepare(film) makes one image of a film",
+            )
+        return array
+
+    def _works_in_threads(self, precision: str) -> bool:
+        """Whether a few images at a time go through the network in each of several threads."""
+        return self.device.type == "cpu" and precision == "float32"
+
+    def _parts(self, n: int, batch_size: int) -> list[slice]:
+        import torch
+
+        from graphret.encoders.inference.workers import parts_of
+
+        return parts_of(n, min(batch_size, max(1, PIXELS_AT_ONCE // self.size**2)), torch.get_num_threads())
