@@ -35,7 +35,7 @@ def digest(*parts: Any) -> str:
     for part in parts:
         if isinstance(part, np.ndarray):
             content = (
-                "\n".join(part.tolist()).encode() if part.dtype.kind == "U" else np.ascontiguousarray(part).tobytes()
+                "\n".join(part.tolist()).encode() if part.dtype.kind in "UT" else np.ascontiguousarray(part).tobytes()
             )
             total.update(f"{part.shape}".encode())
             total.update(content)

@@ -299,7 +299,7 @@ def _describe(
                 "film could not be read": len(given.unreadable),
                 "no positive label": len(given.films) - len(asked.films),
             },
-            "n_problems_of_the_table": len(given.films.problems),
+            "n_problems_of_the_table": given.films.n_left_out,
             "excluded": exclude,
             "n_with_films_of_the_same_patient": sum(len(rows) > 0 for rows in same_patient),
             "n_in_the_archive_themselves": sum(len(rows) > 0 for rows in itself),
