@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from graphret.data.images import _SIGNATURES, FILM_SUFFIXES
+from graphret.data.images import FILM_SUFFIXES
 from graphret.data.listing import open_regular
 from graphret.data.raw import is_raw
 
@@ -24,12 +24,21 @@ __all__ = ["DICOM", "READABLE", "film_reason", "kind_of"]
 
 DICOM = "DICOM"
 RAW = "raw film of JSRT"
-READABLE = (*dict.fromkeys(kind for _, kind, _ in _SIGNATURES), DICOM, RAW)
+READABLE = ("PNG", "JPEG", "TIFF", "BMP", "GIF", DICOM, RAW)
 """Kinds of content that `read_film` reads."""
 
 _HEAD_BYTES = 132
 _BMP_HEADERS = {12, 40, 52, 56, 64, 108, 124}  # its two letters begin many a text as well
-_OTHERS = (  # (offset, bytes, name): no films, but worth a name in the reason
+_STARTS = (  # (offset, bytes, name)
+    (0, b"\x89PNG\r\n\x1a\n", "PNG"),
+    (0, b"\xff\xd8\xff", "JPEG"),
+    (0, b"II\x2a\x00", "TIFF"),
+    (0, b"MM\x00\x2a", "TIFF"),
+    (0, b"II\x2b\x00", "TIFF"),
+    (0, b"MM\x00\x2b", "TIFF"),
+    (0, b"BM", "BMP"),
+    (0, b"GIF8", "GIF"),
+    # no films, but worth a name in the reason
     (8, b"WEBP", "a WebP picture"),
     (4, b"ftyp", "a HEIC, AVIF or MP4 file"),
     (4, b"jP  ", "a JPEG 2000 picture"),
@@ -54,12 +63,10 @@ def kind_of(path: str | Path) -> str:
         head = file.read(_HEAD_BYTES)
     if head[128:132] == b"DICM":
         return "a list of films (DICOMDIR)" if os.path.basename(path).upper() == "DICOMDIR" else DICOM  # noqa: PTH119
-    for signature, kind, _ in _SIGNATURES:
-        if head.startswith(signature) and (kind != "BMP" or int.from_bytes(head[14:18], "little") in _BMP_HEADERS):
-            return kind
-    if is_raw(Path(path)):
-        return RAW
-    return next((name for offset, start, name in _OTHERS if head.startswith(start, offset)), "")
+    kind = next((name for offset, start, name in _STARTS if head.startswith(start, offset)), "")
+    if kind == "BMP" and int.from_bytes(head[14:18], "little") not in _BMP_HEADERS:
+        kind = ""
+    return kind if kind in READABLE or not is_raw(Path(path)) else RAW
 
 
 def film_reason(

@@ -12,6 +12,7 @@ import pytest
 from graphret._errors import DataError, FilmError
 from graphret.data import ImageTable, film_kinds, read_dataset
 from graphret.data.listing import Folders, file_problem, open_regular
+from graphret.data.raw import RAW_BYTES
 
 FOUR = ["A/0.png", "A/1.png", "B/0.png", "B/1.png"]
 
@@ -36,6 +37,14 @@ def test_what_begins_like_a_film_is_one_whatever_its_name(root, name, form, put,
     assert sorted(films.ids) == sorted([*FOUR, f"A/{name}"])
     assert films.problems == ()
     assert films.read(films.ids.tolist().index(f"A/{name}")).shape == (8, 8)
+
+
+def test_a_raw_film_is_known_by_its_suffix_and_size(root, read, reasons):
+    (root / "A/JPCLN001.IMG").write_bytes(bytes(RAW_BYTES))
+    (root / "A/JPCLN002.IMG").write_bytes(bytes(RAW_BYTES - 2))
+    films = read(root)
+    assert films.ids.tolist() == ["A/0.png", "A/1.png", "A/JPCLN001.IMG", *FOUR[2:]]
+    assert set(reasons(films)) == {"A/JPCLN002.IMG"}
 
 
 OTHER_FILES = {
