@@ -66,9 +66,13 @@ def read_films(data: str, root: Path, splits: list[str] | None, reporter: "Repor
         if split not in SPLITS:
             raise UnknownNameError("split", split, SPLITS)
     films = read_dataset(data, root)
-    if films.problems:
-        first = films.problems[0]
-        reporter.note(f"{len(films.problems)} films were left out, first {first.id}: {first.reason}")
+    for number, is_film, what in (
+        (films.n_left_out, True, "films were left out"),
+        (films.n_other_files, False, "other files are no films"),
+    ):
+        if number:
+            first = next(problem for problem in films.problems if problem.is_film == is_film)
+            reporter.note(f"{number} {what}, first {first.id}: {first.reason}")
     if splits:
         found = {name: int((films.splits == name).sum()) for name in SPLITS}
         films = films.select(np.isin(films.splits, splits))

@@ -114,12 +114,12 @@ def _filters(index: "Index", where: list[str] | None) -> dict[str, list[Any]] | 
 
 
 def _value(entry: str, text: str, kind: str) -> Any:
-    if kind == "U":
+    if kind in "UT":
         return text
     if kind == "b" and text.lower() in {"true", "false"}:
         return text.lower() == "true"
     try:
-        return float(text)
+        return int(text) if kind in "iu" and text.strip("+- ").isdecimal() else float(text)
     except ValueError as error:
         raise InvalidParameterError("where", entry, "COLUMN=NUMBER (or true, false), as the column holds") from error
 

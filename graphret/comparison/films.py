@@ -107,14 +107,14 @@ def prepare_films(data: DataSettings, out: Path, progress: Progress | None = Non
             "positives": dict(zip(table.label_names, database.relevance().sum(axis=0).tolist(), strict=True)),
         },
         "left_out": {
-            "missing or empty": len(whole.problems),
+            "missing or empty": whole.n_left_out,
             "not readable": n_unreadable,
             "near duplicates of a query": n_twins,
         },
         "excluded": data.exclude,
     }
     key = digest(table.ids, table.paths, table.labels, table.splits, table.patients, database.ids, queries.ids)
-    complete = not (data.n_queries or data.n_database or n_unreadable or whole.problems)
+    complete = not (data.n_queries or data.n_database or n_unreadable or whole.n_left_out)
     return ComparedFilms(table, database, queries, table.split(data.queries), key, record, complete)
 
 

@@ -42,7 +42,8 @@ class CardFiles:
 
     ``tables``: names of the label table, the first that exists is read (``.gz`` is tried as well). ``test_tables``:
     a second table whose films are the test split. ``images``: folders of the films, wildcards allowed.
-    ``strip_prefixes``: what the table writes before a path and the disk may not have. ``masks``: folders of the masks,
+    ``strip_prefixes``: what the table writes before a path and the disk may not have. ``suffix``: what the names of the
+    films end with and the table may leave out, as ".png" (``csv`` reader). ``masks``: folders of the masks,
     see `masks.mask_column`.
     """
 
@@ -50,6 +51,7 @@ class CardFiles:
     test_tables: tuple[str, ...] = ()
     images: tuple[str, ...] = (".",)
     strip_prefixes: tuple[str, ...] = ()
+    suffix: str = ""
     masks: tuple[str, ...] = ()
 
 
@@ -77,7 +79,8 @@ class CardColumns:
     """Columns of a table read by the ``csv`` reader; "" means the key's own name, where the table has it.
 
     ``labels`` is one column of names between ``separator``; without it every label of the card is a column of
-    its own, with the values ``positive``, ``negative`` and ``uncertain``.
+    its own, with the values ``positive``, ``negative`` and ``uncertain``. A cell that is empty or says so (NaN, N/A,
+    NA, None, null; see `columns.MISSING`) is no finding, unless the card names it as a value or as a label.
     """
 
     id: str = ""
@@ -87,8 +90,8 @@ class CardColumns:
     view: str = ""
     split: str = ""
     separator: str = "|"
-    positive: tuple[str, ...] = ("1", "1.0", "true", "True")
-    negative: tuple[str, ...] = ("0", "0.0", "", "false", "False")
+    positive: tuple[str, ...] = ("1", "1.0", "true", "True", "TRUE")
+    negative: tuple[str, ...] = ("0", "0.0", "", "false", "False", "FALSE")
     uncertain: tuple[str, ...] = ("-1", "-1.0")
 
 
@@ -182,6 +185,10 @@ class Card:
             )
         for name in self.sample.per_split:
             self._require(name in {"train", "test"}, "sample.per_split", name, "train (valid is taken from it) or test")
+        self._require(bool(self.files.images), "files.images", self.files.images, 'at least one folder, as "."')
+        suffix = self.files.suffix
+        self._require(not suffix or self.reader == "csv", "files.suffix", suffix, "none for this reader, only for csv")
+        self._require("/" not in suffix, "files.suffix", suffix, "the end of a file name")
         if self.patient_pattern:
             try:
                 groups = re.compile(self.patient_pattern).groups

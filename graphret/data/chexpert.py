@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from operator import itemgetter
 from typing import TYPE_CHECKING
@@ -10,8 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from graphret._errors import DataError
-from graphret.data.records import Records, TableFile, find_table, numbers, size_problem
+from graphret.data.columns import is_missing, numbers, text_column
+from graphret.data.listing import file_problem
+from graphret.data.records import Records, find_table
 from graphret.data.table import FilmProblem
+from graphret.data.table_file import LONGEST_NAME, LONGEST_TEXT, TableFile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +38,7 @@ CHEXPERT_LABELS = (
     "Fracture",
     "Support Devices",
 )
-_VALUES = {"": 0, "0": 0, "0.0": 0, "1": 1, "1.0": 1, "-1": -1, "-1.0": -1}
+_VALUES = {"0": 0, "0.0": 0, "1": 1, "1.0": 1, "-1": -1, "-1.0": -1}
 _PATIENT = re.compile(r"patient\d+")
 
 
@@ -67,11 +69,7 @@ def read_chexpert(card: Card, root: Path) -> Records:
     for row, film in enumerate(records.ids):
         path = str(base / film)
         # A study's folder holds one or two films: asking for each is cheaper than listing 190,000 folders.
-        try:
-            size = os.stat(path).st_size  # noqa: PTH116 - a Path each would double the time
-        except OSError:
-            size = None
-        reason = size_problem(size)
+        reason = file_problem(path)
         records.paths.append(path)
         if reason:
             records.problems.append(FilmProblem(film, path, reason))
@@ -89,8 +87,8 @@ def read_chexpert(card: Card, root: Path) -> Records:
 def parse_chexpert_table(path: Path, strip_prefixes: tuple[str, ...] = ()) -> Records:
     """Read train.csv or valid.csv (plain or .gz) without looking for films.
 
-    1 is positive, -1 uncertain, 0 negative, and a blank is negative too (Haq et al. 2021, Table 1 counts it so). The
-    view of a lateral film is "LATERAL", of a frontal one what the column AP/PA says.
+    1 is positive, -1 uncertain, 0 negative, and a blank (`columns.MISSING`) is negative too (Haq et al. 2021, Table 1
+    counts it so). The view of a lateral film is "LATERAL", of a frontal one what the column AP/PA says.
 
     Raises
     ------
@@ -100,17 +98,19 @@ def parse_chexpert_table(path: Path, strip_prefixes: tuple[str, ...] = ()) -> Re
     table = TableFile(path)
     film, sex, age, side, view = (table.position(n) for n in ("Path", "Sex", "Age", "Frontal/Lateral", "AP/PA"))
     places = [table.position(name) for name in CHEXPERT_LABELS]
-    rows = list(table.rows())
+    rows = list(table.rows({film: LONGEST_TEXT, **dict.fromkeys((sex, side, view), LONGEST_NAME)}))
     # 223,414 films have some thousand different combinations of labels: each is translated once.
     pick = itemgetter(*places)
     combinations: dict[tuple[str, ...], int] = {}
     positions = [combinations.setdefault(pick(row), len(combinations)) for row in rows]
-    unknown = {text.strip() for texts in combinations for text in texts} - _VALUES.keys()
+    texts = {text for texts in combinations for text in texts}
+    values = {text: 0 if is_missing(text) else _VALUES.get(text.strip()) for text in texts}
+    unknown = [text.strip() for text, value in values.items() if value is None]
     if unknown:
         value = min(unknown)
         row, place = next((row, place) for row in rows for place in places if row[place].strip() == value)
         raise DataError(f"{path}: {table.header[place]} of {row[film]} is {value!r}: give 1, 0, -1 or leave it blank")
-    labels = np.array([[_VALUES[text.strip()] for text in texts] for texts in combinations], dtype=np.int8)
+    labels = np.array([[values[text] for text in texts] for texts in combinations], dtype=np.int8)
     ids = [_without_prefix(row[film].strip(), strip_prefixes) for row in rows]
     return Records(
         ids=ids,
@@ -121,7 +121,7 @@ def parse_chexpert_table(path: Path, strip_prefixes: tuple[str, ...] = ()) -> Re
         splits=[""] * len(rows),
         columns={
             "age": numbers([row[age] for row in rows]),
-            "sex": np.array([row[sex].strip() for row in rows], dtype=np.str_),
+            "sex": text_column([row[sex].strip() for row in rows]),
         },
     )
 

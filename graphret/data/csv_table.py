@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import csv
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from graphret._errors import DataError
-from graphret.data.records import Folders, Records, TableFile, find_table, label_matrix
+from graphret.data.columns import further_column, is_missing, label_matrix, names_of, whole_numbers
+from graphret.data.images import FILM_SUFFIXES
+from graphret.data.listing import Folders
+from graphret.data.records import Records, find_table
 from graphret.data.splits import SPLITS
 from graphret.data.table import FilmProblem
+from graphret.data.table_file import LONGEST_NAME, LONGEST_TEXT, TableFile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,52 +31,79 @@ _FIELDS = ("id", "path", "labels", "patient", "view", "split")
 def read_csv(card: Card, root: Path) -> Records:
     """Read a table of films; paths are absolute or relative to ``root`` (or to one of the card's image folders).
 
-    Columns that the card does not name become further columns: integers or numbers where every value is one, else text.
+    A path that does not end with the card's ``files.suffix`` gets it. Without a column of paths the ids are
+    the paths, if the card names a suffix.
+
+    A missing value (`columns.MISSING`: an empty cell, NaN, N/A, None, ...) is no finding, and no patient, view or
+    split. Columns that the card does not name become further columns: integers or numbers where every value is
+    one, else text, see `columns.further_column`.
 
     Raises
     ------
     MissingFileError
         The folder or the table is not there.
     DataError
-        A column is missing, a value is not allowed, or none of the films is there.
+        The table is not whole (see `table_file.TableFile`), a column is missing, a value is not allowed, or none of the
+        films is there.
     """
     path = find_table(root, card.files.tables or ("films.csv", "labels.csv"), "table of films")
     table = TableFile(path)
     places = _places(card, table)
-    if "path" not in places:
-        raise DataError(f"the table {path} has no column path: its header is {table.header}; name yours in [columns]")
-    rows = [[value.strip() for value in row] for row in table.rows()]
-    label_names, labels, label_columns = _labels(card, table, places, rows)
+    looking = _Films(card, root)
+    rows, lines = _rows(table, places, looking)
+    label_names, labels, label_columns = _labels(card, table, places, rows, lines)
     texts = {name: [row[place] for row in rows] for name, place in places.items()}
+    unknown = [""] * len(rows)
+    for name in ("patient", "view", "split"):
+        texts[name] = ["" if is_missing(text) else text for text in texts.get(name, unknown)]
     used = {*places.values(), *label_columns}
     records = Records(
         ids=texts.get("id", texts["path"]),
         labels=labels,
         label_names=label_names,
-        patients=texts.get("patient", [""] * len(rows)),
-        views=texts.get("view", [""] * len(rows)),
-        splits=_splits(path, texts.get("split", [""] * len(rows))),
+        patients=whole_numbers(texts["patient"]),
+        views=texts["view"],
+        splits=_splits(path, texts["split"]),
         columns={
-            name: _further([row[place] for row in rows])
+            name: further_column([row[place] for row in rows])
             for place, name in enumerate(table.header)
             if place not in used and name and name not in _FIELDS
         },
     )
-    folders = Folders()
     kept = []
     for number, (film, text) in enumerate(zip(records.ids, texts["path"], strict=True)):
-        places_to_look = [root / image / text for image in card.files.images]
-        found = [place for place in places_to_look if not folders.problem(place)]
-        records.paths.append(str(found[0] if found else places_to_look[0]))
-        if found:
-            kept.append(number)
+        place, reason = looking.find(text)
+        records.paths.append(place)
+        if reason:
+            records.problems.append(FilmProblem(film, place, reason))
         else:
-            records.problems.append(FilmProblem(film, records.paths[-1], folders.problem(places_to_look[0])))
+            kept.append(number)
     if not kept:
         first = f"; first {records.paths[0]}: {records.problems[0].reason}" if records.problems else ""
         raise DataError(f"none of the {len(rows)} films of {path} can be used{first}")
     records.keep(kept)
     return records
+
+
+class _Films:
+    """Where the films of a table are."""
+
+    def __init__(self, card: Card, root: Path) -> None:
+        self._places = [root / image for image in card.files.images]
+        self._suffix, self._folders = card.files.suffix, Folders()
+
+    def find(self, text: str) -> tuple[str, str]:
+        """Path of a film, and why it cannot be used ("" if it can)."""
+        if not text:
+            return "", "the table gives it no path"
+        name = text if text.lower().endswith(self._suffix.lower()) else text + self._suffix
+        tried = [(str(place / name), self._folders.problem(place / name)) for place in self._places]
+        return next(((path, reason) for path, reason in tried if not reason), tried[0])
+
+    def looks_like_one(self, text: str) -> bool:
+        """Whether a text is the name of a film that is there."""
+        is_name = 0 < len(text) <= LONGEST_TEXT and (self._suffix or text.lower().endswith(FILM_SUFFIXES))
+        return bool(is_name) and not self.find(text)[1]
 
 
 def _places(card: Card, table: TableFile) -> dict[str, int]:
@@ -82,20 +114,55 @@ def _places(card: Card, table: TableFile) -> dict[str, int]:
         if named:
             places[name] = table.position(named)
         elif name in table.header:
-            places[name] = table.header.index(name)
+            places[name] = table.position(name)
+    if "path" not in places and "id" in places and card.files.suffix:
+        places["path"] = places["id"]
+    if "path" not in places:
+        raise DataError(
+            f"the table {table.path} has no column path: its header is {table.header}; name yours in [columns]"
+            + ("" if "id" not in places else ", or give [files] suffix if the ids are file names without it")
+        )
+    further = [name for name in table.header if name]
+    twice = next((name for name in further if further.count(name) > 1), "")
+    if twice:
+        table.position(twice)
     return places
 
 
+def _rows(table: TableFile, places: dict[str, int], looking: _Films) -> tuple[list[list[str]], list[int]]:
+    """Rows, and the line at which each begins."""
+    longest = {place: LONGEST_TEXT if name in {"path", "labels"} else LONGEST_NAME for name, place in places.items()}
+    rows, lines = [], []
+    for row in table.rows(longest):
+        if table.n_lines > 1:
+            _check_lines(table, row, places["path"], looking)
+        rows.append([value.strip() for value in row])
+        lines.append(table.line)
+    return rows, lines
+
+
+def _check_lines(table: TableFile, row: list[str], path: int, looking: _Films) -> None:
+    """Refuse a row that swallowed others: a quote is missing, and one further down happens to close it."""
+    for place, cell in enumerate(row):
+        for line in cell.splitlines()[1:]:
+            values = next(csv.reader([line], delimiter=table.delimiter, skipinitialspace=True), [])
+            if len(values) > path and looking.looks_like_one(values[path].strip()):
+                raise DataError(
+                    f"line {table.line_of(place)} of {table.path}: the quote that opens column {table.header[place]!r} "
+                    f"is closed only after the row of the film {values[path].strip()}: close it where the cell ends"
+                )
+
+
 def _labels(
-    card: Card, table: TableFile, places: dict[str, int], rows: list[list[str]]
+    card: Card, table: TableFile, places: dict[str, int], rows: list[list[str]], lines: list[int]
 ) -> tuple[tuple[str, ...], NDArray[np.int8], list[int]]:
     """Names, int8 matrix, and the positions of label columns."""
     sources = tuple(dict.fromkeys(source for label in card.labels for source in card.sources(label)))
     if "labels" in places:
-        texts = [row[places["labels"]] for row in rows]
-        seen = {name.strip() for text in set(texts) for name in text.split(card.columns.separator)}
-        names = sources or tuple(sorted(seen - {"", card.healthy}))
-        return names, label_matrix(texts, card.columns.separator, names), []
+        texts, separator = [row[places["labels"]] for row in rows], card.columns.separator
+        seen = {name for text in set(texts) for name in names_of(text, separator)}
+        names = sources or tuple(sorted(seen - {card.healthy}))
+        return names, label_matrix(texts, separator, names), []
     if not sources:
         raise DataError(
             f"the table {table.path} has no column labels, and the card {card.name!r} names no labels: write a card "
@@ -110,12 +177,14 @@ def _labels(
     matrix = np.zeros((len(rows), len(sources)), dtype=np.int8)
     for number, row in enumerate(rows):
         for column, place in enumerate(positions):
-            if row[place] not in spellings:
+            value = spellings.get(row[place], 0 if is_missing(row[place]) else None)
+            if value is None:
                 raise DataError(
-                    f"{table.path}: {sources[column]} of film {row[places['path']]} is {row[place]!r}: give one of "
-                    f"{', '.join(map(repr, spellings))}, or name your values in [columns]"
+                    f"line {lines[number]} of {table.path}: {sources[column]} of film {row[places['path']]} is "
+                    f"{row[place]!r}: give one of {', '.join(map(repr, spellings))}, leave it blank, or name your "
+                    "values in [columns]"
                 )
-            matrix[number, column] = spellings[row[place]]
+            matrix[number, column] = value
     return sources, matrix, positions
 
 
@@ -125,12 +194,3 @@ def _splits(path: Path, splits: list[str]) -> list[str]:
     if unknown:
         raise DataError(f"{path}: split {unknown[0]!r} is not known: give one of {', '.join(SPLITS)}")
     return splits
-
-
-def _further(texts: list[str]) -> NDArray[Any]:
-    for kind in (np.int64, np.float64):
-        try:
-            return np.array(texts, dtype=np.str_).astype(kind)
-        except (ValueError, OverflowError):
-            continue
-    return np.array(texts, dtype=np.str_)

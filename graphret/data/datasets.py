@@ -14,6 +14,7 @@ from graphret.data.csv_table import read_csv
 from graphret.data.elcap import read_elcap
 from graphret.data.folder import read_folder
 from graphret.data.jsrt import read_jsrt
+from graphret.data.listing import name_problem, shown
 from graphret.data.nih import read_nih
 from graphret.data.origa import read_origa
 from graphret.data.sample import sample_films
@@ -45,10 +46,10 @@ _READERS: dict[str, Callable[[Card, Path], Records]] = {
 def read_dataset(card: str | Path | Card, root: str | Path, split: str | None = None) -> ImageTable:
     """Read a data set: its card says what is kept, ``root`` is where its files are.
 
-    Films that are listed but missing or empty are left out and named in ``problems``; those beyond the card's sample
-    are left out silently. Where the archive has no
-    official split, patients are split by `split_by_patient` with the card's fractions and seed; where it has
-    one without a validation part, that part is taken from the training patients.
+    Films that are listed but missing or empty are left out and named in ``problems``, as are the files of class folders
+    that are no films; those beyond the card's sample are left out silently. Where the archive has no official split,
+    patients are split by `split_by_patient` with the card's fractions and seed; where it has one without a
+    validation part, that part is taken from the training patients.
 
     Parameters
     ----------
@@ -87,14 +88,17 @@ def read_dataset(card: str | Path | Card, root: str | Path, split: str | None = 
         raise UnknownNameError("split", split, SPLITS)
     card = card if isinstance(card, Card) else read_card(card)
     root = Path(root).absolute()
+    if name_problem(str(root)):
+        raise DataError(
+            f"the folder {shown(str(root))} has a name that is not UTF-8, and an index cannot store it: rename it, or "
+            "give a link of another name"
+        )
     records = _READERS[card.reader](card, root)
     if card.views:
         records.keep([row for row, view in enumerate(records.views) if view in card.views])
     if not records.ids:
         views = f" of the views {', '.join(card.views)}" if card.views else ""
-        reasons = (
-            f"; {len(records.problems)} were left out, first: {records.problems[0].reason}" if records.problems else ""
-        )
+        reasons = f"; {len(records.problems)} problems, first: {records.problems[0].reason}" if records.problems else ""
         raise DataError(f"the data set under {root} has no films{views}{reasons}")
     patients = np.array([patient or film for patient, film in zip(records.patients, records.ids, strict=True)])
     table = ImageTable(

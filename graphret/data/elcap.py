@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graphret._errors import DataError, MissingFileError
+from graphret.data.film_kinds import DICOM
 from graphret.data.images import DICOM_SUFFIXES
-from graphret.data.records import Folders, Records, TableFile, size_problem
-from graphret.data.table import FilmProblem
+from graphret.data.records import Records
+from graphret.data.table_file import LONGEST_NAME, LONGEST_TEXT, TableFile
+from graphret.data.walk import walk_folders
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +24,8 @@ __all__ = ["read_elcap"]
 
 def read_elcap(card: Card, root: Path) -> Records:
     """Read slices from a folder for every scan (W0001, W0002, ...), to any depth; the scan is the patient.
+
+    Slices are files with a suffix of DICOM, and other files that begin as DICOM does; see `walk.walk_folders`.
 
     The body part is that of the card's table, if it is there: columns ``file`` (a slice or a folder, relative to the
     root; the longest that holds a slice counts) and ``body_part``. Otherwise it is BodyPartExamined of the slice's own
@@ -39,19 +43,18 @@ def read_elcap(card: Card, root: Path) -> Records:
     parts = _body_parts(card, root)
     records = Records([], np.empty((0, 0), dtype=np.int8), (), [], [], [])
     found: list[str] = []
-    for path, size in _slices(root, Folders()):
-        film = path.relative_to(root).as_posix()
-        reason = size_problem(size)
-        part = ""
-        if not reason:
-            part, reason = _part_of(film, parts) if parts is not None else _part_in_header(path)
+    walk = walk_folders(root)
+    walk.files = [file for file in walk.files if "/".join(file.parts) not in card.files.tables]
+    for slice_ in walk.films(DICOM_SUFFIXES, (DICOM,)):
+        part, reason = _part_of(slice_.id, parts) if parts is not None else _part_in_header(slice_.path)
         if reason:
-            records.problems.append(FilmProblem(film, str(path), reason))
+            walk.skipped.add(slice_.id, slice_.path, reason, is_film=True)
             continue
-        records.ids.append(film)
-        records.paths.append(str(path))
-        records.patients.append(film.partition("/")[0] if "/" in film else "")
+        records.ids.append(slice_.id)
+        records.paths.append(slice_.path)
+        records.patients.append(slice_.parts[0] if len(slice_.parts) > 1 else "")
         found.append(part)
+    records.problems = walk.skipped.problems()
     if not records.ids:
         first = f"; first, {records.problems[0].id}: {records.problems[0].reason}" if records.problems else ""
         raise DataError(f"no slice with a body part is under {root}{first}")
@@ -62,22 +65,13 @@ def read_elcap(card: Card, root: Path) -> Records:
     return records
 
 
-def _slices(folder: Path, folders: Folders) -> list[tuple[Path, int]]:
-    here = [
-        (folder / name, size)
-        for name, size in sorted(folders.sizes(folder).items())
-        if name.lower().endswith(DICOM_SUFFIXES) and not name.startswith(".")
-    ]
-    below = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    return here + [found for sub in below for found in _slices(sub, folders)]
-
-
 def _body_parts(card: Card, root: Path) -> dict[str, str] | None:
     for name in card.files.tables:
         if (root / name).is_file():
             table = TableFile(root / name)
             file, part = table.position("file", "path"), table.position("body_part")
-            return {row[file].strip().strip("/"): row[part].strip() for row in table.rows()}
+            rows = table.rows({file: LONGEST_TEXT, part: LONGEST_NAME})
+            return {row[file].strip().strip("/"): row[part].strip() for row in rows}
     return None
 
 
@@ -88,7 +82,7 @@ def _part_of(film: str, parts: dict[str, str]) -> tuple[str, str]:
     return "", "the table of body parts does not name it"
 
 
-def _part_in_header(path: Path) -> tuple[str, str]:
+def _part_in_header(path: str) -> tuple[str, str]:
     import pydicom
 
     try:

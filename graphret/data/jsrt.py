@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from graphret._errors import DataError
+from graphret.data.columns import numbers, text_column
 from graphret.data.images import FILM_SUFFIXES
 from graphret.data.masks import find_by_stem, mask_column
-from graphret.data.records import Records, find_table, numbers
+from graphret.data.records import Records, find_table
 from graphret.data.table import FilmProblem
 
 if TYPE_CHECKING:
@@ -101,11 +102,11 @@ def parse_jsrt_tables(paths: list[Path]) -> Records:
         "subtlety": numbers([row[1] for row in rows]),
         "size_mm": numbers([row[2] for row in rows]),
         "age": numbers([row[3] for row in rows]),
-        "sex": np.array([row[4] for row in rows], dtype=np.str_),
+        "sex": text_column([row[4] for row in rows]),
         "x": numbers([row[5] for row in rows]),
         "y": numbers([row[6] for row in rows]),
-        "place": np.array([row[8] for row in rows], dtype=np.str_),
-        "diagnosis": np.array([row[9] for row in rows], dtype=np.str_),
+        "place": text_column([row[8] for row in rows]),
+        "diagnosis": text_column([row[9] for row in rows]),
     }
     return Records(
         ids=ids,

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from graphret.data.columns import text_column
 from graphret.data.images import FILM_SUFFIXES
-from graphret.data.records import Folders, size_problem
+from graphret.data.listing import Folders
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +39,7 @@ def mask_column(root: Path, folders: Sequence[str], stems: Sequence[str]) -> Str
             paths = [part[stem.lower()] for part in parts if stem.lower() in part]
             if not found[row] and paths:
                 found[row] = "|".join(paths)
-    return np.array(found, dtype=np.str_)
+    return text_column(found)
 
 
 def find_by_stem(root: Path, folders: Sequence[str], suffixes: Sequence[str]) -> dict[str, str]:
@@ -52,7 +51,7 @@ def find_by_stem(root: Path, folders: Sequence[str], suffixes: Sequence[str]) ->
     found: dict[str, str] = {}
     for pattern in folders:
         for folder in [root] if pattern == "." else sorted(root.glob(pattern)):
-            names = [name for name, size in listed.sizes(folder).items() if not size_problem(size)]
+            names = [name for name, entry in listed.files(folder).items() if not entry.reason]
             for suffix in suffixes:
                 for name in sorted(names):
                     if name.lower().endswith(suffix):

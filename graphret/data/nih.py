@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from graphret._errors import DataError
-from graphret.data.records import Folders, Records, TableFile, find_table, label_matrix, size_problem
+from graphret.data.columns import is_missing, label_matrix, names_of, text_column, whole_numbers
+from graphret.data.listing import NOT_THERE, Folders
+from graphret.data.records import Records, find_table
 from graphret.data.table import FilmProblem
+from graphret.data.table_file import LONGEST_NAME, LONGEST_TEXT, TableFile
+from graphret.data.text_lines import TextLines
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,8 +62,7 @@ def read_nih(card: Card, root: Path) -> Records:
     lists = _split_lists(card, root)
     kept = []
     for row, film in enumerate(records.ids):
-        path, size = files.get(film, ("", None))
-        reason = size_problem(size)
+        path, reason = files.get(film, ("", NOT_THERE))
         if not reason and lists is not None:
             records.splits[row] = lists.get(film, "")
             reason = "" if records.splits[row] else "it is in neither of the official split lists"
@@ -90,39 +93,53 @@ def parse_nih_table(path: Path) -> Records:
     DataError
         A column is missing, or a finding is none of `NIH_LABELS`.
     """
-    table = TableFile(path)
+    table = TableFile(path, _single_names)
     film, finding, patient = (table.position(n) for n in ("Image Index", "Finding Labels", "Patient ID"))
     follow_up, age, view = (table.position(n) for n in ("Follow-up #", "Patient Age", "View Position"))
     sex = table.position("Patient Gender", "Patient Sex")
-    rows = [[value.strip() for value in row] for row in table.rows()]
+    longest = {**dict.fromkeys((film, patient, view, sex), LONGEST_NAME), finding: LONGEST_TEXT}
+    rows = [[value.strip() for value in row] for row in table.rows(longest)]
     findings = [row[finding] for row in rows]
-    unknown = {name.strip() for text in set(findings) for name in text.split("|")} - set(NIH_LABELS)
+    unknown = {name for text in set(findings) for name in names_of(text, "|")} - set(NIH_LABELS)
     if unknown:
         raise DataError(f"{path}: unknown finding {min(unknown)!r}: known are {', '.join(NIH_LABELS)}")
     return Records(
         ids=[row[film] for row in rows],
         labels=label_matrix(findings, "|", NIH_LABELS),
         label_names=NIH_LABELS,
-        patients=[row[patient] for row in rows],
+        patients=whole_numbers([row[patient] for row in rows]),
         views=[row[view] for row in rows],
         splits=[""] * len(rows),
         columns={
             "age": _ages([row[age] for row in rows]),
-            "sex": np.array([row[sex] for row in rows], dtype=np.str_),
-            "follow_up": np.array([int(row[follow_up] or 0) for row in rows], dtype=np.int32),
+            "sex": text_column([row[sex] for row in rows]),
+            "follow_up": _visits(table, whole_numbers([row[follow_up] for row in rows])),
         },
     )
 
 
-def _film_files(card: Card, root: Path) -> dict[str, tuple[str, int]]:
-    """Path and size of every file in the card's image folders, by file name."""
+def _single_names(header: list[str]) -> list[str]:
+    """Some releases give two columns one quoted name: "OriginalImage[Width,Height]"."""
+    return [part for name in header for part in (name.split(",") if "[" in name else [name])]
+
+
+def _visits(table: TableFile, texts: list[str]) -> NDArray[np.int32]:
+    """Follow-up numbers; a missing one is 0."""
+    bad = next((text for text in texts if not is_missing(text) and not (text.isdecimal() and len(text) < 10)), None)
+    if bad is not None:
+        raise DataError(f"{table.path}: Follow-up # is {bad!r} for some film: give a whole number")
+    return np.array([0 if is_missing(text) else int(text) for text in texts], dtype=np.int32)
+
+
+def _film_files(card: Card, root: Path) -> dict[str, tuple[str, str]]:
+    """Path of every file in the card's image folders, and what is wrong with it, by file name."""
     folders = Folders()
-    files: dict[str, tuple[str, int]] = {}
+    files: dict[str, tuple[str, str]] = {}
     for pattern in card.files.images:
         found = [root] if pattern == "." else sorted(root.glob(pattern))
         for folder in found:
-            for name, size in folders.sizes(folder).items():
-                files.setdefault(name, (str(folder / name), size))
+            for name, entry in folders.files(folder).items():
+                files.setdefault(name, (str(folder / name), entry.reason))
     return files
 
 
@@ -130,7 +147,7 @@ def _split_lists(card: Card, root: Path) -> dict[str, str] | None:
     lists = {"train": root / card.splits.train_list, "test": root / card.splits.test_list}
     if not (card.splits.train_list and card.splits.test_list and all(path.is_file() for path in lists.values())):
         return None
-    return {film: split for split, path in lists.items() for film in path.read_text(encoding="utf-8").split()}
+    return {film: split for split, path in lists.items() for line in TextLines(path) for film in line.split()}
 
 
 def _ages(texts: list[str]) -> NDArray[np.float32]:

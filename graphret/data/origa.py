@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from graphret._errors import DataError
+from graphret.data.columns import numbers, text_column
 from graphret.data.images import FILM_SUFFIXES
 from graphret.data.masks import find_by_stem, mask_column
-from graphret.data.records import Records, TableFile, find_table, numbers
+from graphret.data.records import Records, find_table
 from graphret.data.table import FilmProblem
+from graphret.data.table_file import LONGEST_NAME, LONGEST_TEXT, TableFile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +42,7 @@ def read_origa(card: Card, root: Path) -> Records:
     path = find_table(root, card.files.tables, "table of ORIGA (OrigaList.csv)")
     table = TableFile(path)
     image, glaucoma = table.position("Filename", "Image"), table.position("Glaucoma", "Label")
-    rows = [[value.strip() for value in row] for row in table.rows()]
+    rows = [[value.strip() for value in row] for row in table.rows({image: LONGEST_TEXT, glaucoma: LONGEST_NAME})]
     classes = []
     for row in rows:
         if row[glaucoma].lower() not in _CLASSES:
@@ -62,7 +64,7 @@ def read_origa(card: Card, root: Path) -> Records:
         present = [name for name in names if name in table.header]
         if present:
             texts = [row[table.position(*present)] for row in rows]
-            records.columns[column] = numbers(texts) if column == "cdr" else np.array(texts, dtype=np.str_)
+            records.columns[column] = numbers(texts) if column == "cdr" else text_column(texts)
     kept = [row for row, file in enumerate(records.paths) if file]
     records.problems = [
         FilmProblem(stem, "", "there is no such image, or it is empty (0 bytes)")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from graphret._errors import DataError, FilmError, UnknownNameError
+from graphret.data.columns import is_text, text_column
 from graphret.data.images import read_film, read_pixels
+from graphret.data.listing import file_problem, name_problem, shown
 from graphret.data.splits import SPLITS, StrArray, shared_patients, split_by_patient
 
 if TYPE_CHECKING:
@@ -31,11 +33,17 @@ def _unknown() -> StrArray:
 
 @dataclass(frozen=True)
 class FilmProblem:
-    """A film that was left out of a table, and why."""
+    """A film that was left out of a table, and why.
+
+    ``n_files`` is larger than 1 where one entry stands for many of a kind. ``is_film`` is False for a file that was
+    passed over because it is no film, as a text beside the films, or the thumbnails of a system.
+    """
 
     id: str
     path: str
     reason: str
+    n_files: int = 1
+    is_film: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,16 +69,18 @@ class ImageTable:
     splits
         str (n,): "train", "valid" or "test".
     columns
-        Further columns by name, arrays (n,) of text, integers, floats or booleans.
+        Further columns by name, arrays (n,) of text, integers, floats or booleans. A column with a few very long texts
+        is of variable width (`columns.text_column`).
     problems
-        Films that were left out, and why.
+        Films that were left out, and why; also files that are no films, see `FilmProblem`.
     card, root
         Where the table came from; "" when made in memory.
 
     Raises
     ------
     DataError
-        A column of a wrong length, an id twice, a label other than 1, 0, -1, an unknown split.
+        A column of a wrong length, an id twice, a label other than 1, 0, -1, an unknown split, a text that is not
+        UTF-8.
 
     Examples
     --------
@@ -126,6 +136,16 @@ class ImageTable:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def n_left_out(self) -> int:
+        """Number of films that were left out."""
+        return sum(problem.n_files for problem in self.problems if problem.is_film)
+
+    @property
+    def n_other_files(self) -> int:
+        """Number of files that were passed over because they are no films."""
+        return sum(problem.n_files for problem in self.problems if not problem.is_film)
 
     def select(self, rows: Sequence[int] | Column) -> ImageTable:
         """Keep some rows: a bool mask (n,) or positions, in their order.
@@ -227,6 +247,9 @@ class ImageTable:
         path = str(self.paths[row])
         if not path:
             raise FilmError(str(self.ids[row]), "the table has no file for it (its codes were made elsewhere)")
+        reason = file_problem(path)
+        if reason:
+            raise FilmError(path, reason)
         return path
 
     def column(self, name: str) -> Column:
@@ -256,12 +279,12 @@ class ImageTable:
         for number, name in enumerate(self.label_names):
             arrays[_LABEL_PREFIX + name] = pa.array(self.labels[:, number])
         for name, values in self.columns.items():
-            arrays[name] = pa.array(values.tolist(), pa.string()) if values.dtype.kind == "U" else pa.array(values)
+            arrays[name] = pa.array(values.tolist(), pa.string()) if is_text(values) else pa.array(values)
         record = {
             "label_names": self.label_names,
             "card": self.card,
             "root": self.root,
-            "problems": [[problem.id, problem.path, problem.reason] for problem in self.problems],
+            "problems": [list(astuple(problem)) for problem in self.problems],
         }
         return pa.table(arrays).replace_schema_metadata({"graphret": json.dumps(record)})
 
@@ -285,7 +308,7 @@ class ImageTable:
                 labels[:, number] = table[_LABEL_PREFIX + name].to_numpy()
             known = {*_TEXT_COLUMNS, *(_LABEL_PREFIX + name for name in label_names)}
             columns = {name: _from_arrow(table[name]) for name in table.column_names if name not in known}
-            problems = tuple(FilmProblem(*map(str, problem)) for problem in record["problems"])
+            problems = tuple(_problem(*problem) for problem in record["problems"])
             card, root = str(record["card"]), str(record["root"])
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"this Arrow table was not made by ImageTable.to_arrow: {error!r}") from error
@@ -294,9 +317,13 @@ class ImageTable:
         )
 
 
+def _problem(name: str, path: str, reason: str, n_files: int = 1, is_film: bool = True) -> FilmProblem:
+    return FilmProblem(str(name), str(path), str(reason), int(n_files), bool(is_film))
+
+
 def _from_arrow(chunks: Any) -> Column:
-    values = chunks.to_pylist() if str(chunks.type) in {"string", "large_string"} else chunks.to_numpy()
-    return np.asarray(values, dtype=np.str_) if isinstance(values, list) else np.asarray(values)
+    is_string = str(chunks.type) in {"string", "large_string"}
+    return text_column(chunks.to_pylist()) if is_string else np.asarray(chunks.to_numpy())
 
 
 def _read_only(values: Column) -> Column:
@@ -313,14 +340,18 @@ def _text(name: str, values: Any, n: int | None = None, unknown: str = "") -> St
         raise DataError(f"{name} of dtype {array.dtype} and shape {array.shape}: give one text a film")
     if n is not None and len(array) != n:
         raise DataError(f"{name} has {len(array)} rows, ids has {n}: give one a film")
+    bad = next((value for value in array.tolist() if name_problem(value)), None)
+    if bad is not None:
+        raise DataError(f"{name} holds '{shown(bad)}', which is not UTF-8: an index cannot store it, rename it")
     return _read_only(array.astype(np.str_, copy=False))
 
 
 def _further(name: str, values: Any, n: int) -> Column:
-    array = np.asarray(values)
+    is_list = isinstance(values, list | tuple) and all(isinstance(value, str) for value in values)
+    array = text_column(values) if is_list else np.asarray(values)
     if array.shape != (n,):
         raise DataError(f"column {name!r} has shape {array.shape}, the table has {n} films: give an array ({n},)")
-    if array.dtype.kind not in "Ubiuf":
+    if array.dtype.kind not in "UTbiuf":
         raise DataError(f"column {name!r} has dtype {array.dtype}: give text, integers, floats or booleans")
     return _read_only(array)
 

@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from graphret._errors import DataError, MissingFileError
+from graphret.data.columns import text_column
+from graphret.data.film_kinds import DICOM, film_reason
 from graphret.data.images import DICOM_SUFFIXES
-from graphret.data.records import Folders, Records, TableFile, size_problem
-from graphret.data.table import FilmProblem
+from graphret.data.listing import Folders
+from graphret.data.records import Records
+from graphret.data.skipped import Skipped
+from graphret.data.table_file import LONGEST_NAME, LONGEST_TEXT, TableFile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,7 +41,7 @@ def read_tcia(card: Card, root: Path) -> Records:
         hint = f"looked for {', '.join(card.files.tables)}; the data retriever writes it beside the collections"
         raise MissingFileError(root / "metadata.csv", "table of the series", hint)
     wanted = {source for label in card.labels for source in card.sources(label)}
-    folders = Folders()
+    folders, skipped = Folders(), Skipped()
     collections: list[str] = []
     series_names: list[str] = []
     records = Records([], np.empty((0, 0), dtype=np.int8), (), [], [], [])
@@ -45,20 +49,23 @@ def read_tcia(card: Card, root: Path) -> Records:
         table = TableFile(path)
         names = ("Collection", "Subject ID", "Modality", "File Location", "Series UID")
         collection, subject, modality, location, series = (table.position(name) for name in names)
-        for row in table.rows():
+        longest = dict.fromkeys((collection, subject, modality, series), LONGEST_NAME)
+        for row in table.rows({**longest, location: LONGEST_TEXT}):
             if wanted and row[collection] not in wanted:
                 continue
             if card.views and row[modality] not in card.views:
                 continue
             folder = path.parent / row[location].replace("\\", "/").strip().removeprefix("./")
-            files = [(name, size) for name, size in sorted(folders.sizes(folder).items()) if _is_slice(name)]
-            if not files:
-                records.problems.append(FilmProblem(row[series], str(folder), "the folder of the series has no slice"))
-            for name, size in files:
+            if not folder.is_relative_to(root):
+                skipped.add(row[series], str(folder), "its folder lies outside of the data set", is_film=True)
+                continue
+            n_slices = 0
+            for name, entry in folders.files(folder).items():
                 film = (folder / name).relative_to(root).as_posix()
-                reason = size_problem(size)
+                reason, is_film = film_reason(str(folder), entry, DICOM_SUFFIXES, (DICOM,))
+                n_slices += is_film
                 if reason:
-                    records.problems.append(FilmProblem(film, str(folder / name), reason))
+                    skipped.add(film, str(folder / name), reason, is_film=is_film)
                     continue
                 records.ids.append(film)
                 records.paths.append(str(folder / name))
@@ -66,6 +73,9 @@ def read_tcia(card: Card, root: Path) -> Records:
                 records.views.append(row[modality])
                 collections.append(row[collection])
                 series_names.append(row[series])
+            if not n_slices:
+                skipped.add(row[series], str(folder), "the folder of the series has no slice", is_film=True)
+    records.problems = skipped.problems()
     if not records.ids:
         first = f"; first problem: {records.problems[0].reason}" if records.problems else ""
         kept = f"the collections {', '.join(sorted(wanted))}" if wanted else "any collection"
@@ -73,9 +83,5 @@ def read_tcia(card: Card, root: Path) -> Records:
     records.label_names = tuple(sorted(wanted | set(collections)))
     records.labels = (np.array(collections)[:, None] == np.array(records.label_names)).astype(np.int8)
     records.splits = [""] * len(records.ids)
-    records.columns = {"series": np.array(series_names, dtype=np.str_)}
+    records.columns = {"series": text_column(series_names)}
     return records
-
-
-def _is_slice(name: str) -> bool:
-    return name.lower().endswith(DICOM_SUFFIXES)

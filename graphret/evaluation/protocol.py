@@ -359,7 +359,7 @@ def _describe(
                 "no positive label": len(given.films) - len(asked.films),
             },
             "problems": [asdict(problem) for problem in given.problems],
-            "n_problems_of_the_table": len(given.films.problems),
+            "n_problems_of_the_table": given.films.n_left_out,
             "excluded": exclude,
             "n_with_films_of_the_same_patient": sum(len(rows) > 0 for rows in same_patient),
             "n_in_the_archive_themselves": sum(len(rows) > 0 for rows in itself),

@@ -33,7 +33,7 @@ def digest(*parts: Any) -> str:
     total = hashlib.sha256()
     for part in parts:
         if isinstance(part, np.ndarray):
-            text = part.dtype.kind == "U"
+            text = part.dtype.kind in "UT"
             content = "\n".join(part.tolist()).encode() if text else np.ascontiguousarray(part).tobytes()
             total.update(f"{part.shape}".encode())
             total.update(content)

@@ -102,7 +102,7 @@ def write_contents(
             "dimensions": int(coded.codes.shape[1]),
             "patients": len(np.unique(coded.films.patients)),
             "labels": len(coded.films.label_names),
-            "problems": len(problems),
+            "problems": coded.films.n_left_out,
             "edges": graph.n_edges,
             "communities": partition.n_communities,
         },

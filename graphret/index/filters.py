@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graphret._errors import InvalidParameterError
+from graphret.data.columns import is_text
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from graphret._types import BoolArray, Int32Array
     from graphret.index.lookup import FilmLookup
     from graphret.index.query_input import Queries
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["allowed_films", "forbidden_films"]
 
 SAME_PATIENT = "patient"
+_LARGEST_EXACT, _MOST = 2**53, 1e300  # of whole floats, and of numbers; NaN compares with nothing
 _NAMED_VALUES = 20
 
 
@@ -142,13 +146,28 @@ def _as_list(given: Any) -> list[Any]:
 
 
 def _values(lookup: FilmLookup, name: str, column: Any, values: list[Any]) -> list[Any]:
-    """Check that values can be compared with those of a column."""
-    kind = lookup.films.column(column).dtype.kind
-    for value in values:
-        if kind == "U" and not isinstance(value, str):
-            raise InvalidParameterError(name, value, "text, as the column holds")
-        if kind == "b" and not isinstance(value, bool | np.bool_):
-            raise InvalidParameterError(name, value, "True or False, as the column holds")
-        if kind in "iuf" and (isinstance(value, bool) or not isinstance(value, int | float | np.number)):
-            raise InvalidParameterError(name, value, "a number, as the column holds")
-    return values
+    """Return values in the type of a column, so that equal ones are found equal."""
+    entries = lookup.films.column(column)
+    return [_as_entry(name, value, entries) for value in values]
+
+
+def _as_entry(name: str, value: Any, entries: NDArray[Any]) -> Any:
+    kind = entries.dtype.kind
+    if is_text(entries):
+        if isinstance(value, str):
+            return value
+        example = f", as {str(entries[0])!r}" if len(entries) else ""
+        raise InvalidParameterError(name, value, f"text, as the column holds{example}")
+    if kind == "b":
+        if isinstance(value, bool | np.bool_):
+            return bool(value)
+        raise InvalidParameterError(name, value, "True or False, as the column holds")
+    number = value.item() if isinstance(value, np.integer | np.floating) else value
+    if isinstance(number, bool) or not isinstance(number, int | float) or not -_MOST < number < _MOST:
+        raise InvalidParameterError(name, value, "a number, as the column holds")
+    if kind == "f":
+        # A column of float32 holds 0.1 as its own nearest number.
+        return entries.dtype.type(number).item()
+    if number != int(number) or (isinstance(number, float) and abs(number) > _LARGEST_EXACT):
+        raise InvalidParameterError(name, value, "a whole number as an int, as the column holds")
+    return int(number)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from graphret._errors import GraphretError
+from graphret.data.columns import is_text
 from graphret.data.images import read_pixels
 from graphret.encoders.inference.resize import prepare_film
 
@@ -30,7 +31,7 @@ with "|" between them are parts of one mask (left and right lung)."""
 def has_masks(table: ImageTable) -> bool:
     """Whether any film of a table has a mask."""
     column = table.columns.get(MASK_COLUMN)
-    return column is not None and column.dtype.kind == "U" and bool((column != "").any())
+    return column is not None and is_text(column) and bool((column != "").any())
 
 
 class Masks:

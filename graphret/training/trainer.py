@@ -128,7 +128,7 @@ class Trainer:
             "trained": True,
             "seed": self.config.seed,
             "weights": self.config.weights,
-            "data": self.task.describe_data(len(self.state.problems) + len(self.task.table.problems)),
+            "data": self.task.describe_data(len(self.state.problems) + self.task.table.n_left_out),
             "training": {**self.config.to_json(), "epochs done": self.passes},
             "validation": {**best, "without_auc": names},
         }

@@ -242,8 +242,9 @@ def test_tcia_that_is_broken(tcia, tmp_path_factory):
         path.unlink()
     table = read_dataset("tcia-ct", tcia)
     assert table.labels.sum(axis=0).tolist() == [2, 1, 0, 0]
-    reasons = [problem.reason for problem in table.problems]
+    reasons = [problem.reason for problem in table.problems if problem.is_film]
     assert reasons == ["the file is empty (0 bytes)", "the folder of the series has no slice"]
+    assert [problem.id.rpartition("/")[2] for problem in table.problems if not problem.is_film] == ["LICENSE"] * 3
     (home / "metadata.csv").write_text(TCIA.replace("Modality,", "") + "\n", encoding="utf-8")
     with pytest.raises(DataError, match="no column Modality"):
         read_dataset("tcia-ct", tcia)

@@ -30,7 +30,11 @@ def test_folder_of_classes(tmp_path):
     assert films.patients.tolist() == films.ids.tolist()
     assert set(films.splits) == {"train", "valid", "test"}
     assert [(problem.id, problem.reason) for problem in films.problems] == [
-        ("dog/empty.jpg", "the file is empty (0 bytes)")
+        ("dog/empty.jpg", "the file is empty (0 bytes)"),
+        (".git", "a folder of the system, with 1 file"),
+        ("__MACOSX", "a folder of the system, with 1 file"),
+        ("dog/.hidden.png", "a hidden file"),
+        ("dog/notes.txt", "not a film: its content is no picture, not PNG, JPEG, TIFF, BMP, GIF or DICOM"),
     ]
 
 

@@ -13,11 +13,11 @@ from graphret._errors import InvalidParameterError, UnknownNameError
 from graphret.encoders.inference.device import arithmetic
 
 if TYPE_CHECKING:
-    from graphret._types import Float32Array
     from collections.abc import Callable, Iterator
 
     import torch
 
+    from graphret._types import Float32Array
     from graphret.encoders.inference.workers import Begun
     from graphret.encoders.networks.network import EncoderNetwork, InferenceNetwork
 
