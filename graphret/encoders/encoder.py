@@ -131,7 +131,13 @@ class Encoder:
 
     def save(self, folder: str | PathLike[str]) -> None:
         """Write ``encoder.safetensors``, ``encoder.json`` and ``MODEL_CARD.md``, each replaced in one step."""
-        encoder_files.write_encoder(Path(folder), self)
+        about = {
+            "config": self.config.to_json(),
+            "code_length": self.code_length,
+            "fingerprint": self.fingerprint,
+            "record": self.record,
+        }
+        encoder_files.write_encoder(Path(folder), self.tensors(), about)
 
     @property
     def name(self) -> str:

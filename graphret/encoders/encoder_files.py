@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     import torch
 
-    from graphret.encoders.encoder import Encoder
-
 __all__ = ["fill", "fingerprint", "read_encoder", "write_encoder"]
 
 FORMAT_VERSION = 1
@@ -28,8 +26,8 @@ PENDING = "encoder.json.pending"
 _LIBRARIES = ("torch", "torchvision", "safetensors", "accelerate", "torchmetrics", "numpy", "pillow")
 
 
-def write_encoder(folder: Path, encoder: Encoder) -> None:
-    """Write an encoder into ``folder``.
+def write_encoder(folder: Path, tensors: Mapping[str, torch.Tensor], about: Mapping[str, Any]) -> None:
+    """Write an encoder into ``folder``: its weights, and ``about`` (config, code_length, fingerprint, record).
 
     Two files cannot be replaced in one step, so the new config is first written beside the old one as
     ``encoder.json.pending``: a process killed between the two replacements leaves weights that fit the pending config,
@@ -38,15 +36,12 @@ def write_encoder(folder: Path, encoder: Encoder) -> None:
     from safetensors.torch import save
 
     make_folder(folder)
-    weights = save(encoder.tensors(), metadata={"format": "pt"})
+    weights = save(dict(tensors), metadata={"format": "pt"})
     document = {
         "format": "graphret encoder",
         "format_version": FORMAT_VERSION,
-        "config": encoder.config.to_json(),
-        "code_length": encoder.code_length,
-        "fingerprint": encoder.fingerprint,
+        **about,
         "weights": {"file": WEIGHTS, "sha256": hashlib.sha256(weights).hexdigest(), "bytes": len(weights)},
-        "record": encoder.record,
         "versions": _versions(),
     }
     text = json.dumps(document, indent=1, allow_nan=False)

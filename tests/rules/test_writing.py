@@ -8,7 +8,10 @@ HOME = PACKAGE / "files"
 
 EXCEPTIONS = {
     ("graphret/cli/entry.py", "os.open"): "the null device takes the place of a standard output that is closed",
-    ("graphret/encoders/weights.py", "download_url_to_file"): "torch writes beside the target and renames by itself",
+    (
+        "graphret/encoders/tensor_files.py",
+        "download_url_to_file",
+    ): "torch writes beside the target and renames by itself",
 }
 """File and call -> why it may write by itself."""
 
