@@ -7,6 +7,7 @@ import typer
 from rich.table import Table
 
 from graphret._errors import InvalidParameterError
+from graphret.cli.options import parse_names
 from graphret.cli.reporting import AsJson, Quiet, Reporter, report_to_user
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def compare(
             root="" if root is None else str(root),
             size=size,
             bits=_numbers(bits),
-            methods=_names(methods),
+            methods=parse_names(methods),
             epochs=epochs,
             max_minutes=max_minutes,
         )
@@ -115,13 +116,9 @@ def _check_data(experiment: "Experiment") -> None:
             raise InvalidParameterError(option, value, f"--{option}, or {key} in the experiment")
 
 
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
-
-
 def _numbers(text: str) -> list[int]:
     try:
-        return [int(name) for name in _names(text)]
+        return [int(name) for name in parse_names(text)]
     except ValueError:
         raise InvalidParameterError("bits", text, "whole numbers with commas between them, as 16,32,64") from None
 

@@ -7,6 +7,7 @@ import typer
 from rich.markdown import Markdown
 
 from graphret.cli.info import IndexFolder
+from graphret.cli.options import parse_names
 from graphret.cli.reporting import AsJson, Quiet, report_to_user
 
 __all__ = ["evaluate"]
@@ -35,13 +36,17 @@ def evaluate(
     reference: Annotated[
         str | None, typer.Option(metavar="NAME", help="The ranking that the others are compared with.")
     ] = None,
-    baseline: Annotated[
+    baselines: Annotated[
         str, typer.Option(metavar="NAME,...|none", help="Rows beside them: random, or none.")
     ] = "random",
-    exclude: Annotated[
-        str, typer.Option(metavar="patient|none", help="Leave films of the query's own patient out, or not.")
-    ] = "patient",
-    resamples: Annotated[int, typer.Option(help="Bootstrap samples for the 95 % intervals.")] = 2000,
+    exclude_same_patient: Annotated[
+        bool,
+        typer.Option(
+            "--exclude-same-patient/--include-same-patient",
+            help="Never films of the query's own patient, or also those.",
+        ),
+    ] = True,
+    n_resamples: Annotated[int, typer.Option(help="Bootstrap samples for the 95 % intervals.")] = 2000,
     seed: Annotated[int, typer.Option(help="Of the bootstrap and of the random baseline.")] = 0,
     out: Annotated[
         Path | None,
@@ -57,12 +62,12 @@ def evaluate(
         report = graphret.evaluate(
             graphret.open(index),
             split,
-            measures=_names(measures),
+            measures=parse_names(measures),
             rankings=rankings,
             reference=reference,
-            baselines=() if baseline == "none" else _names(baseline),
-            exclude=None if exclude == "none" else exclude,
-            n_resamples=resamples,
+            baselines=() if baselines == "none" else parse_names(baselines),
+            exclude="patient" if exclude_same_patient else None,
+            n_resamples=n_resamples,
             seed=seed,
             progress=reporter.progress,
         )
@@ -74,7 +79,3 @@ def evaluate(
             document["files"] = [str(path) for path in written]
             reporter.note(f"wrote {', '.join(str(path) for path in written)}")
         reporter.result(document, Markdown(report.to_markdown()))
-
-
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]

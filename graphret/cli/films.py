@@ -44,7 +44,7 @@ Bits = Annotated[
 Device = Annotated[str, typer.Option("--device", help="Where the encoder runs: auto, cpu or cuda.")]
 Splits = Annotated[
     list[str] | None,
-    typer.Option("--split", metavar="NAME", help=f"Only films of this split ({', '.join(SPLITS)}); several allowed."),
+    typer.Option("--split", metavar="NAME,...", help=f"Only films of these splits: {', '.join(SPLITS)}."),
 ]
 
 
@@ -73,6 +73,7 @@ def read_films(data: str, root: Path, splits: list[str] | None, reporter: "Repor
         if number:
             first = next(problem for problem in films.problems if problem.is_film == is_film)
             reporter.note(f"{number} {what}, first {first.id}: {first.reason}")
+    splits = parse_names(*splits or ())
     if splits:
         found = {name: int((films.splits == name).sum()) for name in SPLITS}
         films = films.select(np.isin(films.splits, splits))

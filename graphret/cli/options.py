@@ -15,7 +15,7 @@ import typer
 
 from graphret._errors import InvalidParameterError
 
-__all__ = ["config_options", "documented_parameters", "parse_assignments", "parse_word"]
+__all__ = ["config_options", "documented_parameters", "parse_assignments", "parse_names", "parse_word"]
 
 _NONE = re.compile(r"\bNone\b")
 
@@ -153,6 +153,17 @@ def parse_word(text: str, *, number: type[int] | type[float] | None, nothing: bo
         return number(text) if number is not None else text
     except ValueError:
         return text
+
+
+def parse_names(*texts: str) -> list[str]:
+    """Read names with commas between them; the texts of an option that was given several times follow each other.
+
+    Examples
+    --------
+    >>> parse_names("P@10, nDCG@100"), parse_names("train", "valid")
+    (['P@10', 'nDCG@100'], ['train', 'valid'])
+    """
+    return [name.strip() for text in texts for name in text.split(",") if name.strip()]
 
 
 def parse_assignments(name: str, given: list[str] | None) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import typer
 from rich.table import Table
 
 from graphret.cli.info import IndexFolder
-from graphret.cli.options import parse_word
+from graphret.cli.options import parse_names, parse_word
 from graphret.cli.reporting import AsJson, Quiet, report_to_user
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def tune(
             help="Queries of this split only (valid: the encoder was not trained on it); all if not given.",
         ),
     ] = None,
-    queries: Annotated[int, typer.Option(help="Queries, at most.")] = 1000,
+    n_queries: Annotated[int, typer.Option(help="Queries, at most.")] = 1000,
     budget: Annotated[str, typer.Option(metavar="SECONDS|none", help="Time for the trials.")] = "300",
     variety: Annotated[
         float,
@@ -78,11 +78,11 @@ def tune(
         found = graphret.tune(
             opened,
             by=by,
-            measures=[name.strip() for name in measures.split(",") if name.strip()],
+            measures=parse_names(measures),
             candidates=label_aware_candidates() if label_aware else None,
             learn=learn,
             split=split,
-            n_queries=queries,
+            n_queries=n_queries,
             budget=seconds,
             variety=variety,
             seed=seed,

@@ -26,14 +26,14 @@ def test_a_query_says_what_it_expects_and_from_where(run, run_json, index):
 
 
 def test_evaluate_reports_it_apart(run, run_json, index):
-    call = ["evaluate", index, "--measures", "P@5", "--rankings", "nearest,label_aware", "--resamples", "20"]
+    call = ["evaluate", index, "--measures", "P@5", "--rankings", "nearest,label_aware", "--n-resamples", "20"]
     marked = {row["name"]: row["uses_labels"] for row in run_json(*call)["rankings"]}
     assert marked == {"nearest": False, "label_aware": True, "random": False}
     assert "uses the archive's labels at query time" in " ".join(run(*call).out.split())
 
 
 def test_its_tuning_is_kept_apart(run, run_json, index):
-    call = ["tune", index, "--label-aware", "--queries", "60", "--measures", "P@5", "--variety", "0"]
+    call = ["tune", index, "--label-aware", "--n-queries", "60", "--measures", "P@5", "--variety", "0"]
     document = run_json(*call)
     assert document["uses_labels"]
     assert {trial["ranking"] for trial in document["trials"]} == {"label_aware", "nearest"}

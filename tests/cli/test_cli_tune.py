@@ -13,7 +13,20 @@ def index(workshop, tmp_path):
 
 
 def test_a_tuned_index_is_asked_with_what_was_chosen(run_json, index):
-    call = ["tune", index, "--queries", "40", "--budget", "20", "--seed", "2", "--measures", "P@5", "--variety", "0.2"]
+    call = [
+        "tune",
+        index,
+        "--n-queries",
+        "40",
+        "--budget",
+        "20",
+        "--seed",
+        "2",
+        "--measures",
+        "P@5",
+        "--variety",
+        "0.2",
+    ]
     document = run_json(*call)
     assert document["criterion"] == "mean of P@5"
     assert document["n_queries"] <= 40
@@ -29,7 +42,7 @@ def test_a_tuned_index_is_asked_with_what_was_chosen(run_json, index):
 
 
 def test_the_table_and_the_choice_are_shown(run, index):
-    done = run("tune", index, "--queries", "10", "--by", "agreement", "--budget", "none", "--n-threads", "1")
+    done = run("tune", index, "--n-queries", "10", "--by", "agreement", "--budget", "none", "--n-threads", "1")
     assert done.status == 0
     assert "best of 543 trials" in done.out
     assert "chosen: " in done.out
@@ -46,7 +59,7 @@ def test_build_tunes_if_asked(run_json, workshop, tmp_path):
 
 
 def test_labels_are_only_learned_from_where_that_is_wanted(run_json, index):
-    call = ["tune", index, "--queries", "30", "--measures", "P@5", "--variety", "0", "--budget", "none"]
+    call = ["tune", index, "--n-queries", "30", "--measures", "P@5", "--variety", "0", "--budget", "none"]
     learned, plain = run_json(*call), run_json(*call, "--no-learn")
     assert any(trial["metric"] is not None for trial in learned["trials"])
     assert all(trial["metric"] is None for trial in plain["trials"])

@@ -178,7 +178,7 @@ def test_options_of_a_ranking_reach_it(run_json, workshop):
 
 def test_evaluate_writes_what_python_measures(run, run_json, workshop, tmp_path):
     call = ["evaluate", workshop.index, "--measures", "P@5,nDCG@10", "--rankings", "region_growing,nearest"]
-    call += ["--resamples", "50", "--seed", "4"]
+    call += ["--n-resamples", "50", "--seed", "4"]
     document = run_json(*call, "--out", tmp_path / "report")
     expected = graphret.evaluate(
         graphret.open(workshop.index),
@@ -196,7 +196,7 @@ def test_evaluate_writes_what_python_measures(run, run_json, workshop, tmp_path)
     assert document["queries"]["excluded"] == "patient"
     assert not document["queries"]["transductive"]
     assert {"report.json", "report.md", "contact_sheet.png"} <= {path.name for path in (tmp_path / "report").iterdir()}
-    other = run_json(*call, "--exclude", "none", "--baseline", "none", "--reference", "region_growing")
+    other = run_json(*call, "--include-same-patient", "--baselines", "none", "--reference", "region_growing")
     assert other["queries"]["excluded"] is None
     assert other["reference"] == "region_growing"
     assert [row["name"] for row in other["rankings"]] == ["region_growing", "nearest"]
@@ -206,7 +206,7 @@ def test_evaluate_writes_what_python_measures(run, run_json, workshop, tmp_path)
 
 
 def test_evaluate_on_a_split_of_the_archive_says_so(run_json, workshop):
-    document = run_json("evaluate", workshop.index, "--split", "valid", "--measures", "P@3", "--resamples", "20")
+    document = run_json("evaluate", workshop.index, "--split", "valid", "--measures", "P@3", "--n-resamples", "20")
     assert document["queries"]["transductive"]
 
 

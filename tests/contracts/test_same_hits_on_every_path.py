@@ -131,8 +131,8 @@ def as_a_comparison(shop, **_):
 
 
 def by_trec(shop, command, tmp_path):
-    call = ["evaluate", shop.folder, "--measures", f"P@{K}", "--exclude", "none", "--resamples", "20"]
-    command(*call, "--baseline", "none", "--out", tmp_path / "report")
+    call = ["evaluate", shop.folder, "--measures", f"P@{K}", "--include-same-patient", "--n-resamples", "20"]
+    command(*call, "--baselines", "none", "--out", tmp_path / "report")
     lists = read_run(tmp_path / "report" / "runs" / f"{WRITTEN.replace(':', '-')}.run")
     return [lists[name] for name in shop.asking.ids.tolist()]
 
@@ -214,7 +214,7 @@ def test_every_answer_says_what_it_was_ranked_with(shop, command, capsys):
     text = " ".join(capsys.readouterr().out.split())
     assert f"{WRITTEN}; in a metric that was learned from the archive's labels" in text
     rankings = "tuned,contextual:default,nearest"
-    call = ["evaluate", shop.folder, "--rankings", rankings, "--measures", "P@10", "--resamples", "20"]
+    call = ["evaluate", shop.folder, "--rankings", rankings, "--measures", "P@10", "--n-resamples", "20"]
     rows = {row["name"]: row for row in command(*call)["rankings"]}
     assert list(rows) == [WRITTEN, "contextual:default", "nearest", "random"]
     assert {name: rows[WRITTEN][name] for name in said} == said
