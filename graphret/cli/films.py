@@ -7,6 +7,7 @@ import numpy as np
 import typer
 
 from graphret._errors import DataError, UnknownNameError
+from graphret.cli.options import parse_names
 from graphret.data.splits import SPLITS
 
 if TYPE_CHECKING:
