@@ -1,0 +1,1 @@
+"""The networks: backbones, pooled encoders, and the hashing systems."""

@@ -1,0 +1,1 @@
+"""The encoders by name, and what each of them is."""
