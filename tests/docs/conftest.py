@@ -12,40 +12,33 @@ import pytest
 
 import graphret
 from graphret.cli import main
+from graphret.data import generate_phantom
+from graphret.encoders import Encoder
 
 _SPEC = importlib.util.spec_from_file_location("documents", Path(__file__).with_name("pages.py"))
 documents = importlib.util.module_from_spec(_SPEC)
 sys.modules["documents"] = documents
 _SPEC.loader.exec_module(documents)
 
-DEMO = ("demo", "--films", "80", "--size", "32", "--epochs", "1", "--encoder", "resnet18")
-"""A demo of seconds."""
+N_FILMS = 80
 
 
 @pytest.fixture(scope="session")
 def workshop(tmp_path_factory):
-    """Everything that the documents speak of, by the names that they use."""
+    """Everything that the documents speak of, by the names that they use; the encoder has its first weights."""
     root = tmp_path_factory.mktemp("documents")
-    assert main([*DEMO, "--out", str(root / "graphret-demo"), "--quiet"]) == 0
-    films = graphret.read_dataset("phantom", root / "graphret-demo" / "films")
+    demo = root / "graphret-demo"
+    generate_phantom(demo / "films", N_FILMS, size=32)
+    films = graphret.read_dataset("phantom", demo / "films")
+    encoder = Encoder.untrained("resnet18", films.label_names, 32, 0)
     _class_folders(films, root / "films")
     _table(films, root / "table")
-    shutil.copytree(root / "graphret-demo" / "encoder", root / "runs" / "mine")
     _dicom(films.read(0), root / "new_film.dcm")
-    data = ["--data", "folder", "--root", str(root / "films"), "--encoder", str(root / "runs" / "mine")]
-    build = [
-        "build",
-        *data,
-        "--split",
-        "train",
-        "--split",
-        "valid",
-        "--out",
-        str(root / "indexes" / "mine"),
-        "-k",
-        "10",
-    ]
-    assert main([*build, "--quiet"]) == 0
+    for folder in (demo / "encoder", root / "runs" / "mine"):
+        encoder.save(folder)
+    classes = graphret.read_dataset("folder", root / "films")
+    for table, out in ((films, demo / "index"), (classes, root / "indexes" / "mine")):
+        graphret.build(table.select(table.splits != "test"), encoder, out=out, k=10, n_threads=1)
     return root
 
 
@@ -86,7 +79,7 @@ def _dicom(film, path):
 
 @pytest.fixture
 def scratch(workshop, tmp_path, monkeypatch):
-    """The workshop under further names of its files, which graphret replaces but never changes; the process is there."""
+    """The workshop under other names of its files, which graphret replaces but never changes; the process is there."""
     home = tmp_path / "scratch"
     shutil.copytree(workshop, home, copy_function=os.link)
     monkeypatch.chdir(home)
