@@ -1,6 +1,6 @@
 """Draw docs/pictures/pipeline.png: from films to hits, every step computed by the package on generated data.
 
-    python docs/pictures/draw_pipeline.py
+Run as ``python docs/pictures/draw_pipeline.py``.
 """
 
 from __future__ import annotations
@@ -136,7 +136,11 @@ def draw(picture: Path) -> None:
         if number:
             arrow = {"arrowstyle": "-|>", "color": INK, "linewidth": 1.4}
             axes.annotate(
-                "", xy=(-0.02, 0.5), xytext=(-0.2, 0.5), xycoords="axes fraction", textcoords="axes fraction",
+                "",
+                xy=(-0.02, 0.5),
+                xytext=(-0.2, 0.5),
+                xycoords="axes fraction",
+                textcoords="axes fraction",
                 arrowprops=arrow,
             )
     figure.savefig(picture, dpi=110, bbox_inches="tight", facecolor="white", metadata={"Software": None})

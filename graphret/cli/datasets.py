@@ -21,7 +21,7 @@ def datasets(*, as_json: AsJson = False) -> None:
         reporter.result(
             [_plain(card) for card in cards],
             table,
-            "A card of your own is a .toml file with the same keys: see docs/data_sets.md. Nothing is downloaded.",
+            "A card of your own is a .toml file with the same keys: see docs/your_own_films.md. Nothing is downloaded.",
         )
 
 

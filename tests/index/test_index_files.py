@@ -64,9 +64,9 @@ def test_readers_beside_a_writer(codes, tmp_path):
 def test_the_example_of_the_documentation_runs(shared_index, capsys):
     text = (Path(__file__).resolve().parents[2] / "docs" / "index_format.md").read_text(encoding="utf-8")
     example = text.split("```python\n")[1].split("```")[0]
-    assert 'Path("indexes/nih")' in example
+    assert 'Path("indexes/mine")' in example
     names = {}
-    exec(example.replace('Path("indexes/nih")', f"Path({str(shared_index.path)!r})"), names)  # noqa: S102 - our own text
+    exec(example.replace('Path("indexes/mine")', f"Path({str(shared_index.path)!r})"), names)  # noqa: S102 - our own text
     hits = shared_index.query("film000", 5, ranking="nearest")
     assert names["nearest"].tolist() == hits.positions[0].tolist()
     printed = [line.split() for line in capsys.readouterr().out.splitlines()]
