@@ -152,12 +152,12 @@ def count_films(table: graphret.ImageTable) -> dict[str, dict[str, int]]:
 def run(options: argparse.Namespace) -> None:
     """Train, validate, write; then test, write."""
     found = environment()
-    root = options.data_root / (options.folder or options.card)
-    work = options.work / options.card
-    table = graphret.read_dataset(options.card, root)
+    root = options.data_root / (options.folder or options.spec)
+    work = options.work / options.spec
+    table = graphret.read_dataset(options.spec, root)
     table.check_patients()
     if not (table.splits == "valid").any() or not (table.splits == "test").any():
-        raise SystemExit(f"the data set {options.card!r} needs the splits train, valid and test")
+        raise SystemExit(f"the data set {options.spec!r} needs the splits train, valid and test")
     duplicates = NearDuplicates.read(options.data_root / "near_duplicates.csv", table)
     say(f"{len(table)} films; near duplicates: {duplicates.counts(table.splits)}")
 
@@ -174,14 +174,14 @@ def run(options: argparse.Namespace) -> None:
     )
     record: dict[str, Any] = {
         "environment": found,
-        "card": options.card,
+        "spec": options.spec,
         "films": count_films(table),
         "near_duplicates": duplicates.counts(table.splits) if duplicates.known else None,
         "training": training_record(folder, options.note),
     }
     validation = evaluated(table, duplicates, encoder, ["train"], "valid", work / "index-validation")
     record |= {"rule": RULE, "chosen": choose(validation["report"]), "validation": validation}
-    name = f"real_films_{options.card}"
+    name = f"real_films_{options.spec}"
     write_results(options.results, f"{name}_validation", record, validation_markdown(record))
     say(f"chosen on the validation films: {record['chosen']}")
 
@@ -206,9 +206,11 @@ def run(options: argparse.Namespace) -> None:
 
 def main() -> None:
     parser = parser_of(__doc__, work=".")
-    parser.add_argument("card", help="nih, kermany, or another card with films under --data-root")
+    parser.add_argument("spec", help="nih, kermany, or another dataset spec with films under --data-root")
     parser.add_argument("--data-root", type=Path, default=Path("../shared/data"), help="folder of the data sets")
-    parser.add_argument("--folder", help="folder of the card's films under --data-root; the name of the card")
+    parser.add_argument(
+        "--folder", help="folder of the dataset spec's films under --data-root; the name of the dataset spec"
+    )
     parser.add_argument("--encoder", default="densenet121")
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--epochs", type=int, default=20)

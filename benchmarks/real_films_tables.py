@@ -27,7 +27,7 @@ def test_markdown(record: dict[str, Any]) -> str:
     lines = [
         *_head(record, "test films"),
         f"This script chooses nothing on these figures. The rule of the validation ({record['rule']}) had chosen "
-        f"**{record['chosen']}** before; see `real_films_{record['card']}_validation.md`.",
+        f"**{record['chosen']}** before; see `real_films_{record['spec']}_validation.md`.",
         "",
         *_section(record["test"]),
         "## The same network with its first random weights",
@@ -55,7 +55,7 @@ def _head(record: dict[str, Any], part: str) -> list[str]:
     validation_auc = np.mean(list(training["validation_auc"].values()))
     note = f" ({training['note']})" if training["note"] else ""
     return [
-        f"# {record['card']}: {encoder['name']} from scratch at {encoder['size']} px, {part}",
+        f"# {record['spec']}: {encoder['name']} from scratch at {encoder['size']} px, {part}",
         "",
         f"Films: {films}. {_near_duplicates(record['near_duplicates'])}",
         "",

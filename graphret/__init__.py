@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from graphret._errors import (
-    CardError,
     CodesError,
     DamagedIndexError,
     DataError,
+    DatasetSpecError,
     DeviceError,
     EncoderError,
     ExperimentError,
@@ -39,10 +39,10 @@ if TYPE_CHECKING:
     from graphret.tuning import tune
 
 __all__ = [
-    "CardError",
     "CodesError",
     "DamagedIndexError",
     "DataError",
+    "DatasetSpecError",
     "DeviceError",
     "EncoderError",
     "ExperimentError",

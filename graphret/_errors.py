@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = [
-    "CardError",
     "CodesError",
     "DamagedIndexError",
     "DataError",
+    "DatasetSpecError",
     "DeviceError",
     "EncoderError",
     "ExperimentError",
@@ -90,11 +90,11 @@ class CodesError(GraphretError, ValueError):
 
 
 class DataError(GraphretError):
-    """A data set cannot be read as its card says."""
+    """A data set cannot be read as its dataset spec says."""
 
 
-class CardError(DataError):
-    """A dataset card is not valid; the message names the key and the known ones."""
+class DatasetSpecError(DataError):
+    """A dataset spec is not valid; the message names the key and the known ones."""
 
     exit_status = 2
 

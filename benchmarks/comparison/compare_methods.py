@@ -38,7 +38,7 @@ def main() -> None:
     arguments = parse()
     experiment = read_experiment(HERE / f"{arguments.name}.toml")
     root = arguments.data_root / arguments.name
-    generated = experiment.data.card == "phantom"
+    generated = experiment.data.spec == "phantom"
     if generated:
         size = experiment.data.size
         root = arguments.work / ("phantom-smoke" if arguments.smoke else f"phantom-{size}")

@@ -166,12 +166,12 @@ def _single_label(codes: np.ndarray, kinds: np.ndarray, splits: np.ndarray) -> d
     }
 
 
-def _real_films(card: str, *, trained: bool, data_root: Path) -> dict[str, np.ndarray]:
+def _real_films(spec: str, *, trained: bool, data_root: Path) -> dict[str, np.ndarray]:
     import graphret
     from graphret.encoders import Encoder
 
-    table = _films(card, data_root)
-    folder = WORK / ("kermany" if card == "mednist" else card) / "densenet121-64"
+    table = _films(spec, data_root)
+    folder = WORK / ("kermany" if spec == "mednist" else spec) / "densenet121-64"
     encoder = graphret.load_encoder(folder)
     if not trained:
         encoder = Encoder.untrained("densenet121", encoder.label_names, size=64, seed=0)
@@ -191,11 +191,11 @@ def _own_network(size: int, *, trained: bool, data_root: Path) -> dict[str, np.n
     return _encoded(table, encoder, data_root)
 
 
-def _films(card: str, data_root: Path) -> ImageTable:
+def _films(spec: str, data_root: Path) -> ImageTable:
     import graphret
 
-    table = graphret.read_dataset("folder" if card == "mednist" else card, data_root / card)
-    if card == "mednist":  # two fifths of the images
+    table = graphret.read_dataset("folder" if spec == "mednist" else spec, data_root / spec)
+    if spec == "mednist":  # two fifths of the images
         table = table.select(np.random.default_rng(0).permutation(len(table))[:4800])
     return table
 
@@ -231,10 +231,10 @@ _MAKERS = {
     "fashion-pixels": _fashion_pixels,
     "fashion-network": _fashion_network,
     **{
-        f"{card}{suffix}": lambda root, card=card, trained=not suffix: _real_films(
-            card, trained=trained, data_root=root
+        f"{spec}{suffix}": lambda root, spec=spec, trained=not suffix: _real_films(
+            spec, trained=trained, data_root=root
         )
-        for card in ("kermany", "nih", "mednist")
+        for spec in ("kermany", "nih", "mednist")
         for suffix in ("", "-untrained")
     },
     "mednist-own": lambda root: _own_network(64, trained=True, data_root=root),

@@ -21,7 +21,7 @@ _SHOWN = ("P@10", "ACG@10", "nDCG@100", "mAP@100")
 def compare(
     *,
     data: Annotated[
-        str, typer.Option("--data", metavar="CARD", help="Card of the data set; that of the experiment if not given.")
+        str, typer.Option("--data", metavar="SPEC", help="Dataset spec; that of the experiment if not given.")
     ] = "",
     root: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder with the files of the data set.")] = None,
     out: Annotated[
@@ -68,7 +68,7 @@ def compare(
             raise InvalidParameterError("out", None, "--out DIR, a folder for everything that is made")
         settings = changed(
             open_experiment(_template(template) if template is not None else experiment),
-            card=data,
+            spec=data,
             root="" if root is None else str(root),
             size=size,
             bits=_numbers(bits),
@@ -89,15 +89,15 @@ def compare(
 def _list(reporter: Reporter) -> None:
     from graphret.comparison import list_templates, missing_methods, read_template
 
-    table = Table("template", "what it is", "card", "not registered", title="Experiments that come along")
+    table = Table("template", "what it is", "spec", "not registered", title="Experiments that come along")
     documents = []
     for name in list_templates():
         found = read_template(name)
         missing = list(dict.fromkeys(missing_methods(found)))
-        table.add_row(name, found.title, found.data.card, ", ".join(missing))
+        table.add_row(name, found.title, found.data.spec, ", ".join(missing))
         labels = [method.label for method in found.methods]
         documents.append(
-            {"name": name, "title": found.title, "card": found.data.card, "methods": labels, "missing": missing}
+            {"name": name, "title": found.title, "spec": found.data.spec, "methods": labels, "missing": missing}
         )
     reporter.result(documents, table, "graphret compare --template NAME --root DIR --out DIR runs one.")
 
@@ -110,9 +110,9 @@ def _template(name: str) -> "Experiment":
 
 def _check_data(experiment: "Experiment") -> None:
     """Refuse a call that names no films, in the words of its options."""
-    for option, value in (("data", experiment.data.card), ("root", experiment.data.root)):
+    for option, value in (("data", experiment.data.spec), ("root", experiment.data.root)):
         if not value:
-            key = {"data": "data.card"}.get(option, "data.root")
+            key = {"data": "data.spec"}.get(option, "data.root")
             raise InvalidParameterError(option, value, f"--{option}, or {key} in the experiment")
 
 

@@ -1,4 +1,4 @@
-"""The films that a command works on: a card, a folder, and perhaps only some splits."""
+"""The films that a command works on: a dataset spec, a folder, and perhaps only some splits."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,8 +20,8 @@ Data = Annotated[
     str,
     typer.Option(
         "--data",
-        metavar="CARD",
-        help="Card of the data set: a name of `graphret datasets` ('folder': one folder per class), or a .toml file.",
+        metavar="SPEC",
+        help="Dataset spec: a name of `graphret datasets` ('folder': one folder per class), or a .toml file.",
     ),
 ]
 Root = Annotated[Path, typer.Option("--root", metavar="DIR", help="Folder with the files of the data set.")]
@@ -55,11 +55,11 @@ def read_films(data: str, root: Path, splits: list[str] | None, reporter: "Repor
     Raises
     ------
     UnknownNameError
-        Unknown card or split.
+        Unknown dataset spec or split.
     MissingFileError
         The folder or its table is not there.
     DataError
-        The files are not what the card says, or no film is left.
+        The files are not what the dataset spec says, or no film is left.
     """
     from graphret.data import read_dataset
 

@@ -46,7 +46,7 @@ def show_info(about: dict[str, Any]) -> Table:
         "generation": f"{about['generation']}, written {about['created']} by graphret {about['graphret_version']}",
         "films": f"{counts['films']:,} of {counts['patients']:,} patients ({splits}); {counts['problems']:,} left out",
         "labels": f"{counts['labels']:,}",
-        "data set": f"{source['card']} in {source['root']}" if source["card"] else "made in memory",
+        "data set": f"{source['spec']} in {source['root']}" if source["spec"] else "made in memory",
         "encoder": f"{encoder['name']}, {encoder['size']} px, {encoder['fingerprint'][:16]}" if encoder else "none",
         "codes": f"{counts['dimensions']:,} values, sha256 {about['codes']['sha256'][:16]}",
         "graph": f"{counts['edges']:,} edges, cosine >= {_number(graph['threshold'])}, "

@@ -85,10 +85,10 @@ def _patients_of_data_set(index: "Index", films: list[str]) -> list[str | None] 
 
     archived = {os.path.realpath(path) for path in index.films.paths.tolist() if path}
     paths = [os.path.realpath(film) for film in films]
-    if archived.issuperset(paths) or not index.source.get("card"):
+    if archived.issuperset(paths) or not index.source.get("spec"):
         return None
     try:
-        table = graphret.read_dataset(index.source["card"], index.source["root"])
+        table = graphret.read_dataset(index.source["spec"], index.source["root"])
     except graphret.GraphretError:  # it was moved or deleted; the index then asks for --patients
         return None
     known = dict(zip(map(os.path.realpath, table.paths.tolist()), table.patients.tolist(), strict=True))

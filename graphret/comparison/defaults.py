@@ -80,7 +80,7 @@ def methods_by_name(names: Sequence[str]) -> tuple[MethodSettings, ...]:
 def changed(
     experiment: Experiment,
     *,
-    card: str = "",
+    spec: str = "",
     root: str = "",
     size: int | None = None,
     bits: Sequence[int] = (),
@@ -96,8 +96,8 @@ def changed(
     1
     """
     data: DataSettings = experiment.data
-    if card:
-        data = replace(data, card=card)
+    if spec:
+        data = replace(data, spec=spec)
     if root:
         data = replace(data, root=root)
     if size is not None:

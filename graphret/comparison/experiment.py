@@ -47,7 +47,7 @@ class DataSettings:
 
     Parameters
     ----------
-    card, root
+    spec, root
         As for `read_dataset`; the command line and `compare` may give both.
     size
         Side of every encoder's input in px.
@@ -58,7 +58,7 @@ class DataSettings:
     n_queries, n_database
         At most so many films ask, or are searched, drawn by ``seed``; 0 takes all.
     fractions, split_seed
-        Instead of the card's, where there is no official split.
+        Instead of the dataset spec's, where there is no official split.
     exclude
         "patient": a query never gets a film of its own patient. "none": it does.
     near_duplicates
@@ -68,7 +68,7 @@ class DataSettings:
         Draws queries and searched films.
     """
 
-    card: str = ""
+    spec: str = ""
     root: str = ""
     size: int = 64
     queries: str = "test"
@@ -85,7 +85,7 @@ class DataSettings:
         check_integer("data.size", self.size, MINIMUM_SIZE, "the encoders halve the image five times")
         for name in ("n_queries", "n_database", "seed"):
             check_integer(f"data.{name}", getattr(self, name), 0)
-        check_integer("data.split_seed", self.split_seed, -1, "-1 leaves the seed of the card")
+        check_integer("data.split_seed", self.split_seed, -1, "-1 leaves the seed of the dataset spec")
         for split in (self.queries, *self.database):
             _require(split in SPLITS, "data.queries and data.database", split, f"one of {', '.join(SPLITS)}")
         _require(bool(self.database), "data.database", self.database, "at least one split")

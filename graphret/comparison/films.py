@@ -12,7 +12,7 @@ import numpy as np
 
 from graphret._errors import DataError, ExperimentError, GraphretError, MissingFileError
 from graphret._numba import available_threads
-from graphret.data import Card, ImageTable, read_card, read_dataset
+from graphret.data import DatasetSpec, ImageTable, read_dataset, read_dataset_spec
 from graphret.files import Stage, Stages, digest
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class ComparedFilms:
     record
         Counts, for the report.
     whole_card
-        No film of the card was left away by the experiment (sampling, other splits).
+        No film of the dataset spec was left away by the experiment (sampling, other splits).
     """
 
     table: ImageTable
@@ -66,11 +66,11 @@ def prepare_films(data: DataSettings, out: Path, progress: Progress | None = Non
     UnknownNameError, MissingFileError, DataError
         As `read_dataset`; or a split is empty.
     """
-    if not data.card or not data.root:
-        missing = "card" if not data.card else "root"
+    if not data.spec or not data.root:
+        missing = "spec" if not data.spec else "root"
         raise ExperimentError(f"data.{missing} is not given: write it into the experiment, or give it with the call")
-    card = _card(data)
-    whole = read_dataset(card, data.root)
+    spec = _spec_of(data)
+    whole = read_dataset(spec, data.root)
     readable, n_unreadable = _readable(whole, Stages(out), progress)
     table = whole.select(readable)
     asks = (table.splits == data.queries) & table.relevance().any(axis=1)
@@ -87,8 +87,8 @@ def prepare_films(data: DataSettings, out: Path, progress: Progress | None = Non
     searched &= ~twins
     database, queries = table.select(searched), table.select(asks)
     record = {
-        "card": card.name,
-        "title": card.title,
+        "spec": spec.name,
+        "title": spec.title,
         "labels": list(table.label_names),
         "films": {split: int((table.splits == split).sum()) for split in ("train", "valid", "test")},
         "patients": {
@@ -118,14 +118,14 @@ def prepare_films(data: DataSettings, out: Path, progress: Progress | None = Non
     return ComparedFilms(table, database, queries, table.split(data.queries), key, record, complete)
 
 
-def _card(data: DataSettings) -> Card:
-    card = read_card(data.card)
-    splits = card.splits
+def _spec_of(data: DataSettings) -> DatasetSpec:
+    spec = read_dataset_spec(data.spec)
+    splits = spec.splits
     if data.fractions:
         splits = replace(splits, fractions=data.fractions)
     if data.split_seed >= 0:
         splits = replace(splits, seed=data.split_seed)
-    return replace(card, splits=splits)
+    return replace(spec, splits=splits)
 
 
 def _readable(table: ImageTable, stages: Stages, progress: Progress | None) -> tuple[BoolArray, int]:

@@ -32,7 +32,7 @@ def summary(report: dict[str, Any]) -> list[str]:
     queries, database = films["queries"], films["database"]
     minutes = f", at most {budget['max_minutes']:g} minutes each" if budget["max_minutes"] else ""
     were = "were left out" if films["excluded"] == "patient" else "were **not** left out"
-    title = films["title"] or films["card"]
+    title = films["title"] or films["spec"]
     where = (
         f"{queries['n_asked']} queries of {queries['n_patients']} patients (split {queries['split']}) were searched in "
         f"{database['n_films']} films of {database['n_patients']} patients (splits {', '.join(database['splits'])}) of "
@@ -51,7 +51,7 @@ def details(report: dict[str, Any]) -> list[str]:
     )
     asked, intervals = films["queries"], experiment["intervals"]
     sentences = [
-        [f"Card {films['card']}; labels {', '.join(films['labels'])}."],
+        [f"Dataset spec {films['spec']}; labels {', '.join(films['labels'])}."],
         [f"Films by split: {splits}. Left out: {left_out}."],
         [f"Queries with a label, and drawn: {asked['n_asked']} of {asked['n_of_the_split']} of the split."],
         ["Uncertain labels count as positive; a film is relevant if it shares a label with the query."],

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from graphret._errors import ExperimentError, UnknownNameError
 from graphret.comparison.experiment_file import fill_toml, read_toml
-from graphret.data import read_card
+from graphret.data import read_dataset_spec
 from graphret.data.cards import specs_folder
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ class PublishedFigure:
         Label of the method of the template that it stands beside; "" for a method that graphret does not have.
     bits
         Length of the code; 0 where the paper gives none.
-    card, size
-        Card of the films and side of the input in px, where the table has several; "" and 0 where not.
+    spec, size
+        Dataset spec of the films and side of the input in px, where the table has several; "" and 0 where not.
     ranking
         Of the row that it stands beside; "" for the first of the method.
     """
@@ -56,7 +56,7 @@ class PublishedFigure:
     value: float
     method: str = ""
     bits: int = 0
-    card: str = ""
+    spec: str = ""
     size: int = 0
     ranking: str = ""
 
@@ -71,8 +71,8 @@ class PublishedTable:
         Of the file, as "cai2019-table1".
     table, paper
         As "Cai et al. 2019, Table 1", and who published it.
-    cards
-        Cards of the paper's own films; empty where no card stands for them.
+    specs
+        Dataset specs of the paper's own films; empty where no dataset spec stands for them.
     setting
         Which films were searched, by whom asked.
     notes
@@ -84,7 +84,7 @@ class PublishedTable:
     name: str
     table: str
     paper: str
-    cards: tuple[str, ...] = ()
+    specs: tuple[str, ...] = ()
     setting: str = ""
     notes: str = ""
     figures: tuple[PublishedFigure, ...] = field(default=())
@@ -93,17 +93,17 @@ class PublishedTable:
         if not self.figures:
             raise ExperimentError("figures = () is not allowed: give at least one figure")
 
-    def to_dict(self, card: str, size: int, other_images: str) -> dict[str, Any]:
-        """Return the figures as plain data for films of ``card`` at ``size``.
+    def to_dict(self, spec: str, size: int, other_images: str) -> dict[str, Any]:
+        """Return the figures as plain data for films of ``spec`` at ``size``.
 
-        ``other_images`` is why they are of other images, "" if they are not. A figure of another card or size than
-        these keeps its place in the paper's table, but stands beside no method.
+        ``other_images`` is why they are of other images, "" if they are not. A figure of another dataset spec or size
+        than these keeps its place in the paper's table, but stands beside no method.
         """
         figures = []
         for figure in self.figures:
-            suits = figure.card in {"", card} and figure.size in {0, size}
+            suits = figure.spec in {"", spec} and figure.size in {0, size}
             where = ", ".join(
-                [*([figure.card] if figure.card else []), *([f"{figure.size} px"] if figure.size else [])]
+                [*([figure.spec] if figure.spec else []), *([f"{figure.size} px"] if figure.size else [])]
             )
             name = f"{figure.name} ({where})" if where else figure.name
             figures.append({**vars(figure), "name": name, "method": figure.method if suits else ""})
@@ -151,19 +151,19 @@ def read_published(name: str) -> PublishedTable:
 def why_other_images(table: PublishedTable, films: ComparedFilms) -> str:
     """Say why published figures are of other images than the films of a comparison; "" when they are the same.
 
-    They are the same only if the card is one of the paper's, nothing of it was left away, and the counts of the card's
-    [facts] hold for the films that were read.
+    They are the same only if the dataset spec is one of the paper's, nothing of it was left away, and the counts of the
+    dataset spec's [facts] hold for the films that were read.
     """
-    card = films.table.card
-    if card not in table.cards:
+    spec = films.table.spec
+    if spec not in table.specs:
         return (
-            f"the films are those of {card!r}, the paper's are {', '.join(map(repr, table.cards)) or 'not in a card'}"
+            f"the films are those of {spec!r}, the paper's are {', '.join(map(repr, table.specs)) or 'not in a spec'}"
         )
     if not films.whole_card:
         return "not all films of the data set were used"
-    facts = read_card(card).facts
+    facts = read_dataset_spec(spec).facts
     if not facts.films:
-        return f"the card {card!r} states no counts to check the films against"
+        return f"the dataset spec {spec!r} states no counts to check the films against"
     own = films.table
     counts: list[tuple[str, int, int]] = [("films", facts.films, len(own))]
     if facts.patients:
@@ -177,5 +177,5 @@ def why_other_images(table: PublishedTable, films: ComparedFilms) -> str:
             if label in own.label_names:
                 found = int((own.labels[:, own.label_names.index(label)] == value).sum())
             counts.append((f"{word} films of {label}", number, found))
-    wrong = [f"{found} {what}, the card says {number}" for what, number, found in counts if found != number]
+    wrong = [f"{found} {what}, the dataset spec says {number}" for what, number, found in counts if found != number]
     return wrong[0] if wrong else ""

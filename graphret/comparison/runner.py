@@ -54,7 +54,7 @@ def open_experiment(source: str | os.PathLike[str] | Experiment | None) -> Exper
 
 
 def compare(
-    card: str = "",
+    spec: str = "",
     root: str | os.PathLike[str] = "",
     *,
     out: str | os.PathLike[str],
@@ -70,7 +70,7 @@ def compare(
 
     Parameters
     ----------
-    card, root
+    spec, root
         Data set, as for `read_dataset`; "" leaves what the experiment says.
     out
         Folder for everything: encoders, codes, figures, and the report.
@@ -95,7 +95,7 @@ def compare(
     IndexLockedError
         Another process works in ``out``.
     """
-    settings = changed(open_experiment(experiment), card=str(card), root=str(root))
+    settings = changed(open_experiment(experiment), spec=str(spec), root=str(root))
     tables = [read_published(name) for name in settings.published]
     began = time.monotonic()
     home = make_folder(out)
@@ -115,7 +115,7 @@ def compare(
         orders=tested_orders(settings.orders, rows, patients, intervals),
         films=films.record,
         published=[
-            table.to_dict(films.table.card, settings.data.size, why_other_images(table, films)) for table in tables
+            table.to_dict(films.table.spec, settings.data.size, why_other_images(table, films)) for table in tables
         ],
         machine={
             "graphret": __version__,

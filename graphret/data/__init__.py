@@ -1,20 +1,20 @@
-"""Films and their labels: decoding, data set cards, readers, splits by patient, and generated films."""
+"""Films and their labels: decoding, dataset specs, readers, splits by patient, and generated films."""
 
-from graphret.data.cards import Card, list_cards, read_card
+from graphret.data.cards import DatasetSpec, list_dataset_specs, read_dataset_spec
 from graphret.data.datasets import read_dataset
 from graphret.data.images import read_film, read_pixels, write_png
 from graphret.data.phantom import generate_phantom, phantom_films
 from graphret.data.table import FilmProblem, ImageTable
 
 __all__ = [
-    "Card",
+    "DatasetSpec",
     "FilmProblem",
     "ImageTable",
     "generate_phantom",
-    "list_cards",
+    "list_dataset_specs",
     "phantom_films",
-    "read_card",
     "read_dataset",
+    "read_dataset_spec",
     "read_film",
     "read_pixels",
     "write_png",

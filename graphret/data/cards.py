@@ -1,6 +1,7 @@
-"""Cards: what a data set is called, where its files are, which labels are kept. Declarative TOML, no code.
+"""Dataset specs: what a data set is called, where its files are, which labels are kept. Declarative TOML, no code.
 
-The cards that come with graphret are in ``data_specs/``; anyone's own card is a .toml file with the same keys.
+The dataset specs that come with graphret are in ``data_specs/``; anyone's own dataset spec is a .toml file with the
+same keys.
 """
 
 from __future__ import annotations
@@ -13,21 +14,21 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from graphret._errors import CardError, InvalidParameterError, MissingFileError, UnknownNameError
+from graphret._errors import DatasetSpecError, InvalidParameterError, MissingFileError, UnknownNameError
 from graphret.data.splits import check_fractions
 
 __all__ = [
     "READERS",
     "UNCERTAIN_POLICIES",
-    "Card",
     "CardColumns",
     "CardFacts",
     "CardFiles",
     "CardSample",
     "CardSource",
     "CardSplits",
-    "list_cards",
-    "read_card",
+    "DatasetSpec",
+    "list_dataset_specs",
+    "read_dataset_spec",
     "specs_folder",
 ]
 
@@ -78,9 +79,9 @@ class CardSample:
 class CardColumns:
     """Columns of a table read by the ``csv`` reader; "" means the key's own name, where the table has it.
 
-    ``labels`` is one column of names between ``separator``; without it every label of the card is a column of
+    ``labels`` is one column of names between ``separator``; without it every label of the dataset spec is a column of
     its own, with the values ``positive``, ``negative`` and ``uncertain``. A cell that is empty or says so (NaN, N/A,
-    NA, None, null; see `columns.MISSING`) is no finding, unless the card names it as a value or as a label.
+    NA, None, null; see `columns.MISSING`) is no finding, unless the dataset spec names it as a value or as a label.
     """
 
     id: str = ""
@@ -117,7 +118,7 @@ class CardFacts:
 
 
 @dataclass(frozen=True)
-class Card:
+class DatasetSpec:
     """One data set.
 
     Parameters
@@ -148,7 +149,7 @@ class Card:
 
     Raises
     ------
-    CardError
+    DatasetSpecError
         A value is not allowed.
     """
 
@@ -177,11 +178,13 @@ class Card:
         self._require(self.uncertain in UNCERTAIN_POLICIES, "uncertain", self.uncertain, policies)
         self._require(len(set(self.labels)) == len(self.labels), "labels", self.labels, "every label once")
         for name, sources in self.consolidate.items():
-            self._require(name in self.labels, "consolidate", name, f"a label of the card: {', '.join(self.labels)}")
+            self._require(
+                name in self.labels, "consolidate", name, f"a label of the dataset spec: {', '.join(self.labels)}"
+            )
             self._require(bool(sources), f"consolidate.{name}", sources, "at least one label of the archive")
         for name in self.sample.per_label:
             self._require(
-                name in self.labels, "sample.per_label", name, f"a label of the card: {', '.join(self.labels)}"
+                name in self.labels, "sample.per_label", name, f"a label of the dataset spec: {', '.join(self.labels)}"
             )
         for name in self.sample.per_split:
             self._require(name in {"train", "test"}, "sample.per_split", name, "train (valid is taken from it) or test")
@@ -193,69 +196,75 @@ class Card:
             try:
                 groups = re.compile(self.patient_pattern).groups
             except re.error as error:
-                raise CardError(f"card {self.name!r}: patient_pattern {self.patient_pattern!r}: {error}") from error
+                raise DatasetSpecError(
+                    f"dataset spec {self.name!r}: patient_pattern {self.patient_pattern!r}: {error}"
+                ) from error
             self._require(groups >= 1, "patient_pattern", self.patient_pattern, "a regular expression with one group")
         try:
             check_fractions(self.splits.fractions)
         except InvalidParameterError as error:
-            raise CardError(f"card {self.name!r}: splits.{error}") from error
+            raise DatasetSpecError(f"dataset spec {self.name!r}: splits.{error}") from error
 
     def _require(self, holds: bool, key: str, got: object, allowed: str) -> None:
         if not holds:
-            raise CardError(f"card {self.name!r}: {key} = {got!r} is not allowed: give {allowed}")
+            raise DatasetSpecError(f"dataset spec {self.name!r}: {key} = {got!r} is not allowed: give {allowed}")
 
     def sources(self, label: str) -> tuple[str, ...]:
-        """Return the archive's labels that a label of the card stands for."""
+        """Return the archive's labels that a label of the dataset spec stands for."""
         return self.consolidate.get(label, (label,))
 
 
 def specs_folder() -> Path:
-    """Folder of the cards that come with graphret: inside an installed package, beside it in a source checkout."""
+    """Folder of the dataset specs that come with graphret: in an installed package, or beside it in a checkout."""
     package = Path(__file__).resolve().parents[1]
     installed = package / "data_specs"
     return installed if installed.is_dir() else package.parent / "data_specs"
 
 
-def list_cards() -> list[str]:
-    """Return the names of the cards that come with graphret, sorted.
+def list_dataset_specs() -> list[str]:
+    """Return the names of the dataset specs that come with graphret, sorted.
 
     Examples
     --------
-    >>> "phantom" in list_cards()
+    >>> "phantom" in list_dataset_specs()
     True
     """
     return sorted(path.stem for path in specs_folder().glob("*.toml"))
 
 
-def read_card(name_or_path: str | Path) -> Card:
-    """Read a card by its name in `list_cards`, or by the path of a .toml file.
+def read_dataset_spec(name_or_path: str | Path) -> DatasetSpec:
+    """Read a dataset spec by its name in `list_dataset_specs`, or by the path of a .toml file.
 
     Raises
     ------
     UnknownNameError
-        There is no card of that name.
+        There is no dataset spec of that name.
     MissingFileError
         There is no such file.
-    CardError
+    DatasetSpecError
         The file is not TOML, has an unknown key, lacks one, or holds a value that is not allowed.
 
     Examples
     --------
-    >>> read_card("nih-u").sources("Lesion")
+    >>> read_dataset_spec("nih-u").sources("Lesion")
     ('Nodule', 'Mass')
     """
     path = Path(name_or_path)
     if path.suffix != ".toml":
         path = specs_folder() / f"{name_or_path}.toml"
-        if str(name_or_path) not in list_cards():
-            raise UnknownNameError("card", str(name_or_path), list_cards(), "or give the path of your own .toml card")
+        if str(name_or_path) not in list_dataset_specs():
+            raise UnknownNameError(
+                "spec", str(name_or_path), list_dataset_specs(), "or give the path of your own .toml dataset spec"
+            )
     elif not path.is_file():
-        raise MissingFileError(path, "card", f"cards that come with graphret: {', '.join(list_cards())}")
+        raise MissingFileError(
+            path, "spec", f"dataset specs that come with graphret: {', '.join(list_dataset_specs())}"
+        )
     try:
         record = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise CardError(f"card {path} is not TOML: {error}") from error
-    return _fill(Card, record, str(path), "")
+        raise DatasetSpecError(f"dataset spec {path} is not TOML: {error}") from error
+    return _fill(DatasetSpec, record, str(path), "")
 
 
 def _fill(kind: type[T], record: dict[str, Any], path: str, prefix: str) -> T:
@@ -263,8 +272,8 @@ def _fill(kind: type[T], record: dict[str, Any], path: str, prefix: str) -> T:
     known = {item.name: item for item in fields(typing.cast("Any", kind))}
     for key in record:
         if key not in known:
-            raise CardError(
-                f"card {path}: unknown key {prefix + key!r}: known are {', '.join(prefix + k for k in known)}"
+            raise DatasetSpecError(
+                f"dataset spec {path}: unknown key {prefix + key!r}: known are {', '.join(prefix + k for k in known)}"
             )
     hints = typing.get_type_hints(kind)
     values = {key: _value(hints[key], value, path, prefix + key) for key, value in record.items()}
@@ -272,7 +281,7 @@ def _fill(kind: type[T], record: dict[str, Any], path: str, prefix: str) -> T:
         return kind(**values)
     except TypeError:
         missing = [key for key in ("name", "title", "reader") if key not in record]
-        raise CardError(f"card {path}: the keys {', '.join(missing)} are missing: add them") from None
+        raise DatasetSpecError(f"dataset spec {path}: the keys {', '.join(missing)} are missing: add them") from None
 
 
 def _value(hint: Any, value: Any, path: str, key: str) -> Any:
@@ -290,4 +299,4 @@ def _value(hint: Any, value: Any, path: str, key: str) -> Any:
         return value
     wanted = {str: "a text", bool: "true or false", int: "an integer", float: "a number"}.get(hint)
     wanted = wanted or ("a list" if origin is tuple else "a table")
-    raise CardError(f"card {path}: {key} = {value!r}: give {wanted}")
+    raise DatasetSpecError(f"dataset spec {path}: {key} = {value!r}: give {wanted}")

@@ -18,7 +18,7 @@ from graphret.data.table_file import LONGEST_NAME, LONGEST_TEXT, TableFile
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from graphret.data.cards import Card
+    from graphret.data.cards import DatasetSpec
 
 __all__ = ["CHEXPERT_LABELS", "parse_chexpert_table", "read_chexpert"]
 
@@ -42,11 +42,11 @@ _VALUES = {"0": 0, "0.0": 0, "1": 1, "1.0": 1, "-1": -1, "-1.0": -1}
 _PATIENT = re.compile(r"patient\d+")
 
 
-def read_chexpert(card: Card, root: Path) -> Records:
+def read_chexpert(spec: DatasetSpec, root: Path) -> Records:
     """Read a copy of CheXpert: the films of train.csv are "train", those of valid.csv "test".
 
-    Without valid.csv the splits stay open. Films of other views than the card keeps are passed over before their
-    files are looked for.
+    Without valid.csv the splits stay open. Films of other views than the dataset spec keeps are passed over before
+    their files are looked for.
 
     Raises
     ------
@@ -55,15 +55,15 @@ def read_chexpert(card: Card, root: Path) -> Records:
     DataError
         A table is not CheXpert's, or none of its films is under ``root``.
     """
-    train = find_table(root, card.files.tables, "training table of CheXpert")
-    records = parse_chexpert_table(train, card.files.strip_prefixes)
-    tests = [root / name for name in card.files.test_tables if (root / name).is_file()]
+    train = find_table(root, spec.files.tables, "training table of CheXpert")
+    records = parse_chexpert_table(train, spec.files.strip_prefixes)
+    tests = [root / name for name in spec.files.test_tables if (root / name).is_file()]
     if tests:
         records.splits = ["train"] * len(records.ids)
-        _append(records, parse_chexpert_table(tests[0], card.files.strip_prefixes), "test")
-    if card.views:
-        records.keep([row for row, view in enumerate(records.views) if view in card.views])
-    bases = [root, *(root / prefix for prefix in card.files.strip_prefixes)]
+        _append(records, parse_chexpert_table(tests[0], spec.files.strip_prefixes), "test")
+    if spec.views:
+        records.keep([row for row, view in enumerate(records.views) if view in spec.views])
+    bases = [root, *(root / prefix for prefix in spec.files.strip_prefixes)]
     base = next((base for base in bases if any((base / name).is_dir() for name in ("train", "valid"))), root)
     kept = []
     for row, film in enumerate(records.ids):

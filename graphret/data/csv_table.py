@@ -1,4 +1,4 @@
-"""Anyone's table: one row a film, columns named by the card."""
+"""Anyone's table: one row a film, columns named by the dataset spec."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from graphret.data.cards import Card
+    from graphret.data.cards import DatasetSpec
 
 __all__ = ["read_csv"]
 
 _FIELDS = ("id", "path", "labels", "patient", "view", "split")
 
 
-def read_csv(card: Card, root: Path) -> Records:
-    """Read a table of films; paths are absolute or relative to ``root`` (or to one of the card's image folders).
+def read_csv(spec: DatasetSpec, root: Path) -> Records:
+    """Read a table of films; paths are absolute or relative to ``root`` (or to an image folder of the spec).
 
-    A path that does not end with the card's ``files.suffix`` gets it. Without a column of paths the ids are
-    the paths, if the card names a suffix.
+    A path that does not end with the dataset spec's ``files.suffix`` gets it. Without a column of paths the ids are
+    the paths, if the dataset spec names a suffix.
 
     A missing value (`columns.MISSING`: an empty cell, NaN, N/A, None, ...) is no finding, and no patient, view or
-    split. Columns that the card does not name become further columns: integers or numbers where every value is
+    split. Columns that the dataset spec does not name become further columns: integers or numbers where every value is
     one, else text, see `columns.further_column`.
 
     Raises
@@ -46,12 +46,12 @@ def read_csv(card: Card, root: Path) -> Records:
         The table is not whole (see `table_file.TableFile`), a column is missing, a value is not allowed, or none of the
         films is there.
     """
-    path = find_table(root, card.files.tables or ("films.csv", "labels.csv"), "table of films")
+    path = find_table(root, spec.files.tables or ("films.csv", "labels.csv"), "table of films")
     table = TableFile(path)
-    places = _places(card, table)
-    looking = _Films(card, root)
+    places = _places(spec, table)
+    looking = _Films(spec, root)
     rows, lines = _rows(table, places, looking)
-    label_names, labels, label_columns = _labels(card, table, places, rows, lines)
+    label_names, labels, label_columns = _labels(spec, table, places, rows, lines)
     texts = {name: [row[place] for row in rows] for name, place in places.items()}
     unknown = [""] * len(rows)
     for name in ("patient", "view", "split"):
@@ -88,9 +88,9 @@ def read_csv(card: Card, root: Path) -> Records:
 class _Films:
     """Where the films of a table are."""
 
-    def __init__(self, card: Card, root: Path) -> None:
-        self._places = [root / image for image in card.files.images]
-        self._suffix, self._folders = card.files.suffix, Folders()
+    def __init__(self, spec: DatasetSpec, root: Path) -> None:
+        self._places = [root / image for image in spec.files.images]
+        self._suffix, self._folders = spec.files.suffix, Folders()
 
     def find(self, text: str) -> tuple[str, str]:
         """Path of a film, and why it cannot be used ("" if it can)."""
@@ -106,16 +106,16 @@ class _Films:
         return bool(is_name) and not self.find(text)[1]
 
 
-def _places(card: Card, table: TableFile) -> dict[str, int]:
-    """Position of every field's column: the card's name must be there, the field's own name may be."""
+def _places(spec: DatasetSpec, table: TableFile) -> dict[str, int]:
+    """Position of every field's column: the dataset spec's name must be there, the field's own name may be."""
     places = {}
     for name in _FIELDS:
-        named = getattr(card.columns, name)
+        named = getattr(spec.columns, name)
         if named:
             places[name] = table.position(named)
         elif name in table.header:
             places[name] = table.position(name)
-    if "path" not in places and "id" in places and card.files.suffix:
+    if "path" not in places and "id" in places and spec.files.suffix:
         places["path"] = places["id"]
     if "path" not in places:
         raise DataError(
@@ -154,25 +154,25 @@ def _check_lines(table: TableFile, row: list[str], path: int, looking: _Films) -
 
 
 def _labels(
-    card: Card, table: TableFile, places: dict[str, int], rows: list[list[str]], lines: list[int]
+    spec: DatasetSpec, table: TableFile, places: dict[str, int], rows: list[list[str]], lines: list[int]
 ) -> tuple[tuple[str, ...], NDArray[np.int8], list[int]]:
     """Names, int8 matrix, and the positions of label columns."""
-    sources = tuple(dict.fromkeys(source for label in card.labels for source in card.sources(label)))
+    sources = tuple(dict.fromkeys(source for label in spec.labels for source in spec.sources(label)))
     if "labels" in places:
-        texts, separator = [row[places["labels"]] for row in rows], card.columns.separator
+        texts, separator = [row[places["labels"]] for row in rows], spec.columns.separator
         seen = {name for text in set(texts) for name in names_of(text, separator)}
-        names = sources or tuple(sorted(seen - {card.healthy}))
+        names = sources or tuple(sorted(seen - {spec.healthy}))
         return names, label_matrix(texts, separator, names), []
     if not sources:
         raise DataError(
-            f"the table {table.path} has no column labels, and the card {card.name!r} names no labels: write a card "
-            'with labels = ["...", ...] for columns of that name'
+            f"the table {table.path} has no column labels, and the dataset spec {spec.name!r} names no labels: "
+            'write a dataset spec with labels = ["...", ...] for columns of that name'
         )
     positions = [table.position(source) for source in sources]
     spellings = {
-        **dict.fromkeys(card.columns.negative, 0),
-        **dict.fromkeys(card.columns.positive, 1),
-        **dict.fromkeys(card.columns.uncertain, -1),
+        **dict.fromkeys(spec.columns.negative, 0),
+        **dict.fromkeys(spec.columns.positive, 1),
+        **dict.fromkeys(spec.columns.uncertain, -1),
     }
     matrix = np.zeros((len(rows), len(sources)), dtype=np.int8)
     for number, row in enumerate(rows):

@@ -1,4 +1,4 @@
-"""From a card and a folder to an `ImageTable`: reader, views, labels, splits, in this order."""
+"""From a dataset spec and a folder to an `ImageTable`: reader, views, labels, splits, in this order."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graphret._errors import DataError, UnknownNameError
-from graphret.data.cards import Card, read_card
+from graphret.data.cards import DatasetSpec, read_dataset_spec
 from graphret.data.chexpert import read_chexpert
 from graphret.data.csv_table import read_csv
 from graphret.data.elcap import read_elcap
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["consolidate", "read_dataset"]
 
-_READERS: dict[str, Callable[[Card, Path], Records]] = {
+_READERS: dict[str, Callable[[DatasetSpec, Path], Records]] = {
     "chexpert": read_chexpert,
     "csv": read_csv,
     "elcap": read_elcap,
@@ -43,18 +43,18 @@ _READERS: dict[str, Callable[[Card, Path], Records]] = {
 }
 
 
-def read_dataset(card: str | Path | Card, root: str | Path, split: str | None = None) -> ImageTable:
-    """Read a data set: its card says what is kept, ``root`` is where its files are.
+def read_dataset(spec: str | Path | DatasetSpec, root: str | Path, split: str | None = None) -> ImageTable:
+    """Read a data set: its dataset spec says what is kept, ``root`` is where its files are.
 
     Films that are listed but missing or empty are left out and named in ``problems``, as are the files of class folders
-    that are no films; those beyond the card's sample are left out silently. Where the archive has no official split,
-    patients are split by `split_by_patient` with the card's fractions and seed; where it has one without a
-    validation part, that part is taken from the training patients.
+    that are no films; those beyond the dataset spec's sample are left out silently. Where the archive has no official
+    split, patients are split by `split_by_patient` with the dataset spec's fractions and seed; where it has one without
+    a validation part, that part is taken from the training patients.
 
     Parameters
     ----------
-    card
-        Name of a card in `list_cards`, path of a .toml card, or a `Card`.
+    spec
+        Name of a dataset spec in `list_dataset_specs`, path of a .toml dataset spec, or a `DatasetSpec`.
     root
         Folder of the archive.
     split
@@ -68,11 +68,11 @@ def read_dataset(card: str | Path | Card, root: str | Path, split: str | None = 
     Raises
     ------
     UnknownNameError
-        No such card, no such split.
+        No such dataset spec, no such split.
     MissingFileError
         The folder or its table is not there.
     DataError
-        The files are not what the card says, or an official split shares patients.
+        The files are not what the dataset spec says, or an official split shares patients.
 
     Examples
     --------
@@ -81,47 +81,47 @@ def read_dataset(card: str | Path | Card, root: str | Path, split: str | None = 
     >>> with tempfile.TemporaryDirectory() as root:
     ...     generate_phantom(root, 12, size=32)
     ...     table = read_dataset("phantom", root)
-    >>> len(table), table.label_names[:2], table.card
+    >>> len(table), table.label_names[:2], table.dataset spec
     (12, ('Atelectasis', 'Cardiomegaly'), 'phantom')
     """
     if split is not None and split not in SPLITS:
         raise UnknownNameError("split", split, SPLITS)
-    card = card if isinstance(card, Card) else read_card(card)
+    spec = spec if isinstance(spec, DatasetSpec) else read_dataset_spec(spec)
     root = Path(root).absolute()
     if name_problem(str(root)):
         raise DataError(
             f"the folder {shown(str(root))} has a name that is not UTF-8, and an index cannot store it: rename it, or "
             "give a link of another name"
         )
-    records = _READERS[card.reader](card, root)
-    if card.views:
-        records.keep([row for row, view in enumerate(records.views) if view in card.views])
+    records = _READERS[spec.reader](spec, root)
+    if spec.views:
+        records.keep([row for row, view in enumerate(records.views) if view in spec.views])
     if not records.ids:
-        views = f" of the views {', '.join(card.views)}" if card.views else ""
+        views = f" of the views {', '.join(spec.views)}" if spec.views else ""
         reasons = f"; {len(records.problems)} problems, first: {records.problems[0].reason}" if records.problems else ""
         raise DataError(f"the data set under {root} has no films{views}{reasons}")
     patients = np.array([patient or film for patient, film in zip(records.patients, records.ids, strict=True)])
     table = ImageTable(
         ids=np.array(records.ids),
         paths=np.array(records.paths),
-        labels=consolidate(card, records.labels, records.label_names),
-        label_names=card.labels or records.label_names,
+        labels=consolidate(spec, records.labels, records.label_names),
+        label_names=spec.labels or records.label_names,
         patients=patients,
         views=np.array(records.views),
-        splits=_splits(card, patients, np.array(records.splits)),
+        splits=_splits(spec, patients, np.array(records.splits)),
         columns=records.columns,
         problems=tuple(records.problems),
-        card=card.name,
+        spec=spec.name,
         root=str(root),
     )
-    table = sample_films(table, card.sample)
-    if not card.allow_shared_patients:
+    table = sample_films(table, spec.sample)
+    if not spec.allow_shared_patients:
         table.check_patients()
     return table if split is None else table.split(split)
 
 
-def consolidate(card: Card, labels: NDArray[Any], label_names: tuple[str, ...]) -> NDArray[np.int8]:
-    """Turn the archive's labels (n, S) into the card's (n, L): positive over uncertain over negative.
+def consolidate(spec: DatasetSpec, labels: NDArray[Any], label_names: tuple[str, ...]) -> NDArray[np.int8]:
+    """Turn the archive's labels (n, S) into the dataset spec's (n, L): positive over uncertain over negative.
 
     A label that the archive does not record is refused, except in a table whose labels are names in one column or
     folders: there a name that no film has is negative everywhere.
@@ -129,26 +129,27 @@ def consolidate(card: Card, labels: NDArray[Any], label_names: tuple[str, ...]) 
     Raises
     ------
     DataError
-        The card asks for a label that the archive does not have.
+        The dataset spec asks for a label that the archive does not have.
     """
-    if not card.labels:
+    if not spec.labels:
         return labels.astype(np.int8)
     places = {name: number for number, name in enumerate(label_names)}
-    merged = np.zeros((len(labels), len(card.labels)), dtype=np.int8)
-    for number, label in enumerate(card.labels):
-        missing = [source for source in card.sources(label) if source not in places]
-        if missing and card.reader != "folder":
+    merged = np.zeros((len(labels), len(spec.labels)), dtype=np.int8)
+    for number, label in enumerate(spec.labels):
+        missing = [source for source in spec.sources(label) if source not in places]
+        if missing and spec.reader != "folder":
             raise DataError(
-                f"card {card.name!r}: the archive has no label {missing[0]!r}: give some of {', '.join(label_names)}"
+                f"dataset spec {spec.name!r}: the archive has no label {missing[0]!r}: "
+                f"give some of {', '.join(label_names)}"
             )
-        sources = labels[:, [places[source] for source in card.sources(label) if source in places]]
+        sources = labels[:, [places[source] for source in spec.sources(label) if source in places]]
         positive, uncertain = (sources == 1).any(axis=1), (sources == -1).any(axis=1)
         merged[:, number] = np.where(positive, 1, np.where(uncertain, -1, 0))
     return merged
 
 
-def _splits(card: Card, patients: StrArray, splits: StrArray) -> StrArray:
-    fractions, seed = card.splits.fractions, card.splits.seed
+def _splits(spec: DatasetSpec, patients: StrArray, splits: StrArray) -> StrArray:
+    fractions, seed = spec.splits.fractions, spec.splits.seed
     unlisted = splits == ""
     if unlisted.all():
         return split_by_patient(patients, fractions, seed)

@@ -17,19 +17,19 @@ from graphret.data.walk import walk_folders
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from graphret.data.cards import Card
+    from graphret.data.cards import DatasetSpec
 
 __all__ = ["read_elcap"]
 
 
-def read_elcap(card: Card, root: Path) -> Records:
+def read_elcap(spec: DatasetSpec, root: Path) -> Records:
     """Read slices from a folder for every scan (W0001, W0002, ...), to any depth; the scan is the patient.
 
     Slices are files with a suffix of DICOM, and other files that begin as DICOM does; see `walk.walk_folders`.
 
-    The body part is that of the card's table, if it is there: columns ``file`` (a slice or a folder, relative to the
-    root; the longest that holds a slice counts) and ``body_part``. Otherwise it is BodyPartExamined of the slice's own
-    header; a slice whose header has none is left out.
+    The body part is that of the dataset spec's table, if it is there: columns ``file`` (a slice or a folder, relative
+    to the root; the longest that holds a slice counts) and ``body_part``. Otherwise it is BodyPartExamined of the
+    slice's own header; a slice whose header has none is left out.
 
     Raises
     ------
@@ -40,11 +40,11 @@ def read_elcap(card: Card, root: Path) -> Records:
     """
     if not root.is_dir():
         raise MissingFileError(root, "folder of the data set", "give the folder that holds one folder per scan")
-    parts = _body_parts(card, root)
+    parts = _body_parts(spec, root)
     records = Records([], np.empty((0, 0), dtype=np.int8), (), [], [], [])
     found: list[str] = []
     walk = walk_folders(root)
-    walk.files = [file for file in walk.files if "/".join(file.parts) not in card.files.tables]
+    walk.files = [file for file in walk.files if "/".join(file.parts) not in spec.files.tables]
     for slice_ in walk.films(DICOM_SUFFIXES, (DICOM,)):
         part, reason = _part_of(slice_.id, parts) if parts is not None else _part_in_header(slice_.path)
         if reason:
@@ -65,8 +65,8 @@ def read_elcap(card: Card, root: Path) -> Records:
     return records
 
 
-def _body_parts(card: Card, root: Path) -> dict[str, str] | None:
-    for name in card.files.tables:
+def _body_parts(spec: DatasetSpec, root: Path) -> dict[str, str] | None:
+    for name in spec.files.tables:
         if (root / name).is_file():
             table = TableFile(root / name)
             file, part = table.position("file", "path"), table.position("body_part")

@@ -15,14 +15,14 @@ from graphret.data.walk import walk_folders
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from graphret.data.cards import Card
+    from graphret.data.cards import DatasetSpec
 
 __all__ = ["read_folder"]
 
 _SPLIT_FOLDERS = {"train": "train", "valid": "valid", "val": "valid", "validation": "valid", "test": "test"}
 
 
-def read_folder(card: Card, root: Path) -> Records:
+def read_folder(spec: DatasetSpec, root: Path) -> Records:
     """Read films from class folders; a film's id is its path under ``root``, with forward slashes.
 
     Class folders are searched to any depth, see `walk.walk_folders` for links and for folders that are not entered, and
@@ -35,7 +35,7 @@ def read_folder(card: Card, root: Path) -> Records:
     MissingFileError
         There is no such folder.
     DataError
-        No class folders, split folders beside others, a class that the card does not know, or no films.
+        No class folders, split folders beside others, a class that the dataset spec does not know, or no films.
     """
     if not root.is_dir():
         raise MissingFileError(root, "folder of the data set", "give the folder that holds one folder per class")
@@ -47,10 +47,12 @@ def read_folder(card: Card, root: Path) -> Records:
         raise DataError(f"{root} holds split folders and also {', '.join(others)}: move one kind elsewhere")
     depth = 1 if has_splits else 0
     names = sorted({parts[depth] for parts in walk.folders if len(parts) == depth + 1})
-    if card.labels:
-        unknown = sorted(set(names) - {source for label in card.labels for source in card.sources(label)})
+    if spec.labels:
+        unknown = sorted(set(names) - {source for label in spec.labels for source in spec.sources(label)})
         if unknown:
-            raise DataError(f"folder {unknown[0]!r} under {root} is no class of the card: {', '.join(card.labels)}")
+            raise DataError(
+                f"folder {unknown[0]!r} under {root} is no class of the dataset spec: {', '.join(spec.labels)}"
+            )
     films = walk.films(
         misplaced=lambda parts: "" if len(parts) > depth + 1 else "it lies beside the class folders: it has no class"
     )
@@ -64,7 +66,7 @@ def read_folder(card: Card, root: Path) -> Records:
     places = {name: number for number, name in enumerate(names)}
     labels = np.zeros((len(films), len(names)), dtype=np.int8)
     labels[np.arange(len(films)), [places[film.parts[depth]] for film in films]] = 1
-    pattern = re.compile(card.patient_pattern) if card.patient_pattern else None
+    pattern = re.compile(spec.patient_pattern) if spec.patient_pattern else None
     return Records(
         ids=[film.id for film in films],
         labels=labels,

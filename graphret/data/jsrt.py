@@ -17,7 +17,7 @@ from graphret.data.table import FilmProblem
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from graphret.data.cards import Card
+    from graphret.data.cards import DatasetSpec
 
 __all__ = ["JSRT_LABELS", "parse_jsrt_tables", "read_jsrt"]
 
@@ -26,11 +26,11 @@ _FILE = re.compile(r"JPC[LN]N\d{3}\.IMG", re.IGNORECASE)
 _SUFFIXES = (".img", *FILM_SUFFIXES)
 
 
-def read_jsrt(card: Card, root: Path) -> Records:
+def read_jsrt(spec: DatasetSpec, root: Path) -> Records:
     """Read a copy of JSRT: raw films (.IMG) as its owners give them, or films converted to PNG, TIFF, JPEG or DICOM.
 
-    Films without a nodule are only kept if "non-nodule" is a label of the card: they have no other. Nothing is known of
-    patients, so every film is its own. The column "mask" has the masks of the card's folders.
+    Films without a nodule are only kept if "non-nodule" is a label of the dataset spec: they have no other. Nothing is
+    known of patients, so every film is its own. The column "mask" has the masks of the dataset spec's folders.
 
     Raises
     ------
@@ -39,12 +39,12 @@ def read_jsrt(card: Card, root: Path) -> Records:
     DataError
         A table is not that of JSRT, or none of its films is under ``root``.
     """
-    nodules = find_table(root, card.files.tables, "table of the nodules of JSRT (CLNDAT_EN.txt)")
+    nodules = find_table(root, spec.files.tables, "table of the nodules of JSRT (CLNDAT_EN.txt)")
     tables = [nodules]
-    if "non-nodule" in card.labels or not card.labels:
-        tables.append(find_table(root, card.files.test_tables, "table of the films without nodules (CNNDAT_EN.TXT)"))
+    if "non-nodule" in spec.labels or not spec.labels:
+        tables.append(find_table(root, spec.files.test_tables, "table of the films without nodules (CNNDAT_EN.TXT)"))
     records = parse_jsrt_tables(tables)
-    films = find_by_stem(root, card.files.images, _SUFFIXES)
+    films = find_by_stem(root, spec.files.images, _SUFFIXES)
     kept = []
     for row, film in enumerate(records.ids):
         path = films.get(film.lower(), "")
@@ -56,9 +56,9 @@ def read_jsrt(card: Card, root: Path) -> Records:
     if not kept:
         raise DataError(
             f"none of the {len(records.ids)} films of {nodules} is under {root}: looked in "
-            f"{', '.join(card.files.images)} for names such as {records.ids[0]}.IMG"
+            f"{', '.join(spec.files.images)} for names such as {records.ids[0]}.IMG"
         )
-    records.columns["mask"] = mask_column(root, card.files.masks, records.ids)
+    records.columns["mask"] = mask_column(root, spec.files.masks, records.ids)
     records.keep(kept)
     return records
 

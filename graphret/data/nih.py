@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from graphret.data.cards import Card
+    from graphret.data.cards import DatasetSpec
 
 __all__ = ["NIH_LABELS", "parse_nih_table", "read_nih"]
 
@@ -43,11 +43,11 @@ NIH_LABELS = (
 _AGE_UNITS = {"Y": 1.0, "M": 12.0, "W": 365.25 / 7, "D": 365.25}
 
 
-def read_nih(card: Card, root: Path) -> Records:
+def read_nih(spec: DatasetSpec, root: Path) -> Records:
     """Read a copy of ChestX-ray14, whole or in part.
 
-    Films are looked for by name in the card's image folders, the first folder that has it wins. With both official
-    lists present, a film in neither is left out as a problem; without them the splits stay open.
+    Films are looked for by name in the dataset spec's image folders, the first folder that has it wins. With both
+    official lists present, a film in neither is left out as a problem; without them the splits stay open.
 
     Raises
     ------
@@ -56,10 +56,10 @@ def read_nih(card: Card, root: Path) -> Records:
     DataError
         The table is not the official one, or none of its films is under ``root``.
     """
-    table = find_table(root, card.files.tables, "label table of ChestX-ray14")
+    table = find_table(root, spec.files.tables, "label table of ChestX-ray14")
     records = parse_nih_table(table)
-    files = _film_files(card, root)
-    lists = _split_lists(card, root)
+    files = _film_files(spec, root)
+    lists = _split_lists(spec, root)
     kept = []
     for row, film in enumerate(records.ids):
         path, reason = files.get(film, ("", NOT_THERE))
@@ -74,7 +74,7 @@ def read_nih(card: Card, root: Path) -> Records:
     if not kept:
         first = records.problems[0] if records.problems else None
         raise DataError(
-            f"none of the {len(records.ids)} films of {table} can be used: looked in {', '.join(card.files.images)} "
+            f"none of the {len(records.ids)} films of {table} can be used: looked in {', '.join(spec.files.images)} "
             f"under {root}" + (f"; {first.id}: {first.reason}" if first else "")
         )
     records.keep(kept)
@@ -131,11 +131,11 @@ def _visits(table: TableFile, texts: list[str]) -> NDArray[np.int32]:
     return np.array([0 if is_missing(text) else int(text) for text in texts], dtype=np.int32)
 
 
-def _film_files(card: Card, root: Path) -> dict[str, tuple[str, str]]:
-    """Path of every file in the card's image folders, and what is wrong with it, by file name."""
+def _film_files(spec: DatasetSpec, root: Path) -> dict[str, tuple[str, str]]:
+    """Path of every file in the dataset spec's image folders, and what is wrong with it, by file name."""
     folders = Folders()
     files: dict[str, tuple[str, str]] = {}
-    for pattern in card.files.images:
+    for pattern in spec.files.images:
         found = [root] if pattern == "." else sorted(root.glob(pattern))
         for folder in found:
             for name, entry in folders.files(folder).items():
@@ -143,9 +143,9 @@ def _film_files(card: Card, root: Path) -> dict[str, tuple[str, str]]:
     return files
 
 
-def _split_lists(card: Card, root: Path) -> dict[str, str] | None:
-    lists = {"train": root / card.splits.train_list, "test": root / card.splits.test_list}
-    if not (card.splits.train_list and card.splits.test_list and all(path.is_file() for path in lists.values())):
+def _split_lists(spec: DatasetSpec, root: Path) -> dict[str, str] | None:
+    lists = {"train": root / spec.splits.train_list, "test": root / spec.splits.test_list}
+    if not (spec.splits.train_list and spec.splits.test_list and all(path.is_file() for path in lists.values())):
         return None
     return {film: split for split, path in lists.items() for line in TextLines(path) for film in line.split()}
 

@@ -18,7 +18,7 @@ from graphret.data.table_file import LONGEST_NAME, LONGEST_TEXT, TableFile
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from graphret.data.cards import Card
+    from graphret.data.cards import DatasetSpec
 
 __all__ = ["ORIGA_LABELS", "read_origa"]
 
@@ -26,7 +26,7 @@ ORIGA_LABELS = ("glaucoma", "normal")
 _CLASSES = {"1": 0, "1.0": 0, "true": 0, "glaucoma": 0, "0": 1, "0.0": 1, "false": 1, "normal": 1}
 
 
-def read_origa(card: Card, root: Path) -> Records:
+def read_origa(spec: DatasetSpec, root: Path) -> Records:
     """Read a copy of ORIGA: a table with the file and the class of every image, a folder of images, one of masks.
 
     Columns are found by the names of the releases (Filename or Image; Glaucoma or Label; ExpCDR or CDR; Eye). The table
@@ -39,7 +39,7 @@ def read_origa(card: Card, root: Path) -> Records:
     DataError
         A column is missing, a class is not known, or none of the images is under ``root``.
     """
-    path = find_table(root, card.files.tables, "table of ORIGA (OrigaList.csv)")
+    path = find_table(root, spec.files.tables, "table of ORIGA (OrigaList.csv)")
     table = TableFile(path)
     image, glaucoma = table.position("Filename", "Image"), table.position("Glaucoma", "Label")
     rows = [[value.strip() for value in row] for row in table.rows({image: LONGEST_TEXT, glaucoma: LONGEST_NAME})]
@@ -49,7 +49,7 @@ def read_origa(card: Card, root: Path) -> Records:
             raise DataError(f"{path}: the class of {row[image]} is {row[glaucoma]!r}: give 1 (glaucoma) or 0 (normal)")
         classes.append(_CLASSES[row[glaucoma].lower()])
     stems = [PurePosixPath(row[image].replace("\\", "/")).stem for row in rows]
-    files = find_by_stem(root, card.files.images, FILM_SUFFIXES)
+    files = find_by_stem(root, spec.files.images, FILM_SUFFIXES)
     records = Records(
         ids=stems,
         labels=(np.array(classes, dtype=np.int64)[:, None] == np.arange(2)).astype(np.int8),
@@ -58,7 +58,7 @@ def read_origa(card: Card, root: Path) -> Records:
         views=[""] * len(rows),
         splits=[""] * len(rows),
         paths=[files.get(stem.lower(), "") for stem in stems],
-        columns={"mask": mask_column(root, card.files.masks, stems)},
+        columns={"mask": mask_column(root, spec.files.masks, stems)},
     )
     for column, names in (("cdr", ("ExpCDR", "CDR")), ("eye", ("Eye",))):
         present = [name for name in names if name in table.header]
@@ -73,7 +73,7 @@ def read_origa(card: Card, root: Path) -> Records:
     ]
     if not kept:
         raise DataError(
-            f"none of the {len(rows)} images of {path} is under {root}: looked in {', '.join(card.files.images)}"
+            f"none of the {len(rows)} images of {path} is under {root}: looked in {', '.join(spec.files.images)}"
         )
     records.keep(kept)
     return records

@@ -17,7 +17,7 @@ from PIL import Image
 
 from graphret._checks import check_integer
 from graphret._errors import DataError, InvalidParameterError
-from graphret.data.cards import read_card
+from graphret.data.cards import read_dataset_spec
 from graphret.data.images import write_png
 from graphret.data.phantom_anatomy import Anatomy, Thorax, blob, noise, patient_anatomy, ramp, thorax
 from graphret.data.phantom_findings import Finding, add_findings, change_body
@@ -42,8 +42,8 @@ def generate_phantom(
     """Write generated films that ``read_dataset("phantom", root)`` reads.
 
     ``images/*.png`` are 8-bit grey films, ``masks/*.png`` 16-bit pictures in which bit j marks the pixels of finding j
-    (in the order of the card's labels), ``films.csv`` lists id, path, labels, patient, view, split and mask. The table
-    is written last.
+    (in the order of the dataset spec's labels), ``films.csv`` lists id, path, labels, patient, view, split and mask.
+    The table is written last.
 
     Parameters
     ----------
@@ -141,7 +141,7 @@ def _ids(plan: FilmPlan) -> list[str]:
 
 def _table(plan: FilmPlan, ids: list[str], seed: int) -> ImageTable:
     patients = np.array([film.partition("_")[0] for film in ids])
-    card = read_card("phantom")
+    spec = read_dataset_spec("phantom")
     return ImageTable(
         ids=np.array(ids),
         paths=np.array([""] * len(ids)),
@@ -149,8 +149,8 @@ def _table(plan: FilmPlan, ids: list[str], seed: int) -> ImageTable:
         label_names=FINDINGS,
         patients=patients,
         views=np.array(VIEWS)[plan.is_ap.astype(int)],
-        splits=split_by_patient(patients, card.splits.fractions, seed),
-        card=card.name,
+        splits=split_by_patient(patients, spec.splits.fractions, seed),
+        spec=spec.name,
     )
 
 

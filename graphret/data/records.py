@@ -21,7 +21,7 @@ __all__ = ["Records", "find_table"]
 
 @dataclass
 class Records:
-    """Films of an archive before the card's labels, views and splits are applied.
+    """Films of an archive before the dataset spec's labels, views and splits are applied.
 
     ``labels`` is int8 (n, S) over the archive's own ``label_names``; ``splits`` may hold "", not listed; ``paths`` is
     empty until the films have been looked for.

@@ -16,7 +16,7 @@ __all__ = ["sample_films"]
 
 
 def sample_films(table: ImageTable, sample: CardSample) -> ImageTable:
-    """Keep of every label, then of every split, no more films than a card says: those with the smallest hashes.
+    """Keep of every label, then of every split, no more films than a dataset spec says: those with the smallest hashes.
 
     A film's hash is ``blake2b(seed, id)``, so the choice does not depend on the order of the rows, and a copy of the
     data set with fewer films chooses the same ones among those that it has. "train" counts the films of "valid"

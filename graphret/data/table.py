@@ -73,7 +73,7 @@ class ImageTable:
         is of variable width (`columns.text_column`).
     problems
         Films that were left out, and why; also files that are no films, see `FilmProblem`.
-    card, root
+    spec, root
         Where the table came from; "" when made in memory.
 
     Raises
@@ -98,7 +98,7 @@ class ImageTable:
     splits: StrArray = field(default_factory=_unknown)
     columns: dict[str, Column] = field(default_factory=dict)
     problems: tuple[FilmProblem, ...] = ()
-    card: str = ""
+    spec: str = ""
     root: str = ""
 
     def __post_init__(self) -> None:
@@ -202,7 +202,7 @@ class ImageTable:
         if shared:
             raise DataError(
                 f"{len(shared)} patients have films in more than one split, first {', '.join(shared[:3])}: split by "
-                "patient (ImageTable.with_split_by_patient), or set allow_shared_patients = true in the card"
+                "patient (ImageTable.with_split_by_patient), or set allow_shared_patients = true in the dataset spec"
             )
 
     def relevance(self, uncertain: str = "positive") -> BoolArray:
@@ -270,7 +270,7 @@ class ImageTable:
     def to_arrow(self) -> Any:
         """Return a `pyarrow.Table`: id, path, patient, view, split, ``label:NAME`` (int8) and the further columns.
 
-        Label names, card, root and problems travel in the schema's metadata, as JSON under "graphret".
+        Label names, dataset spec, root and problems travel in the schema's metadata, as JSON under "graphret".
         """
         import pyarrow as pa
 
@@ -282,7 +282,7 @@ class ImageTable:
             arrays[name] = pa.array(values.tolist(), pa.string()) if is_text(values) else pa.array(values)
         record = {
             "label_names": self.label_names,
-            "card": self.card,
+            "spec": self.spec,
             "root": self.root,
             "problems": [list(astuple(problem)) for problem in self.problems],
         }
@@ -309,11 +309,11 @@ class ImageTable:
             known = {*_TEXT_COLUMNS, *(_LABEL_PREFIX + name for name in label_names)}
             columns = {name: _from_arrow(table[name]) for name in table.column_names if name not in known}
             problems = tuple(_problem(*problem) for problem in record["problems"])
-            card, root = str(record["card"]), str(record["root"])
+            spec, root = str(record["spec"]), str(record["root"])
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"this Arrow table was not made by ImageTable.to_arrow: {error!r}") from error
         return cls(
-            labels=labels, label_names=label_names, columns=columns, problems=problems, card=card, root=root, **texts
+            labels=labels, label_names=label_names, columns=columns, problems=problems, spec=spec, root=root, **texts
         )
 
 

@@ -18,16 +18,16 @@ from graphret.data.table_file import LONGEST_NAME, LONGEST_TEXT, TableFile
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from graphret.data.cards import Card
+    from graphret.data.cards import DatasetSpec
 
 __all__ = ["read_tcia"]
 
 
-def read_tcia(card: Card, root: Path) -> Records:
+def read_tcia(spec: DatasetSpec, root: Path) -> Records:
     """Read series of DICOM files as a download from TCIA leaves them: metadata.csv, and a folder for every series.
 
     Every slice is a film; its label is its collection, its patient the subject, its view the modality. Series of other
-    collections or modalities than the card keeps are passed over, and their folders are not looked at.
+    collections or modalities than the dataset spec keeps are passed over, and their folders are not looked at.
 
     Raises
     ------
@@ -36,11 +36,11 @@ def read_tcia(card: Card, root: Path) -> Records:
     DataError
         A column is missing, or there is not one slice.
     """
-    tables = sorted({path for name in card.files.tables for path in root.glob(name)})
+    tables = sorted({path for name in spec.files.tables for path in root.glob(name)})
     if not tables:
-        hint = f"looked for {', '.join(card.files.tables)}; the data retriever writes it beside the collections"
+        hint = f"looked for {', '.join(spec.files.tables)}; the data retriever writes it beside the collections"
         raise MissingFileError(root / "metadata.csv", "table of the series", hint)
-    wanted = {source for label in card.labels for source in card.sources(label)}
+    wanted = {source for label in spec.labels for source in spec.sources(label)}
     folders, skipped = Folders(), Skipped()
     collections: list[str] = []
     series_names: list[str] = []
@@ -53,7 +53,7 @@ def read_tcia(card: Card, root: Path) -> Records:
         for row in table.rows({**longest, location: LONGEST_TEXT}):
             if wanted and row[collection] not in wanted:
                 continue
-            if card.views and row[modality] not in card.views:
+            if spec.views and row[modality] not in spec.views:
                 continue
             folder = path.parent / row[location].replace("\\", "/").strip().removeprefix("./")
             if not folder.is_relative_to(root):

@@ -45,11 +45,11 @@ def write_encoder(folder: Path, tensors: Mapping[str, torch.Tensor], about: Mapp
         "versions": _versions(),
     }
     text = json.dumps(document, indent=1, allow_nan=False)
-    card = model_card(document)
+    spec = model_card(document)
     write_text(folder / PENDING, text)
     write_file(folder / WEIGHTS, weights)
     move(folder / PENDING, folder / CONFIG)
-    write_text(folder / CARD, card)
+    write_text(folder / CARD, spec)
 
 
 def read_encoder(folder: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:

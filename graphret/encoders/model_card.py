@@ -62,7 +62,7 @@ def model_card(document: Mapping[str, Any]) -> str:
 def _data(data: Mapping[str, Any]) -> list[str]:
     if not data:
         return []
-    lines = ["## Data", "", f"Card: {data['card'] or 'none (made in memory)'}. {data['split_note']}", ""]
+    lines = ["## Data", "", f"DatasetSpec: {data['spec'] or 'none (made in memory)'}. {data['split_note']}", ""]
     lines += _table(("split", "films", "patients"), [(s["split"], s["films"], s["patients"]) for s in data["splits"]])
     lines += _table(
         ("label (training split)", "positive", "negative", "uncertain"),

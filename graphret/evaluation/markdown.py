@@ -128,8 +128,9 @@ def _details(report: dict[str, Any]) -> str:
     queries, archive, settings = report["queries"], report["archive"], report["settings"]
     encoder = archive["encoder"]
     left_out = ", ".join(f"{reason}: {number}" for reason, number in queries["left_out"].items())
+    searched = f"{archive['n_films']} films, {archive['n_searched']} searched"
     facts = [
-        f"Archive: {archive['n_films']} films, {archive['n_searched']} searched; card {archive['card'] or '-'}.",
+        f"Archive: {searched}; dataset spec {archive['spec'] or '-'}.",
         f"Encoder: {encoder['name']}, fingerprint {encoder['fingerprint'][:16]}."
         if encoder
         else "Encoder: none (codes).",

@@ -343,7 +343,7 @@ def _describe(
             "n_films": len(index.films),
             "n_searched": int(searchable.sum()),
             "n_patients": len(np.unique(index.films.patients[searchable])),
-            "card": index.films.card,
+            "spec": index.films.spec,
             "encoder": None if encoder is None else {"name": encoder.name, "fingerprint": encoder.fingerprint},
             "positives": dict(zip(index.films.label_names, relevance.sum(axis=0).tolist(), strict=True)),
         },

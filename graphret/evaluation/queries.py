@@ -74,7 +74,7 @@ def resolve_queries(
         if inside.any():
             return _split_of_archive(index, queries, inside)
         films = _split_of_source(index, queries)
-        origin = f"the split {queries!r} of {films.card or 'the data set'}, films outside the archive"
+        origin = f"the split {queries!r} of {films.spec or 'the data set'}, films outside the archive"
     elif isinstance(queries, ImageTable):
         films, origin = queries, "a table of films"
     elif isinstance(queries, tuple) and len(queries) == 2 and isinstance(queries[1], ImageTable):
@@ -110,8 +110,8 @@ def _split_of_archive(index: Index, name: str, inside: BoolArray) -> QuerySet:
 
 
 def _split_of_source(index: Index, name: str) -> ImageTable:
-    card, root = index.source.get("card"), index.source.get("root")
-    if not card or not root:
+    spec, root = index.source.get("spec"), index.source.get("root")
+    if not spec or not root:
         present = sorted(set(index.films.splits.tolist()))
         raise InvalidParameterError(
             "queries",
@@ -119,7 +119,7 @@ def _split_of_source(index: Index, name: str) -> ImageTable:
             f"a split of the archive ({', '.join(present)}), an ImageTable, or (codes, ImageTable)",
             "the index does not record a data set to read further splits from",
         )
-    return read_dataset(card, root, split=name)
+    return read_dataset(spec, root, split=name)
 
 
 def _with_labels(films: ImageTable, names: tuple[str, ...]) -> ImageTable:
@@ -132,7 +132,7 @@ def _with_labels(films: ImageTable, names: tuple[str, ...]) -> ImageTable:
             "queries",
             f"films without the labels {', '.join(missing)}",
             f"films with the labels of the archive: {', '.join(names)}",
-            "read both with the same card",
+            "read both with the same dataset spec",
         )
     columns = [films.label_names.index(name) for name in names]
     return replace(films, labels=films.labels[:, columns], label_names=names)

@@ -96,7 +96,7 @@ def write_contents(
         encoder.save(folder / ENCODER)
     return {
         "parameters": config.to_json(),
-        "source": {"card": coded.films.card, "root": coded.films.root, "splits": _counted(coded.films.splits)},
+        "source": {"spec": coded.films.spec, "root": coded.films.root, "splits": _counted(coded.films.splits)},
         "counts": {
             "films": len(coded.films),
             "dimensions": int(coded.codes.shape[1]),

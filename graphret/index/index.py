@@ -141,7 +141,7 @@ class Index:
 
     @property
     def source(self) -> dict[str, Any]:
-        """Where the films came from: ``card``, ``root`` ("" when made in memory), ``splits`` (films of each)."""
+        """Where the films came from: ``spec``, ``root`` ("" when made in memory), ``splits`` (films of each)."""
         source: dict[str, Any] = self.manifest["source"]
         return source
 

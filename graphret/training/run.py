@@ -87,7 +87,7 @@ class Task:
         splits = [(name, table.splits == name) for name in ("train", "valid", "test")]
         labels = table.labels[self.train_rows]
         return {
-            "card": table.card,
+            "spec": table.spec,
             "split_note": self.split_note,
             "splits": [
                 {"split": name, "films": int(mask.sum()), "patients": len(np.unique(table.patients[mask]))}
@@ -117,7 +117,7 @@ def make_task(table: ImageTable, name: str, config: TrainConfig) -> Task:
         Unknown encoder, objective or option, or a parameter that does not fit the encoder.
     """
     if not table.label_names:
-        raise DataError("the table has no labels: there is nothing to train on (choose a card with labels)")
+        raise DataError("the table has no labels: there is nothing to train on (choose a dataset spec with labels)")
     options = encoder_spec(name).options_for(config.weights, config.options)
     encoder = EncoderConfig(name, config.size, table.label_names, config.n_bits, options)
     note = "The splits are those of the table."

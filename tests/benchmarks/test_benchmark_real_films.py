@@ -58,7 +58,7 @@ def test_another_ranking_is_chosen_only_if_it_is_clearly_better(script, means, l
 def test_the_whole_way_on_generated_films(script, tmp_path):
     generate_phantom(tmp_path / "data" / "phantom", 150, size=32)
     options = argparse.Namespace(
-        card="phantom", folder=None, data_root=tmp_path / "data", work=tmp_path / "work", results=tmp_path / "results",
+        spec="phantom", folder=None, data_root=tmp_path / "data", work=tmp_path / "work", results=tmp_path / "results",
         encoder="resnet18", size=32, epochs=1, max_minutes=5.0, seed=0, note="a test",
     )  # fmt: skip
     script("real_films").run(options)

@@ -24,7 +24,7 @@ def test_a_small_comparison(workshop, run_json, tmp_path, monkeypatch):
         ("random", 8, "hamming"),
         ("random", 16, "hamming"),
     ]
-    assert document["experiment"]["data"]["card"] == "phantom"
+    assert document["experiment"]["data"]["spec"] == "phantom"
     assert {"comparison.json", "comparison.md", "comparison.html"} <= {path.name for path in out.iterdir()}
     assert len(document["files"]) == 3
 

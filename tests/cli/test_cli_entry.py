@@ -36,7 +36,7 @@ def test_the_process_separates_results_from_talk_and_returns_the_status():
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0
     assert err == ""
-    assert "nih" in [card["name"] for card in json.loads(out)]
+    assert "nih" in [spec["name"] for spec in json.loads(out)]
     process = start("datasets", "--jsn")
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (2, "")
@@ -73,7 +73,7 @@ def test_an_unexpected_error_is_one_line_and_says_how_to_see_more(run, monkeypat
     def fail(*arguments):
         raise RuntimeError("the disk\nis on fire")
 
-    monkeypatch.setattr("graphret.cli.datasets.list_cards", fail)
+    monkeypatch.setattr("graphret.cli.datasets.list_dataset_specs", fail)
     done = run("datasets")
     assert (done.status, done.out) == (1, "")
     assert done.err.count("\n") == 1
@@ -89,7 +89,7 @@ def test_an_interruption_says_that_the_work_can_go_on(run, monkeypatch):
     def interrupt(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("graphret.cli.datasets.list_cards", interrupt)
+    monkeypatch.setattr("graphret.cli.datasets.list_dataset_specs", interrupt)
     done = run("datasets")
     assert done.status == 130
     assert done.out == ""

@@ -10,7 +10,7 @@ import pytest
 
 import graphret
 from graphret.cli import main
-from graphret.data import list_cards
+from graphret.data import list_dataset_specs
 from graphret.encoders import list_encoders
 from graphret.training import TrainConfig
 
@@ -20,10 +20,10 @@ def films_of(shop):
 
 
 def test_datasets_and_encoders_list_their_registries(run, run_json):
-    assert [card["name"] for card in run_json("datasets")] == list_cards()
-    assert all(card["title"] and card["license"] is not None for card in run_json("datasets"))
+    assert [spec["name"] for spec in run_json("datasets")] == list_dataset_specs()
+    assert all(spec["title"] and spec["license"] is not None for spec in run_json("datasets"))
     assert [spec["name"] for spec in run_json("encoders")] == list_encoders()
-    for command, names in (("datasets", list_cards()), ("encoders", list_encoders())):
+    for command, names in (("datasets", list_dataset_specs()), ("encoders", list_encoders())):
         shown = run(command).out
         assert all(name in shown for name in names)
 

@@ -39,7 +39,7 @@ def untrained_experiment(film_root):
             MethodSettings("hasher", "itq", on="resnet18 untrained", rankings=("hamming", "region_growing:bits")),
             MethodSettings("random", rankings=("nearest", "hamming")),
         ),
-        data=DataSettings(card="phantom", root=str(film_root), size=32),
+        data=DataSettings(spec="phantom", root=str(film_root), size=32),
         bits=(16,),
         rankings=RankingSettings(dense=("nearest", "region_growing")),
         measures=MEASURES,

@@ -249,15 +249,15 @@ def test_a_changed_experiment_does_not_take_the_old_figures(ran, untrained_exper
 
 
 def test_the_films_of_a_comparison(film_root, tmp_path):
-    data = DataSettings(card="phantom", root=str(film_root), n_queries=10, n_database=50)
+    data = DataSettings(spec="phantom", root=str(film_root), n_queries=10, n_database=50)
     films = prepare_films(data, tmp_path)
     assert (len(films.queries), len(films.database)) == (10, 50)
     assert not films.whole_card
     assert set(films.database.splits.tolist()) <= {"train", "valid"}
     assert prepare_films(replace(data, seed=1), tmp_path).queries.ids.tolist() != films.queries.ids.tolist()
     assert prepare_films(replace(data, n_queries=0, n_database=0), tmp_path).whole_card
-    with pytest.raises(ExperimentError, match=r"data.card is not given"):
-        prepare_films(replace(data, card=""), tmp_path)
+    with pytest.raises(ExperimentError, match=r"data.dataset spec is not given"):
+        prepare_films(replace(data, spec=""), tmp_path)
 
 
 def test_films_that_cannot_be_read_are_in_no_method(film_root, tmp_path):
@@ -271,7 +271,7 @@ def test_films_that_cannot_be_read_are_in_no_method(film_root, tmp_path):
     (tmp_path / "films.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     twins = tmp_path / "twins.csv"
     twins.write_text("file_a,file_b\n0.png,1.png\n5.png,6.png\n", encoding="utf-8")
-    data = DataSettings(card="csv", root=str(tmp_path), near_duplicates=str(twins))
+    data = DataSettings(spec="csv", root=str(tmp_path), near_duplicates=str(twins))
     films = prepare_films(data, tmp_path / "out")
     assert films.record["left_out"] == {
         "missing or empty": 0, "not readable": 1, "near duplicates of a query": 1,

@@ -37,7 +37,7 @@ measures = ["P@5"]
 reference = "mine too, nearest"
 
 [data]
-card = "phantom"
+dataset spec = "phantom"
 size = 96
 database = ["train"]
 queries = "valid"
@@ -70,7 +70,7 @@ n_iterations = 5
     assert found.bits == (16, 32)
     assert found.budget.max_minutes == 2.0
     assert found.data == DataSettings(
-        card="phantom", size=96, database=("train",), queries="valid", fractions=(0.5, 0.25, 0.25)
+        spec="phantom", size=96, database=("train",), queries="valid", fractions=(0.5, 0.25, 0.25)
     )
     assert [method.label for method in found.methods] == ["mine too", "itq on mine too"]
     assert found.methods[0].training == {"learning_rate": 0.01}
@@ -88,7 +88,7 @@ ENCODER = 'name = "mine"\n[[methods]]\nkind = "encoder"\nname = "resnet18"\n'
         ('name = "mine"', "the keys methods are missing: add them"),
         ('name = "mine"\nmethods = []', "methods = .* at least one method"),
         ('colour = "red"\n' + MINIMAL, "unknown key 'colour': known are name, methods, title"),
-        (MINIMAL + "[data]\nsise = 3", "unknown key 'data.sise': known are data.card"),
+        (MINIMAL + "[data]\nsise = 3", "unknown key 'data.sise': known are data.dataset spec"),
         (MINIMAL + '[data]\nsize = "large"', "data.size = 'large': give an integer"),
         (MINIMAL + "[data]\nsize = 8", "data.size=8 is not allowed"),
         (MINIMAL + '[data]\nqueries = "tests"', "'tests' is not allowed: give one of train, valid, test"),
@@ -159,8 +159,8 @@ def test_names_become_methods():
 
 def test_what_a_call_says_goes_over_the_experiment():
     base = dataclasses.replace(default_experiment(), reference="densenet121, nearest")
-    found = changed(base, card="nih", root="/films", size=96, bits=[8], epochs=2, max_minutes=0.5)
-    assert (found.data.card, found.data.root, found.data.size) == ("nih", "/films", 96)
+    found = changed(base, spec="nih", root="/films", size=96, bits=[8], epochs=2, max_minutes=0.5)
+    assert (found.data.spec, found.data.root, found.data.size) == ("nih", "/films", 96)
     assert (found.budget.epochs, found.budget.max_minutes, found.bits) == (2, 0.5, (8,))
     assert changed(base) == base
     some = changed(base, methods=["itq on densenet121", "random"])

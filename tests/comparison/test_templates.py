@@ -10,7 +10,7 @@ from graphret._errors import ExperimentError, UnknownNameError
 from graphret.comparison import list_published, list_templates, missing_methods, read_published, read_template
 from graphret.comparison.experiment_file import fill_toml
 from graphret.comparison.published import PublishedTable, why_other_images
-from graphret.data import ImageTable, list_cards, read_card
+from graphret.data import ImageTable, list_dataset_specs, read_dataset_spec
 from graphret.encoders import encoder_spec, list_encoders
 from graphret.hashing import hasher_options, list_hashers
 from graphret.training import TrainConfig
@@ -33,7 +33,7 @@ def test_a_template_names_known_methods_or_says_which_are_missing(name):
     experiment = read_template(name)
     assert experiment.name == name
     assert experiment.published == (name,)
-    assert experiment.data.card in list_cards()
+    assert experiment.data.spec in list_dataset_specs()
     assert any(method.kind == "random" for method in experiment.methods)
     registered = {*list_encoders(), *list_hashers()}
     unknown = [
@@ -57,10 +57,10 @@ def test_options_and_trainings_of_a_template_are_possible(name):
 def test_published_figures_stand_beside_methods_of_their_template(name):
     experiment, table = read_template(name), read_published(name)
     assert table.name == name
-    assert set(table.cards) <= set(list_cards())
+    assert set(table.specs) <= set(list_dataset_specs())
     labels = {method.label: method for method in experiment.methods}
     for figure in table.figures:
-        assert figure.card in {"", *list_cards()}
+        assert figure.spec in {"", *list_dataset_specs()}
         if figure.method:
             method = labels[figure.method]
             lengths = method.bits or experiment.bits
@@ -75,15 +75,15 @@ def test_figures_of_the_papers():
         figures = read_published(table).figures
         return [f.value for f in figures if all(getattr(f, key) == item for key, item in wanted.items())]
 
-    assert value("haq2021-table7", card="nih", size=224, measure="P@10") == [0.48]
-    assert value("haq2021-table7", card="stanford-u", size=512, measure="ACG@10") == [0.59]
+    assert value("haq2021-table7", spec="nih", size=224, measure="P@10") == [0.48]
+    assert value("haq2021-table7", spec="stanford-u", size=512, measure="ACG@10") == [0.59]
     assert value("haq2021-table4", measure="AUC", size=512) == [0.83]
     assert value("haq2021-table6", method="densenet121") == [0.31]
     assert value("ozturk2021-table1", method="attention_hash_pf2", measure="P@10") == [0.7033]
     assert value("ozturk2021-table3", method="attention_hash_pf2") == [0.36]
-    assert value("fang2021-table2", method="ynet", card="fundus", measure="mAP@10") == [0.6102]
-    assert value("fang2021-table2", method="ynet", card="jsrt", measure="mAP@10") == [0.5518]
-    assert value("guan2023-table1", method="fusion_hash", card="chexpert-12") == [0.27, 0.86]
+    assert value("fang2021-table2", method="ynet", spec="fundus", measure="mAP@10") == [0.6102]
+    assert value("fang2021-table2", method="ynet", spec="jsrt", measure="mAP@10") == [0.5518]
+    assert value("guan2023-table1", method="fusion_hash", spec="chexpert-12") == [0.27, 0.86]
     assert value("cai2019-table1", method="siamese_hash", bits=48) == [0.8163]
 
 
@@ -97,14 +97,14 @@ def test_unknown_names():
         fill_toml(PublishedTable, {"name": "x", "table": "x", "paper": "x", "figures": figures}, "x.toml")
 
 
-def fundus_like(n_glaucoma, n_normal, card="fundus"):
+def fundus_like(n_glaucoma, n_normal, spec="fundus"):
     labels = np.array([[1, 0]] * n_glaucoma + [[0, 1]] * n_normal, dtype=np.int8)
     return ImageTable(
         ids=np.array([str(number) for number in range(len(labels))]),
         paths=[],
         labels=labels,
         label_names=("glaucoma", "normal"),
-        card=card,
+        spec=spec,
     )
 
 
@@ -114,14 +114,14 @@ def test_figures_are_of_the_same_images_only_if_the_facts_hold():
     assert why_other_images(table, films) == ""
     assert "not all films" in why_other_images(table, SimpleNamespace(table=films.table, whole_card=False))
     other = SimpleNamespace(table=fundus_like(167, 483), whole_card=True)
-    assert why_other_images(table, other) == "167 positive films of glaucoma, the card says 168"
+    assert why_other_images(table, other) == "167 positive films of glaucoma, the dataset spec says 168"
     fewer = SimpleNamespace(table=fundus_like(168, 400), whole_card=True)
-    assert why_other_images(table, fewer) == "568 films, the card says 650"
-    foreign = SimpleNamespace(table=fundus_like(168, 482, card="nih"), whole_card=True)
+    assert why_other_images(table, fewer) == "568 films, the dataset spec says 650"
+    foreign = SimpleNamespace(table=fundus_like(168, 482, spec="nih"), whole_card=True)
     assert "the films are those of 'nih', the paper's are 'fundus', 'jsrt'" in why_other_images(table, foreign)
-    without_facts = replace(table, cards=("folder",))
-    assert not read_card("folder").facts.films
-    plain = SimpleNamespace(table=fundus_like(168, 482, card="folder"), whole_card=True)
+    without_facts = replace(table, specs=("folder",))
+    assert not read_dataset_spec("folder").facts.films
+    plain = SimpleNamespace(table=fundus_like(168, 482, spec="folder"), whole_card=True)
     assert "states no counts" in why_other_images(without_facts, plain)
 
 

@@ -1,4 +1,4 @@
-"""Cards: what is refused, what they mean, and their facts against the official label files."""
+"""Dataset specs: what is refused, what they mean, and their facts against the official label files."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from graphret._errors import CardError, DataError, MissingFileError, UnknownNameError
-from graphret.data import list_cards, read_card
-from graphret.data.cards import READERS, Card
+from graphret._errors import DataError, DatasetSpecError, MissingFileError, UnknownNameError
+from graphret.data import list_dataset_specs, read_dataset_spec
+from graphret.data.cards import READERS, DatasetSpec
 from graphret.data.chexpert import CHEXPERT_LABELS, parse_chexpert_table
 from graphret.data.datasets import _READERS, consolidate
 from graphret.data.nih import NIH_LABELS, parse_nih_table
@@ -26,15 +26,15 @@ def own_card(tmp_path, text):
 
 
 def test_every_card_reads_and_is_called_like_its_file():
-    names = list_cards()
+    names = list_dataset_specs()
     assert {"nih", "nih-u", "nih-15", "stanford", "stanford-u", "chexpert-12", "phantom", "folder", "csv"} <= set(names)
     for name in names:
-        card = read_card(name)
-        assert card.name == name
-        assert card.title
-        if card.labels:
-            assert card.source.license
-            assert card.source.attribution
+        spec = read_dataset_spec(name)
+        assert spec.name == name
+        assert spec.title
+        if spec.labels:
+            assert spec.source.license
+            assert spec.source.attribution
 
 
 def test_readers_are_those_that_cards_may_name():
@@ -42,22 +42,22 @@ def test_readers_are_those_that_cards_may_name():
 
 
 def test_unknown_name():
-    with pytest.raises(UnknownNameError, match=r"card='nih-v' .* \(did you mean 'nih") as caught:
-        read_card("nih-v")
+    with pytest.raises(UnknownNameError, match=r"dataset spec='nih-v' .* \(did you mean 'nih") as caught:
+        read_dataset_spec("nih-v")
     assert "phantom" in str(caught.value)
 
 
 def test_own_card(tmp_path):
     path = own_card(tmp_path, MINIMAL + "[splits]\nfractions = [1, 0, 0]\nseed = 4\n")
-    card = read_card(path)
-    assert card.splits.fractions == (1.0, 0.0, 0.0)
-    assert card.splits.seed == 4
-    assert read_card(str(path)) == card
+    spec = read_dataset_spec(path)
+    assert spec.splits.fractions == (1.0, 0.0, 0.0)
+    assert spec.splits.seed == 4
+    assert read_dataset_spec(str(path)) == spec
 
 
 def test_missing_card_file(tmp_path):
     with pytest.raises(MissingFileError, match=r"mine.toml"):
-        read_card(tmp_path / "mine.toml")
+        read_dataset_spec(tmp_path / "mine.toml")
 
 
 @pytest.mark.parametrize(
@@ -83,38 +83,38 @@ def test_missing_card_file(tmp_path):
     ],
 )
 def test_wrong_cards_are_refused(tmp_path, text, message):
-    with pytest.raises(CardError, match=message):
-        read_card(own_card(tmp_path, text))
+    with pytest.raises(DatasetSpecError, match=message):
+        read_dataset_spec(own_card(tmp_path, text))
 
 
 def test_consolidation_is_positive_over_uncertain_over_negative():
-    card = Card(
+    spec = DatasetSpec(
         name="c", title="c", reader="csv", labels=("A", "Both"), consolidate={"Both": ("B", "C")}
     )  # A stands for itself
     labels = np.array([[1, 1, -1], [0, -1, 0], [-1, 0, 0], [0, -1, 1], [0, -1, -1]], np.int8)
-    merged = consolidate(card, labels, ("A", "B", "C"))
+    merged = consolidate(spec, labels, ("A", "B", "C"))
     assert merged.tolist() == [[1, 1], [0, -1], [-1, 0], [0, 1], [0, -1]]
     assert merged.dtype == np.int8
 
 
 def test_a_label_that_the_archive_does_not_have():
-    card = Card(name="c", title="c", reader="nih", labels=("Fracture",))
+    spec = DatasetSpec(name="c", title="c", reader="nih", labels=("Fracture",))
     with pytest.raises(DataError, match="no label 'Fracture'"):
-        consolidate(card, np.zeros((2, 2), np.int8), ("Edema", "Mass"))
+        consolidate(spec, np.zeros((2, 2), np.int8), ("Edema", "Mass"))
 
 
 def test_labels_of_the_papers():
-    assert len(read_card("nih").labels) == 13
-    assert "Hernia" not in read_card("nih").labels
-    assert set(read_card("nih-15").labels) == set(NIH_LABELS)
-    assert len(read_card("stanford").labels) == 9
-    assert len(read_card("chexpert-12").labels) == 12
-    assert read_card("nih-u").sources("Opacities") == ("Consolidation", "Edema", "Pneumonia", "Infiltration")
-    assert read_card("stanford-u").sources("Enlarged Heart") == ("Enlarged Cardiomediastinum", "Cardiomegaly")
-    assert read_card("phantom").labels == read_card("nih").labels
+    assert len(read_dataset_spec("nih").labels) == 13
+    assert "Hernia" not in read_dataset_spec("nih").labels
+    assert set(read_dataset_spec("nih-15").labels) == set(NIH_LABELS)
+    assert len(read_dataset_spec("stanford").labels) == 9
+    assert len(read_dataset_spec("chexpert-12").labels) == 12
+    assert read_dataset_spec("nih-u").sources("Opacities") == ("Consolidation", "Edema", "Pneumonia", "Infiltration")
+    assert read_dataset_spec("stanford-u").sources("Enlarged Heart") == ("Enlarged Cardiomediastinum", "Cardiomegaly")
+    assert read_dataset_spec("phantom").labels == read_dataset_spec("nih").labels
     for name in ("stanford", "stanford-u", "chexpert-12"):
-        card = read_card(name)
-        assert {source for label in card.labels for source in card.sources(label)} <= set(CHEXPERT_LABELS)
+        spec = read_dataset_spec(name)
+        assert {source for label in spec.labels for source in spec.sources(label)} <= set(CHEXPERT_LABELS)
 
 
 def official(name):
@@ -133,29 +133,29 @@ def nih():
 
 @pytest.fixture(scope="module")
 def chexpert():
-    return parse_chexpert_table(official("chexpert_train.csv.gz"), read_card("stanford").files.strip_prefixes)
+    return parse_chexpert_table(official("chexpert_train.csv.gz"), read_dataset_spec("stanford").files.strip_prefixes)
 
 
 @pytest.mark.parametrize("name", ["nih", "nih-u", "nih-15"])
 def test_facts_of_nih(nih, name):
-    card = read_card(name)
-    facts = card.facts
+    spec = read_dataset_spec(name)
+    facts = spec.facts
     assert len(nih.ids) == facts.films == 112_120
     assert len(set(nih.patients)) == facts.patients == 30_805
     assert {view: nih.views.count(view) for view in set(nih.views)} == facts.views == {"PA": 67_310, "AP": 44_810}
-    positive = (consolidate(card, nih.labels, nih.label_names) == 1).sum(axis=0)
-    counts = dict(zip(card.labels, positive.tolist(), strict=True))
+    positive = (consolidate(spec, nih.labels, nih.label_names) == 1).sum(axis=0)
+    counts = dict(zip(spec.labels, positive.tolist(), strict=True))
     assert {label: counts[label] for label in facts.positive} == facts.positive
     assert facts.positive["Infiltration" if name != "nih-u" else "Effusion"] in {19_894, 13_317}
 
 
 def test_consolidated_nih_counts(nih):
-    card = read_card("nih-u")
-    merged = consolidate(card, nih.labels, nih.label_names)
+    spec = read_dataset_spec("nih-u")
+    merged = consolidate(spec, nih.labels, nih.label_names)
     of = {name: nih.labels[:, nih.label_names.index(name)] == 1 for name in nih.label_names}
-    assert np.array_equal(merged[:, card.labels.index("Lesion")] == 1, of["Nodule"] | of["Mass"])
+    assert np.array_equal(merged[:, spec.labels.index("Lesion")] == 1, of["Nodule"] | of["Mass"])
     opacities = of["Consolidation"] | of["Edema"] | of["Pneumonia"] | of["Infiltration"]
-    assert np.array_equal(merged[:, card.labels.index("Opacities")] == 1, opacities)
+    assert np.array_equal(merged[:, spec.labels.index("Opacities")] == 1, opacities)
 
 
 def test_ages_of_nih(nih):
@@ -167,18 +167,18 @@ def test_ages_of_nih(nih):
 
 @pytest.mark.parametrize("name", ["stanford", "stanford-u", "chexpert-12"])
 def test_facts_of_chexpert(chexpert, name):
-    card = read_card(name)
-    facts = card.facts
+    spec = read_dataset_spec(name)
+    facts = spec.facts
     assert len(chexpert.ids) == facts.films == 223_414
     assert len(set(chexpert.patients)) == facts.patients == 64_540
-    uncertain = (consolidate(card, chexpert.labels, chexpert.label_names) == -1).sum(axis=0)
-    counts = dict(zip(card.labels, uncertain.tolist(), strict=True))
+    uncertain = (consolidate(spec, chexpert.labels, chexpert.label_names) == -1).sum(axis=0)
+    counts = dict(zip(spec.labels, uncertain.tolist(), strict=True))
     assert {label: counts[label] for label in facts.uncertain} == facts.uncertain
     assert facts.uncertain["Atelectasis"] == 33_739
 
 
 def test_views_of_chexpert(chexpert):
-    views = read_card("stanford").views
+    views = read_dataset_spec("stanford").views
     kept = [view for view in chexpert.views if view in views]
     assert len(kept) == 191_027  # 191,229 frontal films with the 202 of valid.csv (Haq et al. 2021, Section 2.1)
     assert chexpert.views.count("LATERAL") == 32_387
@@ -187,4 +187,4 @@ def test_views_of_chexpert(chexpert):
 
 def test_cards_are_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
-        read_card("nih").name = "x"
+        read_dataset_spec("nih").name = "x"

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from graphret._errors import DataError, MissingFileError, UnknownNameError
-from graphret.data import read_card, read_dataset
+from graphret.data import read_dataset, read_dataset_spec
 
 FILM = np.arange(64, dtype=np.uint8).reshape(8, 8)
 
@@ -55,7 +55,7 @@ def make_nih(root, *, header="unquoted", table="Data_Entry_2017.csv", layout="im
 def test_nih_headers(tmp_path, header, table):
     films = read_dataset("nih", make_nih(tmp_path / "nih", header=header, table=table))
     assert films.ids.tolist() == NIH_FILMS
-    assert films.label_names == read_card("nih").labels
+    assert films.label_names == read_dataset_spec("nih").labels
     names = [[name for name, value in zip(films.label_names, row, strict=True) if value] for row in films.labels]
     assert names[:5] == [[], ["Edema", "Mass"], [], ["Effusion"], ["Pneumonia", "Nodule"]]
     assert films.patients[:3].tolist() == ["1", "1", "2"]
@@ -121,8 +121,8 @@ def test_nih_lists_that_share_a_patient_are_refused(tmp_path):
     (root / "test_list.txt").write_text("\n".join(NIH_FILMS[15:]), encoding="utf-8")
     with pytest.raises(DataError, match="1 patients have films in more than one split, first 8"):
         read_dataset("nih", root)
-    card = dataclasses.replace(read_card("nih"), allow_shared_patients=True)
-    assert (read_dataset(card, root).splits == "test").sum() == 5
+    spec = dataclasses.replace(read_dataset_spec("nih"), allow_shared_patients=True)
+    assert (read_dataset(spec, root).splits == "test").sum() == 5
 
 
 def test_nih_without_lists_is_split_by_patient(tmp_path):
@@ -132,8 +132,8 @@ def test_nih_without_lists_is_split_by_patient(tmp_path):
     assert set(films.splits) == {"train", "valid", "test"}
     again = read_dataset("nih", root)
     assert again.splits.tolist() == films.splits.tolist()
-    card = read_card("nih")
-    other = read_dataset(dataclasses.replace(card, splits=dataclasses.replace(card.splits, seed=5)), root)
+    spec = read_dataset_spec("nih")
+    other = read_dataset(dataclasses.replace(spec, splits=dataclasses.replace(spec.splits, seed=5)), root)
     assert other.splits.tolist() != films.splits.tolist()
 
 
@@ -161,7 +161,7 @@ def test_nih_wrong_tables(tmp_path):
 def test_wrong_split_and_card(tmp_path):
     with pytest.raises(UnknownNameError, match=r"split='tset'.*did you mean 'test'"):
         read_dataset("nih", tmp_path, "tset")
-    with pytest.raises(UnknownNameError, match="card='nhi'"):
+    with pytest.raises(UnknownNameError, match="dataset spec='nhi'"):
         read_dataset("nhi", tmp_path)
 
 
@@ -227,8 +227,8 @@ def test_chexpert_consolidated(tmp_path):
 
 
 def test_chexpert_other_views(tmp_path):
-    card = dataclasses.replace(read_card("stanford"), views=())
-    films = read_dataset(card, make_chexpert(tmp_path / "chexpert"))
+    spec = dataclasses.replace(read_dataset_spec("stanford"), views=())
+    films = read_dataset(spec, make_chexpert(tmp_path / "chexpert"))
     assert (films.views == "LATERAL").sum() == 30
 
 

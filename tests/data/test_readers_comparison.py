@@ -11,8 +11,8 @@ from PIL import Image
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
-from graphret._errors import CardError, DataError, FilmError, MissingFileError
-from graphret.data import list_cards, read_card, read_dataset, read_film
+from graphret._errors import DataError, DatasetSpecError, FilmError, MissingFileError
+from graphret.data import list_dataset_specs, read_dataset, read_dataset_spec, read_film
 from graphret.data.cards import CardSample
 from graphret.data.raw import RAW_BYTES
 from graphret.data.sample import sample_films
@@ -61,7 +61,7 @@ def jsrt(tmp_path):
 
 
 def test_the_cards_are_listed():
-    assert {"jsrt", "fundus", "tcia-ct", "via-elcap", "nih-osdh"} <= set(list_cards())
+    assert {"jsrt", "fundus", "tcia-ct", "via-elcap", "nih-osdh"} <= set(list_dataset_specs())
 
 
 def test_jsrt_reads_nodules_and_what_is_known_of_them(jsrt):
@@ -77,8 +77,8 @@ def test_jsrt_reads_nodules_and_what_is_known_of_them(jsrt):
 
 
 def test_jsrt_with_films_without_nodules(jsrt):
-    card = dataclasses.replace(read_card("jsrt"), labels=("malignant", "benign", "non-nodule"))
-    table = read_dataset(card, jsrt)
+    spec = dataclasses.replace(read_dataset_spec("jsrt"), labels=("malignant", "benign", "non-nodule"))
+    table = read_dataset(spec, jsrt)
     assert table.labels.sum(axis=0).tolist() == [2, 1, 2]
     assert table.column("age").tolist()[-2:] == [70, 59]
     assert table.column("sex").tolist()[-2:] == ["male", "female"]
@@ -314,16 +314,20 @@ def test_a_sample_of_fewer_films_chooses_the_same_among_them():
 
 
 def test_cards_with_a_wrong_sample_are_refused():
-    card = read_card("jsrt")
-    with pytest.raises(CardError, match=r"sample.per_label = 'cyst'"):
-        dataclasses.replace(card, sample=CardSample(per_label={"cyst": 3}))
-    with pytest.raises(CardError, match=r"sample.per_split = 'valid' .* train \(valid is taken from it\) or test"):
-        dataclasses.replace(card, sample=CardSample(per_split={"valid": 3}))
+    spec = read_dataset_spec("jsrt")
+    with pytest.raises(DatasetSpecError, match=r"sample.per_label = 'cyst'"):
+        dataclasses.replace(spec, sample=CardSample(per_label={"cyst": 3}))
+    with pytest.raises(
+        DatasetSpecError, match=r"sample.per_split = 'valid' .* train \(valid is taken from it\) or test"
+    ):
+        dataclasses.replace(spec, sample=CardSample(per_split={"valid": 3}))
 
 
 def test_facts_of_the_papers():
-    assert read_card("jsrt").facts.films == 154
-    assert read_card("fundus").facts.positive == {"glaucoma": 168, "normal": 482}
-    assert read_card("tcia-ct").facts.films == sum(read_card("tcia-ct").facts.positive.values()) == 199_000
-    assert read_card("via-elcap").facts.films == 12_000
-    assert read_card("nih-osdh").sample.per_split == {"train": 12_000, "test": 1_000}
+    assert read_dataset_spec("jsrt").facts.films == 154
+    assert read_dataset_spec("fundus").facts.positive == {"glaucoma": 168, "normal": 482}
+    assert (
+        read_dataset_spec("tcia-ct").facts.films == sum(read_dataset_spec("tcia-ct").facts.positive.values()) == 199_000
+    )
+    assert read_dataset_spec("via-elcap").facts.films == 12_000
+    assert read_dataset_spec("nih-osdh").sample.per_split == {"train": 12_000, "test": 1_000}

@@ -54,12 +54,12 @@ def test_folder_with_splits(tmp_path, valid):
 
 
 def test_folder_patients_by_pattern(tmp_path):
-    card = tmp_path / "mine.toml"
+    spec = tmp_path / "mine.toml"
     pattern = r"'(person\d+)_|(scan\d+)'"
-    card.write_text(f'name="m"\ntitle="m"\nreader="folder"\npatient_pattern={pattern}', encoding="utf-8")
+    spec.write_text(f'name="m"\ntitle="m"\nreader="folder"\npatient_pattern={pattern}', encoding="utf-8")
     for name in ("a/person1_1.png", "a/person1_2.png", "b/person2_1.png", "b/scan7.png", "b/other.png"):
         put(tmp_path / "films" / name)
-    films = read_dataset(card, tmp_path / "films")
+    films = read_dataset(spec, tmp_path / "films")
     assert films.patients.tolist() == ["person1", "person1", "b/other.png", "person2", "scan7"]
     films.check_patients()
 
@@ -114,8 +114,8 @@ def test_csv_by_convention(tmp_path, table):
 
 
 def test_csv_with_a_card(tmp_path):
-    card = tmp_path / "mine.toml"
-    card.write_text(
+    spec = tmp_path / "mine.toml"
+    spec.write_text(
         """
 name = "mine"
 title = "Hospital films"
@@ -143,17 +143,17 @@ uncertain = ["?"]
     (tmp_path / "export.csv").write_text("\n".join(rows), encoding="utf-8")
     for name in "abc":
         put(tmp_path / "png" / f"{name}.png")
-    films = read_dataset(card, tmp_path)
+    films = read_dataset(spec, tmp_path)
     assert films.ids.tolist() == ["A1", "A2"]
     assert films.patients.tolist() == ["7", "8"]
     assert films.labels.tolist() == [[1, -1], [-1, 0]]
     assert [(problem.id, problem.reason) for problem in films.problems] == [("A4", "there is no such file")]
     (tmp_path / "export.csv").write_text("\n".join(rows).replace("yes,?", "yes,maybe"), encoding="utf-8")
     with pytest.raises(DataError, match=r"Nodule of film a.png is 'maybe': give one of 'no', 'yes', '\?'"):
-        read_dataset(card, tmp_path)
+        read_dataset(spec, tmp_path)
     (tmp_path / "export.csv").write_text("\n".join(rows).replace("mrn", "pid"), encoding="utf-8")
     with pytest.raises(DataError, match="no column mrn"):
-        read_dataset(card, tmp_path)
+        read_dataset(spec, tmp_path)
 
 
 def test_csv_absolute_paths(tmp_path):
@@ -166,7 +166,7 @@ def test_csv_absolute_paths(tmp_path):
     ("text", "message"),
     [
         ("file,labels\na.png,Edema\n", "no column path"),
-        ("path,Edema\na.png,1\n", "no column labels, and the card 'csv' names no labels"),
+        ("path,Edema\na.png,1\n", "no column labels, and the dataset spec 'csv' names no labels"),
         ("path,labels\nb.png,Edema\n", "none of the 1 films .*b.png: there is no such file"),
         ("path,labels\n", "none of the 0 films"),
         ("path,labels,split\na.png,Edema,holdout\n", "split 'holdout'"),

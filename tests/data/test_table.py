@@ -28,7 +28,7 @@ def make(n=6, **changes):
             "told": np.arange(n) > 2,
         },
         "problems": (FilmProblem("x", "/archive/x.png", "the file is empty (0 bytes)"),),
-        "card": "nih",
+        "spec": "nih",
         "root": "/archive",
     }
     return ImageTable(**(values | changes))
@@ -61,7 +61,7 @@ def test_wrong_tables_are_refused(changes, message):
 def test_table_is_frozen():
     table = make()
     with pytest.raises(AttributeError):
-        table.card = "other"
+        table.spec = "other"
     for values in (table.ids, table.labels, table.columns["age"]):
         with pytest.raises(ValueError, match="read-only"):
             values[0] = values[1]
@@ -160,7 +160,7 @@ def same(one, other):
     for name, values in one.columns.items():
         np.testing.assert_array_equal(values, other.columns[name])
         assert values.dtype.kind == other.columns[name].dtype.kind
-    for name in ("label_names", "problems", "card", "root"):
+    for name in ("label_names", "problems", "spec", "root"):
         assert getattr(one, name) == getattr(other, name)
 
 

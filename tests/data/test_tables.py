@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from graphret._errors import CardError, DataError
-from graphret.data import ImageTable, read_card, read_dataset
+from graphret._errors import DataError, DatasetSpecError
+from graphret.data import ImageTable, read_dataset, read_dataset_spec
 from graphret.data.cards import CardFiles
 from graphret.data.table_file import TableFile
 
@@ -33,13 +33,13 @@ def films(tmp_path_factory):
     return root
 
 
-def read(films, text, card="csv"):
+def read(films, text, spec="csv"):
     data = text if isinstance(text, bytes) else text.encode()
     (films / "films.csv").write_bytes(data)
-    return read_dataset(card, films)
+    return read_dataset(spec, films)
 
 
-def card(tmp_path, text):
+def spec(tmp_path, text):
     path = tmp_path / "mine.toml"
     path.write_text('name = "mine"\ntitle = "mine"\nreader = "csv"\n' + text, encoding="utf-8")
     return path
@@ -247,15 +247,15 @@ def test_what_says_nothing_is_no_finding(films, tmp_path, missing):
     assert table.labels.tolist() == [[0], [1]]
     assert table.patients.tolist() == ["0.png", "p"]
     assert table.views.tolist() == ["", "PA"]
-    own = card(tmp_path, 'labels = ["Edema", "Mass"]')
+    own = spec(tmp_path, 'labels = ["Edema", "Mass"]')
     table = read(films, f"path,Edema,Mass\n0.png,{missing},1.0\n1.png,0.0,{missing}\n2.png,-1.0,TRUE\n", own)
     assert table.labels.tolist() == [[0, 1], [0, 0], [-1, 1]]
 
 
 def test_a_card_may_name_a_label_or_a_value_that_says_nothing(films, tmp_path):
-    own = card(tmp_path, 'labels = ["NA", "Mass"]')
+    own = spec(tmp_path, 'labels = ["NA", "Mass"]')
     assert read(films, "path,labels\n0.png,NA\n1.png,Mass\n", own).labels.tolist() == [[1, 0], [0, 1]]
-    own = card(tmp_path, 'labels = ["Mass"]\n[columns]\nuncertain = ["NA"]')
+    own = spec(tmp_path, 'labels = ["Mass"]\n[columns]\nuncertain = ["NA"]')
     assert read(films, "path,Mass\n0.png,NA\n1.png,1\n", own).labels.tolist() == [[-1], [1]]
 
 
@@ -275,20 +275,20 @@ def test_patients_that_went_through_pandas(films):
 def test_a_suffix_for_ids(tmp_path, suffix):
     for number in range(3):
         Image.fromarray(FILM).save(tmp_path / f"00{number}{suffix}")
-    own = card(tmp_path, f'[files]\nsuffix = "{suffix}"')
+    own = spec(tmp_path, f'[files]\nsuffix = "{suffix}"')
     table = read(tmp_path, f"id,labels\n000,Edema\n001{suffix},Mass\n002,Mass\n003,Mass\n", own)
     assert table.ids.tolist() == ["000", f"001{suffix}", "002"]
     assert [path.rpartition("/")[2] for path in table.paths] == [f"00{number}{suffix}" for number in range(3)]
     assert [(problem.id, problem.path.rpartition("/")[2]) for problem in table.problems] == [("003", f"003{suffix}")]
-    own = card(tmp_path, f'[files]\nsuffix = "{suffix}"\n[columns]\npath = "image"')
+    own = spec(tmp_path, f'[files]\nsuffix = "{suffix}"\n[columns]\npath = "image"')
     table = read(tmp_path, "image,labels\n000,Edema\n", own)
     assert table.ids.tolist() == ["000"]
     with pytest.raises(DataError, match=r"no column path.*or give \[files\] suffix if the ids are file names"):
         read(tmp_path, "id,labels\n000,Edema\n")
-    with pytest.raises(CardError, match=r"files.suffix = '.png' .* only for csv"):
-        dataclasses.replace(read_card("folder"), files=CardFiles(suffix=".png"))
-    with pytest.raises(CardError, match=r"files.suffix = '/x.png' .* the end of a file name"):
-        dataclasses.replace(read_card("csv"), files=CardFiles(suffix="/x.png"))
+    with pytest.raises(DatasetSpecError, match=r"files.suffix = '.png' .* only for csv"):
+        dataclasses.replace(read_dataset_spec("folder"), files=CardFiles(suffix=".png"))
+    with pytest.raises(DatasetSpecError, match=r"files.suffix = '/x.png' .* the end of a file name"):
+        dataclasses.replace(read_dataset_spec("csv"), files=CardFiles(suffix="/x.png"))
 
 
 CELLS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from documents import PAGES, ROOT, named, prose_of, tables_of
 
-from graphret.data import read_card
+from graphret.data import read_dataset_spec
 
 URLS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]
 HARD_TO_READ = re.compile(
@@ -101,7 +101,7 @@ def test_the_table_of_dataset_specs_has_every_key_and_its_default():
         else json.loads(html.unescape(default.strip("`")).replace("\\|", "|"))
         for key, default, _ in rows
     }
-    expected = dict(spec_keys(type(read_card("nih"))))
+    expected = dict(spec_keys(type(read_dataset_spec("nih"))))
     assert shown == {key: list(value) if isinstance(value, tuple) else value for key, value in expected.items()}
     assert all(meaning for *_, meaning in rows)
 

@@ -15,7 +15,7 @@ from documents import MARKERS, PAGES, ROOT, blocks_of
 
 from graphret.cli.app import app
 from graphret.comparison import read_experiment
-from graphret.data import read_card
+from graphret.data import read_dataset_spec
 
 BLOCKS = [block for page in PAGES for block in blocks_of(page)]
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
@@ -155,5 +155,5 @@ def test_slow_snippets_run(page, scratch):
 def test_toml_files_are_read(block, tmp_path):
     path = tmp_path / "shown.toml"
     path.write_text(block.text, encoding="utf-8")
-    read = {"docs/comparison.md": read_experiment, "docs/your_own_films.md": read_card}[block.page]
+    read = {"docs/comparison.md": read_experiment, "docs/your_own_films.md": read_dataset_spec}[block.page]
     assert read(path).name == tomllib.loads(block.text)["name"]

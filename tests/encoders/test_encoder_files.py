@@ -210,8 +210,8 @@ def test_the_card_shows_bits_and_escapes_its_cells():
         "record": {},
         "versions": {"torch": "1"},
     }
-    card = model_card(document)
-    assert "| bits | 48 |" in card
-    assert "a\\|b" in card
-    assert "## Data" not in card
-    assert "## Limits" in card
+    spec = model_card(document)
+    assert "| bits | 48 |" in spec
+    assert "a\\|b" in spec
+    assert "## Data" not in spec
+    assert "## Limits" in spec

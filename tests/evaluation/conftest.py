@@ -24,7 +24,7 @@ class BruteForceIndex:
     films: ImageTable
     codes: np.ndarray
     encoder: Any = None
-    source: dict[str, str] = field(default_factory=lambda: {"card": "", "root": ""})
+    source: dict[str, str] = field(default_factory=lambda: {"spec": "", "root": ""})
     tuning: dict[str, Any] | None = None
     obey: bool = True
     calls: list[dict[str, Any]] = field(default_factory=list)

@@ -203,7 +203,7 @@ def test_split_of_the_data_set_behind_the_index(make_index, tmp_path):
     encoder = MeanEncoder()
     codes = encoder.encode(np.stack([encoder.prepare(films.read(row)) for row in range(len(films))]))
     kept = films.splits != "test"
-    index = make_index(encoder=encoder, source={"card": "folder", "root": str(tmp_path)})
+    index = make_index(encoder=encoder, source={"spec": "folder", "root": str(tmp_path)})
     index.films, index.codes = films.select(kept), codes[kept]
     report = evaluate(index, "test", measures=["P@2"], **FEW)
     assert report.queries.ids.tolist() == films.ids[~kept].tolist()

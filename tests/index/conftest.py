@@ -76,7 +76,7 @@ def film_table(tmp_path_factory):
         labels=rng.integers(0, 2, (40, 2)),
         label_names=("Edema", "Mass"),
         patients=[f"patient{row // 2}" for row in range(40)],
-        card="toy",
+        spec="toy",
         root=str(folder),
     )
 

@@ -88,7 +88,7 @@ def make_films(folder: Path, n: int = 40, noise: int = 60) -> ImageTable:
         label_names=LABELS,
         patients=[f"patient{row // 2}" for row in range(n)],
         splits=["train"] * 24 + ["valid"] * 8 + ["test"] * (n - 32),
-        card="tiny",
+        spec="tiny",
     )
 
 

@@ -50,11 +50,11 @@ def test_out_is_an_encoder_with_history_and_card(table, tmp_path, small, capsys)
     assert opened.record["validation"]["epoch"] == best["epoch"]
     assert all(epoch["films_per_second"] > 0 and epoch["learning_rate"] == 3e-3 for epoch in history["epochs"])
     assert json.loads((out / "problems.json").read_text()) == []
-    card = (out / "MODEL_CARD.md").read_text()
+    spec = (out / "MODEL_CARD.md").read_text()
     for text in ("tiny", "bright top", "| train | 24 | 12 |", "| learning_rate | 0.003 |", "Not a medical device"):
-        assert text in card
+        assert text in spec
     positives = int((table.labels[:24, 0] == 1).sum())
-    assert f"| bright top | {positives} |" in card
+    assert f"| bright top | {positives} |" in spec
     assert {call[0] for call in calls} == {"reading films", "validation", *(f"epoch {n}/3" for n in (1, 2, 3))}
     assert all(done <= total for _, done, total in calls)
     measured = classifier_auc(encoder, table, split="valid")

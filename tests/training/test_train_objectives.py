@@ -258,9 +258,9 @@ def test_the_epoch_that_ranks_best_is_kept(table, tmp_path, small, name):
     assert found["score"] == found["retrieval"] == pytest.approx(expected, abs=1e-6)
     epochs = json.loads((tmp_path / "out" / "history.json").read_text())["epochs"]
     assert found["retrieval"] == max(epoch["retrieval"] for epoch in epochs)
-    card = (tmp_path / "out" / "MODEL_CARD.md").read_text()
-    assert f"mean average precision {expected:.4f}" in card
-    assert ("mean AUC" in card) == (name == "tiny")
+    spec = (tmp_path / "out" / "MODEL_CARD.md").read_text()
+    assert f"mean average precision {expected:.4f}" in spec
+    assert ("mean AUC" in spec) == (name == "tiny")
     assert found["without_auc"] == []
 
 
