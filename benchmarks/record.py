@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 import os
 import statistics
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 RESULTS = Path(__file__).parent / "results"
+LONG_RECORD = 100_000
+"""Bytes above which a record is compressed: nobody reads it line by line."""
 WORK = Path.home() / ".cache/graphret-benchmarks"
 
 
@@ -48,12 +51,17 @@ def progress() -> Callable[[str, int, int], None]:
 
 
 def write_results(folder: Path, name: str, record: dict[str, Any], text: str) -> None:
-    """Write NAME.json and NAME.md, each complete or not at all."""
+    """Write NAME.json and NAME.md, each complete or not at all; a long record is compressed, as NAME.json.gz."""
     folder.mkdir(parents=True, exist_ok=True)
-    for suffix, content in ((".json", json.dumps(record, indent=1, allow_nan=False) + "\n"), (".md", text)):
-        partial = folder / f".{name}{suffix}.partial"
-        partial.write_text(content, encoding="utf-8")
-        partial.replace(folder / f"{name}{suffix}")
+    content = (json.dumps(record, indent=1, allow_nan=False) + "\n").encode()
+    suffix, other = (".json", ".json.gz") if len(content) <= LONG_RECORD else (".json.gz", ".json")
+    if suffix == ".json.gz":
+        content = gzip.compress(content, mtime=0)
+    for file, written in ((f"{name}{suffix}", content), (f"{name}.md", text.encode())):
+        partial = folder / f".{file}.partial"
+        partial.write_bytes(written)
+        partial.replace(folder / file)
+    (folder / f"{name}{other}").unlink(missing_ok=True)
 
 
 def append(file: Path, row: dict[str, Any]) -> None:

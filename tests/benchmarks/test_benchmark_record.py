@@ -1,5 +1,6 @@
 """What a result file says of its machine, and how it is written."""
 
+import gzip
 import json
 import platform
 from pathlib import Path
@@ -78,3 +79,14 @@ def test_rows_are_read_as_they_were_appended(script, tmp_path, capsys):
 def test_another_size_has_files_of_its_own(script):
     name_of = script("record").name_of
     assert (name_of("communities", None), name_of("communities", 900)) == ("communities", "communities_900")
+
+
+def test_a_long_record_is_compressed_and_replaces_the_short_one(script, tmp_path):
+    record = script("record")
+    record.write_results(tmp_path, "one", {"a": 1}, "# one\n")
+    long = {"rows": list(range(record.LONG_RECORD))}
+    record.write_results(tmp_path, "one", long, "# more\n")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["one.json.gz", "one.md"]
+    assert json.loads(gzip.decompress((tmp_path / "one.json.gz").read_bytes())) == long
+    record.write_results(tmp_path, "one", {"a": 2}, "# less\n")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["one.json", "one.md"]
