@@ -39,17 +39,19 @@ def read_frame(path: Path, header: DicomHeader) -> NDArray[Any]:
         A kind that is not read, a frame of another size than the header says, several frames, missing data, or a
         compression without a decoder.
     """
+    from pydicom.config import IGNORE
     from pydicom.pixels import get_decoder
     from pydicom.uid import UID
 
     _check_kind(path, header)
-    syntax = UID(header.syntax)
+    syntax = UID(header.syntax, IGNORE)  # it would warn with the value
+    if syntax.name == header.syntax:
+        raise FilmError(path, "its pixels (of an unknown transfer syntax) cannot be decoded: save it uncompressed")
     try:
         decoder = get_decoder(syntax)
         is_compressed = syntax.is_encapsulated
     except (NotImplementedError, ValueError):
-        name = syntax.name if syntax.name != header.syntax else "of an unknown transfer syntax"
-        raise FilmError(path, f"its pixels ({name}) cannot be decoded: save it uncompressed") from None
+        raise FilmError(path, f"its pixels ({syntax.name}) cannot be decoded: save it uncompressed") from None
     if is_compressed:
         frame, source = _one_frame(path, header), header.data
         _check_stream(path, header, frame)
@@ -74,6 +76,7 @@ def read_frame(path: Path, header: DicomHeader) -> NDArray[Any]:
                 pixel_keyword="PixelData",
                 pixel_vr="OW" if header.is_word else "OB",
                 correct_unused_bits=False,
+                view_only=True,
             )
     except MemoryError:
         raise
@@ -180,7 +183,9 @@ def _used_bits(header: DicomHeader, stored: NDArray[Any]) -> NDArray[Any]:
     """Take out bits that are not the pixel's, as old overlays above the highest bit."""
     above = header.bits_allocated - 1 - header.high_bit
     below = header.bits_allocated - header.bits_stored
-    if header.bits_allocated == 1 or (above == 0 and below == 0):
+    ends = (-(2 ** (header.bits_stored - 1)), 2 ** (header.bits_stored - 1) - 1)
+    low, high = ends if header.is_signed else (0, 2**header.bits_stored - 1)
+    if header.bits_allocated == 1 or (above == below and low <= stored.min() and stored.max() <= high):
         return stored
     shifted: NDArray[Any] = np.right_shift(np.left_shift(stored, above), below)
     return shifted

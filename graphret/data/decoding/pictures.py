@@ -129,7 +129,7 @@ def stored_pixels(picture: Image.Image) -> NDArray[Any]:
 def _open(path: Path, name: str, opener: _Opener) -> ImageFile.ImageFile:
     try:
         return opener(str(path))
-    except SyntaxError:  # Pillow's way to say that the header makes no sense
+    except (OSError, SyntaxError):  # the latter is Pillow's way to say that the header makes no sense
         raise FilmError(path, _jpeg_kind(path, name) or f"damaged {name} header") from None
 
 

@@ -76,10 +76,10 @@ def read_samples(path: Path, layout: TiffLayout, data: bytes) -> NDArray[Any]:
         Data that are damaged, or end before the last row.
     """
     n_chunks = layout.n_across * layout.n_down
-    planes = []
+    planes, view = [], memoryview(data)
     for first in range(0, len(layout.offsets), n_chunks):
         chunks = [
-            data[int(offset) : int(offset) + int(count)]
+            view[int(offset) : int(offset) + int(count)]
             for offset, count in zip(
                 layout.offsets[first : first + n_chunks], layout.counts[first : first + n_chunks], strict=True
             )
@@ -88,7 +88,7 @@ def read_samples(path: Path, layout: TiffLayout, data: bytes) -> NDArray[Any]:
     return planes[0] if len(planes) == 1 else np.concatenate(planes, axis=2)
 
 
-def _plane(path: Path, layout: TiffLayout, chunks: list[bytes]) -> NDArray[Any]:
+def _plane(path: Path, layout: TiffLayout, chunks: list[memoryview]) -> NDArray[Any]:
     if layout.compression in {_JPEG, *_FAX}:
         return _through_pillow(path, layout, chunks)
     rows = _plain_rows(path, layout, chunks) if layout.compression == _PLAIN else _unpacked_rows(path, layout, chunks)
@@ -100,7 +100,7 @@ def _plane(path: Path, layout: TiffLayout, chunks: list[bytes]) -> NDArray[Any]:
     return whole[: layout.height, : layout.width]
 
 
-def _plain_rows(path: Path, layout: TiffLayout, chunks: list[bytes]) -> NDArray[np.uint8]:
+def _plain_rows(path: Path, layout: TiffLayout, chunks: list[memoryview]) -> NDArray[np.uint8]:
     parts = []
     for number, chunk in enumerate(chunks):
         n_rows = min(layout.chunk_height, layout.n_rows - number * layout.chunk_height)
@@ -110,11 +110,11 @@ def _plain_rows(path: Path, layout: TiffLayout, chunks: list[bytes]) -> NDArray[
         parts.append(chunk[:needed])
     joined = parts[0] if len(parts) == 1 else b"".join(parts)
     if layout.is_bit_reversed:
-        joined = joined.translate(_REVERSED)
+        joined = bytes(joined).translate(_REVERSED)
     return np.frombuffer(joined, np.uint8).reshape(layout.n_rows, layout.row_bytes)
 
 
-def _unpacked_rows(path: Path, layout: TiffLayout, chunks: list[bytes]) -> NDArray[np.uint8]:
+def _unpacked_rows(path: Path, layout: TiffLayout, chunks: list[memoryview]) -> NDArray[np.uint8]:
     tags = {
         256: (layout.row_bytes,),
         257: (layout.n_rows,),
@@ -129,7 +129,7 @@ def _unpacked_rows(path: Path, layout: TiffLayout, chunks: list[bytes]) -> NDArr
     return rows
 
 
-def _through_pillow(path: Path, layout: TiffLayout, chunks: list[bytes]) -> NDArray[Any]:
+def _through_pillow(path: Path, layout: TiffLayout, chunks: list[memoryview]) -> NDArray[Any]:
     chunk_tags = {322: (layout.chunk_width,), 323: (layout.chunk_height,)}
     tags: dict[int, tuple[int, ...]] = {
         256: (layout.width,),
@@ -146,7 +146,7 @@ def _through_pillow(path: Path, layout: TiffLayout, chunks: list[bytes]) -> NDAr
 
 
 def _decoded(
-    path: Path, compression: int, tags: Mapping[int, tuple[int, ...]], chunks: list[bytes], *, is_tiled: bool
+    path: Path, compression: int, tags: Mapping[int, tuple[int, ...]], chunks: list[memoryview], *, is_tiled: bool
 ) -> TiffImagePlugin.TiffImageFile:
     try:
         with TiffImagePlugin.TiffImageFile(io.BytesIO(_plain_tiff(compression, tags, chunks, is_tiled))) as picture:
@@ -156,7 +156,9 @@ def _decoded(
         raise FilmError(path, "the TIFF file is truncated or damaged") from None
 
 
-def _plain_tiff(compression: int, tags: Mapping[int, tuple[int, ...]], chunks: list[bytes], is_tiled: bool) -> bytes:
+def _plain_tiff(
+    compression: int, tags: Mapping[int, tuple[int, ...]], chunks: list[memoryview], is_tiled: bool
+) -> bytes:
     """Write a little-endian TIFF of the tags and chunks, each tag as 32-bit numbers (bytes for JPEG tables)."""
     place, offsets = 8, []
     for chunk in chunks:
