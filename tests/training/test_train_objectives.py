@@ -12,10 +12,10 @@ from PIL import Image
 from torch import nn
 
 from graphret._errors import DataError, InvalidParameterError, UnknownNameError
-from graphret.encoders import registry
 from graphret.encoders.networks.network import EncoderNetwork
 from graphret.encoders.objectives import registry as objectives
 from graphret.encoders.objectives.objective import NetworkOutputs, Objective
+from graphret.encoders.registry import registry
 from graphret.encoders.registry.spec import EncoderSpec
 from graphret.training import TrainConfig, train
 from graphret.training.trainer import Trainer
