@@ -43,7 +43,7 @@ class ComparedFilms:
     record
         Counts, for the report.
     whole_card
-        No film of the card was left away by the experiment (sampling, other splits).
+        The experiment left out no film of the card (sampling, other splits).
     """
 
     table: ImageTable

@@ -151,7 +151,7 @@ def read_published(name: str) -> PublishedTable:
 def why_other_images(table: PublishedTable, films: ComparedFilms) -> str:
     """Say why published figures are of other images than the films of a comparison; "" when they are the same.
 
-    They are the same only if the card is one of the paper's, nothing of it was left away, and the counts of the card's
+    They are the same only if the card is one of the paper's, nothing of it was left out, and the counts of the card's
     [facts] hold for the films that were read.
     """
     card = films.table.card
