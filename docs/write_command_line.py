@@ -5,6 +5,7 @@ Run as ``python docs/write_command_line.py``.
 
 from __future__ import annotations
 
+import html
 import inspect
 import sys
 import typing
@@ -59,8 +60,8 @@ def _takes(annotation: Any) -> str:
 def _flags(option: Any, takes: str) -> str:
     """All spellings of an option, the long ones first, with what it takes."""
     spellings = sorted([*option.opts, *option.secondary_opts], key=lambda flag: not flag.startswith("--"))
-    value = "" if option.is_flag else " " + _cell(option.metavar or takes)
-    return ", ".join([*(f"`{flag}`" for flag in spellings[:-1]), f"`{spellings[-1]}{value}`"])
+    value = "" if option.is_flag else f" {option.metavar or takes}"
+    return ", ".join([*map(_code, spellings[:-1]), _code(spellings[-1] + value)])
 
 
 def _default(option: Any) -> str:
@@ -69,8 +70,13 @@ def _default(option: Any) -> str:
     if option.is_flag:
         if not option.secondary_opts:
             return ""
-        return f"`{(option.opts if option.default else option.secondary_opts)[0]}`"
-    return "" if option.default in {None, ""} else f"`{option.default}`"
+        return _code((option.opts if option.default else option.secondary_opts)[0])
+    return "" if option.default in {None, ""} else _code(str(option.default))
+
+
+def _code(text: str) -> str:
+    """As code in a cell of a table, where a bar needs another spelling."""
+    return f"`{text}`" if "|" not in text else f"<code>{html.escape(text).replace('|', '&#124;')}</code>"
 
 
 def _cell(text: str) -> str:

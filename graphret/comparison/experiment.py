@@ -52,11 +52,11 @@ class DataSettings:
     size
         Side of every encoder's input in px.
     queries
-        Split whose films ask.
+        Split of the queries.
     database
         Splits whose films are searched.
     n_queries, n_database
-        At most so many films ask, or are searched, drawn by ``seed``; 0 takes all.
+        At most so many queries, and films that are searched, drawn by ``seed``; 0 takes all.
     fractions, split_seed
         Instead of the dataset spec's, where there is no official split.
     exclude

@@ -43,7 +43,7 @@ class ComparedFilms:
     record
         Counts, for the report.
     whole_card
-        No film of the dataset spec was left away by the experiment (sampling, other splits).
+        The experiment left out no film of the dataset spec (sampling, other splits).
     """
 
     table: ImageTable

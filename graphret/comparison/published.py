@@ -151,8 +151,8 @@ def read_published(name: str) -> PublishedTable:
 def why_other_images(table: PublishedTable, films: ComparedFilms) -> str:
     """Say why published figures are of other images than the films of a comparison; "" when they are the same.
 
-    They are the same only if the dataset spec is one of the paper's, nothing of it was left away, and the counts of the
-    dataset spec's [facts] hold for the films that were read.
+    They are the same only if the dataset spec is one of the paper's, nothing of it was left out, and the counts of the
+    spec's [facts] hold for the films that were read.
     """
     spec = films.table.spec
     if spec not in table.specs:

@@ -61,7 +61,7 @@ def contact_sheet(
     queries, archive
         Tables of the queries and of the films that were searched, with the same labels.
     positions, similarities
-        int (q, k) rows of the archive, -1 pads, and their similarity (left away when None).
+        int (q, k) rows of the archive, -1 pads, and their similarity (not written when None).
     rows
         Queries to draw; drawn at random by ``seed`` when None, so that nobody picks the pretty ones.
     n_queries, n_hits

@@ -148,7 +148,7 @@ def fit_calibration(
     """Fit the calibration on at most 2,000 films of the archive, each asked without the films of its patient.
 
     The same films for every archive of that size, the same result with any number of threads. It knows the labels of
-    films that ask inside the archive: two numbers for each finding, from all of the sample together.
+    queries from inside the archive: two numbers for each finding, from all of the sample together.
     """
     known = np.flatnonzero((findings.labels >= 0).any(axis=1))
     films = np.sort(np.random.default_rng(0).permutation(known)[:SAMPLE])

@@ -25,7 +25,7 @@ __all__ = ["Score", "classifier_auc", "label_aucs", "labels_with_both_classes", 
 logger = logging.getLogger(__name__)
 
 MAX_QUERIES = 2000
-"""Films that ask in :func:`retrieval_map`, at most."""
+"""Queries of :func:`retrieval_map`, at most."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Tune an index on itself: its films ask, each without the films of its own patient."""
+"""Tune an index on itself: its films are the queries, each without the films of its own patient."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ def tune(
 ) -> Tuning:
     """Choose the ranking of an index by leave-one-patient-out queries inside its archive.
 
-    Films of the archive ask for the other films, never for those of their own patient. With labels, what counts is how
-    many findings the hits share with them; without, whether films that are nearest to each other get the same
-    hits and strangers others (`ListAgreement`). `choose_ranking` says how candidates are tried and chosen. Nothing
+    The queries are films of the archive; films of a query's own patient are never among its hits. With labels, what
+    counts is how many findings the hits share with them; without, whether films that are nearest to each other get the
+    same hits and strangers others (`ListAgreement`). `choose_ranking` says how candidates are tried and chosen. Nothing
     outside the archive is read, and nothing is written: `Index.record_tuning` keeps the result.
 
     Parameters
@@ -71,10 +71,10 @@ def tune(
         patient (and of a fifth of the others). The metric of the choice is learned from all films and kept with it, so
         that queries need no label.
     split
-        Only films of this split ask ("valid"): an encoder knows the films that it was trained on better than new ones,
-        so queries that it was not trained on choose better. ``None``: all films may ask.
+        Queries of this split only ("valid"): an encoder knows the films that it was trained on better than new ones, so
+        queries that it was not trained on choose better. ``None``: of all splits.
     n_queries
-        Films that ask, at most; drawn by ``seed``.
+        Queries, at most; drawn by ``seed``.
     budget
         Seconds for the trials; ``None`` for no limit.
     variety, seed, n_threads, progress

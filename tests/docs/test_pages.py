@@ -98,7 +98,7 @@ def test_the_table_of_dataset_specs_has_every_key_and_its_default():
     shown = {
         key.strip("`"): default
         if default == "required"
-        else json.loads(html.unescape(default.strip("`")).replace("\\|", "|"))
+        else json.loads(html.unescape(re.sub(r"</?code>|`", "", default)))
         for key, default, _ in rows
     }
     expected = dict(spec_keys(type(read_dataset_spec("nih"))))
