@@ -60,12 +60,7 @@ def list_rankings(*, with_labels: bool = False) -> list[str]:
 
 
 def ranking_options(name: str) -> dict[str, Any]:
-    """Options of a ranking with their defaults.
-
-    Raises
-    ------
-    UnknownNameError
-        No ranking has this name; the message lists those there are.
+    """Options of a ranking with their defaults; raises as `create_ranking`.
 
     Examples
     --------
@@ -76,12 +71,7 @@ def ranking_options(name: str) -> dict[str, Any]:
 
 
 def option_types(name: str) -> dict[str, tuple[type, ...]]:
-    """Types that the options of a ranking may have, as its constructor is annotated.
-
-    Raises
-    ------
-    UnknownNameError
-        No ranking has this name; the message lists those there are.
+    """Types that the options of a ranking may have, as its constructor is annotated; raises as `create_ranking`.
 
     Examples
     --------
@@ -99,12 +89,7 @@ def _parameters(name: str) -> Mapping[str, inspect.Parameter]:
 
 
 def uses_labels(name: str) -> bool:
-    """Whether a ranking reads the labels of the archive's films at query time: then it is reported apart.
-
-    Raises
-    ------
-    UnknownNameError
-        No ranking has this name; the message lists those there are.
+    """Whether a ranking reads the archive's labels at query time (reported apart); raises as `create_ranking`.
 
     Examples
     --------

@@ -13,19 +13,6 @@ SIZE = "32"
 
 
 @pytest.fixture
-def run(capsys):
-    """Run a command in this process: exit status, stdout, stderr."""
-
-    def call(*arguments):
-        capsys.readouterr()
-        status = main([str(argument) for argument in arguments])
-        said = capsys.readouterr()
-        return SimpleNamespace(status=status, out=said.out, err=said.err)
-
-    return call
-
-
-@pytest.fixture
 def run_json(run):
     """Run a command with --json that must succeed, and return its document."""
 

@@ -5,13 +5,11 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import graphret
-from graphret.cli import main
 from graphret.data import generate_phantom
 from graphret.encoders import Encoder
 
@@ -84,16 +82,3 @@ def scratch(workshop, tmp_path, monkeypatch):
     shutil.copytree(workshop, home, copy_function=os.link)
     monkeypatch.chdir(home)
     return home
-
-
-@pytest.fixture
-def run(capsys):
-    """Run a command in this process: exit status, stdout, stderr."""
-
-    def call(*arguments):
-        capsys.readouterr()
-        status = main([str(argument) for argument in arguments])
-        said = capsys.readouterr()
-        return SimpleNamespace(status=status, out=said.out, err=said.err)
-
-    return call

@@ -20,6 +20,18 @@ def never(number, error):
     raise AssertionError((number, error))
 
 
+def zero_one_code(monkeypatch, encoder, place):
+    """Let an encoder give a code of zeros at one place of every batch."""
+    real = encoder.encode
+
+    def encode(images, **how):
+        codes = real(images, **how)
+        codes[place] = 0
+        return codes
+
+    monkeypatch.setattr(encoder, "encode", encode)
+
+
 @pytest.mark.parametrize("numbers", [[7], [3, 1], range(39, -1, -1), []], ids=str)
 @pytest.mark.parametrize("settings", [{}, {"batch_size": 3, "n_workers": 2}], ids=str)
 def test_codes_come_in_the_order_of_the_numbers(film_table, make_encoder, numbers, settings):
@@ -65,14 +77,7 @@ def test_a_caller_that_refuses_a_problem_ends_the_work_at_once(film_table, make_
 
 def test_problems_are_handed_over_and_the_others_go_on(film_table, make_encoder, monkeypatch):
     encoder, found = make_encoder(), []
-    real = encoder.encode
-
-    def encode(images, **how):
-        codes = real(images, **how)
-        codes[0] = 0
-        return codes
-
-    monkeypatch.setattr(encoder, "encode", encode)
+    zero_one_code(monkeypatch, encoder, 0)
     kept, codes = encode_each(
         encoder,
         lambda row: film_table.read_pixels(row) if row != 5 else read_pixels("/nowhere.png"),
@@ -125,13 +130,6 @@ def test_a_query_of_many_files_names_the_bad_one(film_table, film_index, make_en
     bad.write_bytes(b"no picture")
     with pytest.raises(FilmError, match=r"bad\.png"):
         index.query([*film_table.paths[:3].tolist(), str(bad)], 1)
-    real = encoder.encode
-
-    def zeros(images, **how):
-        codes = real(images, **how)
-        codes[1] = 0
-        return codes
-
-    monkeypatch.setattr(encoder, "encode", zeros)
+    zero_one_code(monkeypatch, encoder, 1)
     with pytest.raises(CodesError, match=rf"the code of .*{Path(film_table.paths[1]).name} is all zeros or not finite"):
         index.query(film_table.paths[:3].tolist(), 1)

@@ -10,18 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from graphret import files
 from graphret._errors import MissingFileError, StoreError
-from graphret.files import (
-    is_partial,
-    link_or_copy,
-    make_folder,
-    move,
-    new_folder,
-    remove_partials,
-    replacing,
-    write_file,
-    write_text,
-)
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -51,17 +41,17 @@ def steps(monkeypatch):
 
 def test_new_content_comes_in_one_step(tmp_path, steps):
     path = tmp_path / "CURRENT"
-    write_file(path, b"one")
+    files.write_file(path, b"one")
     assert steps == ["file", "rename", "folder"]
-    write_file(path, iter([b"t", memoryview(b"wo")]))
+    files.write_file(path, iter([b"t", memoryview(b"wo")]))
     assert path.read_bytes() == b"two"
-    write_text(path, "drei\nçà\r\n")
+    files.write_text(path, "drei\nçà\r\n")
     assert path.read_bytes() == "drei\nçà\r\n".encode()
     assert names(tmp_path) == ["CURRENT"]
 
 
 def test_files_that_do_not_count_yet_are_not_flushed(tmp_path, steps):
-    with replacing(tmp_path / "a", durable=False) as file:
+    with files.replacing(tmp_path / "a", durable=False) as file:
         file.write(b"x")
     assert steps == ["rename"]
     assert (tmp_path / "a").read_bytes() == b"x"
@@ -69,8 +59,8 @@ def test_files_that_do_not_count_yet_are_not_flushed(tmp_path, steps):
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
 def test_half_a_file_is_never_seen(tmp_path, error):
-    write_file(tmp_path / "a", b"old")
-    with pytest.raises(error), replacing(tmp_path / "a") as file:  # noqa: PT012 - it ends inside the block
+    files.write_file(tmp_path / "a", b"old")
+    with pytest.raises(error), files.replacing(tmp_path / "a") as file:  # noqa: PT012 - it ends inside the block
         file.write(b"ne")
         assert (tmp_path / "a").read_bytes() == b"old"
         raise error
@@ -91,7 +81,7 @@ def test_half_a_file_is_never_seen(tmp_path, error):
     ],
 )
 def test_refusals_of_the_disk_name_the_file_and_keep_it(tmp_path, monkeypatch, refusal, advice):
-    write_file(tmp_path / "a", b"old")
+    files.write_file(tmp_path / "a", b"old")
 
     def refuse(_):
         raise OSError(refusal, os.strerror(refusal))
@@ -99,27 +89,27 @@ def test_refusals_of_the_disk_name_the_file_and_keep_it(tmp_path, monkeypatch, r
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", refuse)
         with pytest.raises(StoreError, match=rf"cannot write {tmp_path / 'a'}: .*{advice}.*before is unchanged"):
-            write_file(tmp_path / "a", b"new")
+            files.write_file(tmp_path / "a", b"new")
     assert (tmp_path / "a").read_bytes() == b"old"
     assert names(tmp_path) == ["a"]
 
 
 def test_folders_that_are_none(tmp_path):
     with pytest.raises(MissingFileError, match=r"none .*make it first"):
-        write_file(tmp_path / "none" / "a", b"")
-    write_file(tmp_path / "file", b"")
+        files.write_file(tmp_path / "none" / "a", b"")
+    files.write_file(tmp_path / "file", b"")
     with pytest.raises(StoreError, match=rf"cannot make the folder {tmp_path}/file: File exists"):
-        make_folder(tmp_path / "file")
-    assert make_folder(tmp_path / "deep" / "folder").is_dir()
+        files.make_folder(tmp_path / "file")
+    assert files.make_folder(tmp_path / "deep" / "folder").is_dir()
     with pytest.raises(StoreError, match="cannot write"):
-        write_file(tmp_path / "deep", b"")
+        files.write_file(tmp_path / "deep", b"")
     assert names(tmp_path) == ["deep", "file"]
 
 
 KILLED = """
 import os, signal, sys
-from graphret.files import replacing
-with replacing(sys.argv[1]) as file:
+from graphret import files
+with files.replacing(sys.argv[1]) as file:
     file.write(b"half")
     file.flush()
     os.kill(os.getpid(), signal.SIGKILL)
@@ -127,24 +117,24 @@ with replacing(sys.argv[1]) as file:
 
 
 def test_what_a_killed_writer_left_goes_with_the_next_one(tmp_path):
-    write_file(tmp_path / "a", b"old")
+    files.write_file(tmp_path / "a", b"old")
     for name in ("a", "b"):
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / name)], env=environment, check=False)
         assert done.returncode == -signal.SIGKILL
     assert (tmp_path / "a").read_bytes() == b"old"
-    assert len(list(filter(is_partial, names(tmp_path)))) == 2
-    write_file(tmp_path / "a", b"new")
+    assert len(list(filter(files.is_partial, names(tmp_path)))) == 2
+    files.write_file(tmp_path / "a", b"new")
     assert [name[:3] for name in names(tmp_path)] == [".b.", "a"]
-    remove_partials(tmp_path)
+    files.remove_partials(tmp_path)
     assert names(tmp_path) == ["a"]
 
 
 def test_two_writers_of_one_file_leave_each_other_alone(tmp_path):
-    with replacing(tmp_path / "a") as slow:
+    with files.replacing(tmp_path / "a") as slow:
         slow.write(b"slow ")
-        write_file(tmp_path / "a", b"quick")
-        remove_partials(tmp_path)
+        files.write_file(tmp_path / "a", b"quick")
+        files.remove_partials(tmp_path)
         assert (tmp_path / "a").read_bytes() == b"quick"
         slow.write(b"writer")
     assert (tmp_path / "a").read_bytes() == b"slow writer"
@@ -161,7 +151,7 @@ def test_cleaning_up_before_the_writer_has_its_lock(tmp_path, monkeypatch):
         real(file, operation)
 
     monkeypatch.setattr(fcntl, "flock", too_late)
-    write_file(tmp_path / "a", b"x")
+    files.write_file(tmp_path / "a", b"x")
     assert len(calls) == 2
     assert (tmp_path / "a").read_bytes() == b"x"
     assert names(tmp_path) == ["a"]
@@ -171,20 +161,20 @@ def test_the_only_writer_removes_folders_too(tmp_path):
     (tmp_path / ".gen-000002.partial-99999").mkdir()
     (tmp_path / ".CURRENT.partial-4711-0f3a51c2").write_bytes(b"gen-")
     (tmp_path / ".hidden").write_bytes(b"")
-    remove_partials(tmp_path, "other")
+    files.remove_partials(tmp_path, "other")
     assert len(names(tmp_path)) == 3
-    remove_partials(tmp_path)
+    files.remove_partials(tmp_path)
     assert names(tmp_path) == [".gen-000002.partial-99999", ".hidden"]
-    remove_partials(tmp_path, sole_writer=True)
+    files.remove_partials(tmp_path, sole_writer=True)
     assert names(tmp_path) == [".hidden"]
 
 
 def test_a_folder_comes_with_all_its_files(tmp_path, steps):
-    with new_folder(tmp_path / "gen") as folder:
-        write_file(folder / "a", b"x")
-        make_folder(folder / "inner")
-        write_file(folder / "inner" / "b", b"y")
-        assert [is_partial(name) for name in names(tmp_path)] == [True]
+    with files.new_folder(tmp_path / "gen") as folder:
+        files.write_file(folder / "a", b"x")
+        files.make_folder(folder / "inner")
+        files.write_file(folder / "inner" / "b", b"y")
+        assert [files.is_partial(name) for name in names(tmp_path)] == [True]
         del steps[:]
     assert steps == ["folder"] * 3  # inner, the folder itself, and after its renaming the one above
     assert names(tmp_path) == ["gen"]
@@ -192,33 +182,33 @@ def test_a_folder_comes_with_all_its_files(tmp_path, steps):
 
 
 def test_a_folder_that_fails_leaves_nothing(tmp_path):
-    with pytest.raises(KeyboardInterrupt), new_folder(tmp_path / "gen") as folder:  # noqa: PT012
-        write_file(folder / "a", b"x")
+    with pytest.raises(KeyboardInterrupt), files.new_folder(tmp_path / "gen") as folder:  # noqa: PT012
+        files.write_file(folder / "a", b"x")
         raise KeyboardInterrupt
     assert names(tmp_path) == []
 
 
 def test_a_finished_file_is_moved(tmp_path, steps):
-    write_file(tmp_path / "a", b"new")
-    write_file(tmp_path / "b", b"old")
+    files.write_file(tmp_path / "a", b"new")
+    files.write_file(tmp_path / "b", b"old")
     del steps[:]
-    move(tmp_path / "a", tmp_path / "b")
+    files.move(tmp_path / "a", tmp_path / "b")
     assert steps == ["rename", "folder"]
     assert names(tmp_path) == ["b"]
     assert (tmp_path / "b").read_bytes() == b"new"
     with pytest.raises(StoreError, match=r"cannot write .*a: No such file"):
-        move(tmp_path / "a", tmp_path / "b")
+        files.move(tmp_path / "a", tmp_path / "b")
 
 
 def test_links_and_copies(tmp_path, monkeypatch):
     (tmp_path / "a").write_bytes(b"content")
-    link_or_copy(tmp_path / "a", tmp_path / "linked")
+    files.link_or_copy(tmp_path / "a", tmp_path / "linked")
     assert (tmp_path / "linked").stat().st_ino == (tmp_path / "a").stat().st_ino
 
     def no_links(*_):
         raise OSError("the file system knows no links")
 
     monkeypatch.setattr("os.link", no_links)
-    link_or_copy(tmp_path / "a", tmp_path / "copied")
+    files.link_or_copy(tmp_path / "a", tmp_path / "copied")
     assert (tmp_path / "copied").stat().st_ino != (tmp_path / "a").stat().st_ino
     assert (tmp_path / "copied").read_bytes() == b"content"

@@ -276,33 +276,35 @@ def test_a_stopped_build_goes_on(film_table, film_index, tmp_path, make_encoder,
     assert not (tmp_path / "index" / ".build").exists()
 
 
-def test_finished_stages_are_not_done_again(build_module, codes, tmp_path, monkeypatch):
+@pytest.fixture
+def searched(build_module, monkeypatch):
+    """Numbers of codes whose neighbours were searched, one a call."""
+    calls: list[int] = []
+    real = build_module.nearest_neighbors
+
+    def counted(codes, *rest, **how):
+        calls.append(len(codes))
+        return real(codes, *rest, **how)
+
+    monkeypatch.setattr(build_module, "nearest_neighbors", counted)
+    return calls
+
+
+def test_finished_stages_are_not_done_again(searched, codes, tmp_path):
     with pytest.raises(Stop):
         graphret.build(codes, out=tmp_path / "index", k=6, progress=stopper("write"))
-    calls = []
-    real = build_module.nearest_neighbors
-    monkeypatch.setattr(
-        build_module,
-        "nearest_neighbors",
-        lambda codes, *rest, **how: calls.append(len(codes)) or real(codes, *rest, **how),
-    )
+    searched.clear()
     graphret.build(codes, out=tmp_path / "index", k=6)
-    assert calls == [3]  # only the three nodes that show that the backend is there
+    assert searched == [3]  # only the three nodes that show that the backend is there
 
 
 @pytest.mark.parametrize("change", [{"k": 5}, {"resume": False}], ids=str)
-def test_other_parameters_or_no_resume_start_afresh(build_module, codes, tmp_path, monkeypatch, change):
+def test_other_parameters_or_no_resume_start_afresh(searched, codes, tmp_path, change):
     with pytest.raises(Stop):
         graphret.build(codes, out=tmp_path / "index", k=6, progress=stopper("write"))
-    calls = []
-    real = build_module.nearest_neighbors
-    monkeypatch.setattr(
-        build_module,
-        "nearest_neighbors",
-        lambda codes, *rest, **how: calls.append(len(codes)) or real(codes, *rest, **how),
-    )
+    searched.clear()
     graphret.build(codes, out=tmp_path / "index", **{"k": 6, **change})
-    assert calls == [3, len(codes)]
+    assert searched == [3, len(codes)]
 
 
 def test_a_build_that_came_to_nothing_leaves_nothing(codes, tmp_path):

@@ -6,7 +6,7 @@ import pytest
 from graphret.communities import louvain
 from graphret.graph import similarity_graph
 from graphret.neighbors import ExactSearch, nearest_neighbors
-from graphret.retrieval import Archive
+from graphret.retrieval import Archive, QueryBatch
 
 
 @pytest.fixture(scope="session")
@@ -37,3 +37,16 @@ def query_codes(archive):
     codes = archive.codes[::13] + 0.3 * rng.normal(size=archive.codes[::13].shape).astype(np.float32)
     codes[0] = archive.codes[0]
     return codes
+
+
+@pytest.fixture
+def restricted():
+    """Queries for which a fifth of the films may not come, and some films not for one of them."""
+
+    def make(archive, codes, seed, k=12):
+        rng = np.random.default_rng(seed)
+        allowed = rng.random(archive.n_films) < 0.8
+        forbidden = [rng.choice(archive.n_films, 6, replace=False).astype(np.int32) for _ in codes]
+        return QueryBatch.of(archive, codes, k, allowed=allowed, forbidden=forbidden)
+
+    return make

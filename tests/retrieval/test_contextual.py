@@ -93,15 +93,12 @@ DEFAULTS = {"n": 0, "alpha": 1.0, "context": 0.0, "rounds": 1, "density": 0.0, "
     ],
     ids=str,
 )
-def test_it_is_the_literal_definition(archive, query_codes, options):
+def test_it_is_the_literal_definition(archive, query_codes, options, restricted):
     options = DEFAULTS | options
-    rng = np.random.default_rng(21)
-    allowed = rng.random(archive.n_films) < 0.8
-    forbidden = [rng.choice(archive.n_films, 6, replace=False).astype(np.int32) for _ in query_codes]
-    queries = QueryBatch.of(archive, query_codes, 12, allowed=allowed, forbidden=forbidden)
+    queries = restricted(archive, query_codes, seed=21)
     ranked = Contextual(archive, **options).rank(queries, 12)
     for row, code in enumerate(query_codes):
-        eligible = np.setdiff1d(np.flatnonzero(allowed), forbidden[row]).tolist()
+        eligible = np.setdiff1d(np.flatnonzero(queries.allowed), queries.forbidden[row]).tolist()
         expected = literal_contextual(archive, code, eligible, options)
         scores = ranked.scores[row]
         np.testing.assert_allclose(scores, [expected[film] for film in ranked.positions[row].tolist()], atol=5e-6)

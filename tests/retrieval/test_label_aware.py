@@ -110,17 +110,14 @@ def literal_list(archive, code, eligible, options, calibration):
     ],
     ids=str,
 )
-def test_it_is_the_literal_definition(labelled, codes, options):
+def test_it_is_the_literal_definition(labelled, codes, options, restricted):
     options = DEFAULTS | options
-    rng = np.random.default_rng(22)
-    allowed = rng.random(labelled.n_films) < 0.8
-    forbidden = [rng.choice(labelled.n_films, 6, replace=False).astype(np.int32) for _ in codes]
-    queries = QueryBatch.of(labelled, codes, 12, allowed=allowed, forbidden=forbidden)
+    queries = restricted(labelled, codes, seed=22)
     ranker = LabelAware(labelled, **options)
     ranked = ranker.rank(queries, 12)
     calibration = ranker._calibration(None) if options["calibrate"] else None
     for row, code in enumerate(codes):
-        eligible = np.setdiff1d(np.flatnonzero(allowed), forbidden[row]).tolist()
+        eligible = np.setdiff1d(np.flatnonzero(queries.allowed), queries.forbidden[row]).tolist()
         p, expected = literal_list(labelled, code, eligible, options, calibration)
         np.testing.assert_allclose(ranked.findings[row], p, atol=1e-6)  # cosines are float32
         assert ranked.positions[row].tolist() == [film for film, _, _ in expected[:12]]
