@@ -24,10 +24,15 @@ __all__ = ["read_frame"]
 _COLOURS = {"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"}
 _GREYS = {"MONOCHROME1", "MONOCHROME2", "PALETTE COLOR"}
 _RLE = "1.2.840.10008.1.2.5"
-_JPEG_SYNTAXES = {"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"}
+_JPEG_12_BITS = "1.2.840.10008.1.2.4.51"
+_JPEG_SYNTAXES = {"1.2.840.10008.1.2.4.50", _JPEG_12_BITS}
 _J2K_START = b"\xff\x4f\xff\x51"
 _STARTS = (b"\xff\xd8", b"\xff\x4f", b"\x00\x00\x00\x0cjP  ")
-_REMEDY = "install a decoder that pydicom finds, as python-gdcm, or convert the file (dcmdjpeg, gdcmconv --raw)"
+_CONVERT = "convert the file (dcmdjpeg, gdcmconv --raw)"
+_REMEDY = f"install python-gdcm, or {_CONVERT}"
+_REMEDY_12_BITS = (
+    f"{_CONVERT}, or install pylibjpeg-libjpeg, which is under the GPL"  # GDCM's plugin does not take them
+)
 
 
 def read_frame(path: Path, header: DicomHeader) -> NDArray[Any]:
@@ -82,7 +87,8 @@ def read_frame(path: Path, header: DicomHeader) -> NDArray[Any]:
         raise
     except Exception:  # noqa: BLE001 - plugins raise what they like; their texts may hold values of the file
         kind = why_unreadable(read_jpeg_header(io.BytesIO(frame)))
-        reason = f"{kind}; {_REMEDY}" if kind else "truncated or damaged"
+        remedy = _REMEDY_12_BITS if header.syntax == _JPEG_12_BITS else _REMEDY
+        reason = f"{kind}; {remedy}" if kind else "truncated or damaged"
         raise FilmError(path, f"its pixels ({syntax.name}) cannot be decoded: {reason}") from None
     if stored.shape != (header.rows, header.columns, 3)[: 2 if header.n_samples == 1 else 3]:
         raise FilmError(path, "its pixels are not the rows and columns that its header says")

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import io
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pydicom
 import pytest
-from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless, JPEGLSLossless, RLELossless
+from PIL import Image
+from pydicom.encaps import encapsulate
+from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless, JPEGBaseline8Bit, JPEGLSLossless, RLELossless
 
 from graphret._errors import FilmError
+from graphret.data.images import read_film
 
 RAMP = (np.arange(16 * 12).reshape(16, 12) * 21).astype(np.uint16)  # 0..4011, 12 bits
 
@@ -77,10 +84,43 @@ def test_colour(tmp_path, write_dicom, read_both):
 
 
 @pytest.mark.parametrize("syntax", [RLELossless, JPEG2000Lossless, JPEGLSLossless])
-def test_compressed_syntaxes(tmp_path, write_dicom, read_both, syntax):
-    noise = np.random.default_rng(0).integers(0, 4096, (64, 48)).astype(np.uint16)
-    film = read_both(write_dicom(tmp_path / "film.dcm", noise, syntax=syntax))
-    np.testing.assert_allclose(film, noise / 4095.0, atol=1e-6)
+@pytest.mark.parametrize("is_signed", [False, True], ids=["unsigned", "signed"])
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+def test_compressed_syntaxes(tmp_path, write_dicom, read_both, syntax, is_signed, photometric):
+    noise = np.random.default_rng(0).integers(0, 4096, (64, 48))
+    pixels = (noise - 2048).astype(np.int16) if is_signed else noise.astype(np.uint16)
+    film = read_both(write_dicom(tmp_path / "film.dcm", pixels, syntax=syntax, photometric=photometric))
+    expected = noise / 4095.0
+    np.testing.assert_allclose(film, 1 - expected if photometric == "MONOCHROME1" else expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("said", ["RGB", "YBR_FULL_422", "YBR_FULL"])
+@pytest.mark.parametrize("coded", ["YCbCr", "RGB"])
+def test_jpeg_colours_are_those_of_the_stream(tmp_path, write_dicom, read_both, said, coded):
+    """A JFIF stream is YCbCr and one whose components are called R, G, B is not, whatever the header says."""
+    colours = np.zeros((32, 32, 3), np.uint8)
+    colours[:16], colours[16:] = (200, 60, 30), (20, 90, 220)
+    stream = io.BytesIO()
+    Image.fromarray(colours).save(stream, "JPEG", quality=95, subsampling=0, keep_rgb=coded == "RGB")
+    path = write_dicom(tmp_path / "film.dcm", colours, bits=8, photometric=said)
+    dataset = pydicom.dcmread(path)
+    dataset.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+    dataset.PixelData = encapsulate([stream.getvalue()])
+    dataset["PixelData"].is_undefined_length = True
+    dataset.save_as(path)
+    np.testing.assert_allclose(read_both(path), colours @ [0.299, 0.587, 0.114] / 255, atol=0.02)
+
+
+def test_many_threads_leave_no_filter_behind(tmp_path, write_dicom):
+    """Each thread switches pydicom's warnings off for a moment; all of them are as before at the end."""
+    paths = [write_dicom(tmp_path / f"{shift}.dcm", RAMP >> shift, bits=12) for shift in range(2)] * 20
+    before = list(warnings.filters)
+    with ThreadPoolExecutor(8) as pool:
+        films = list(pool.map(read_film, paths))
+    for film, even in zip(films[::2], films[1::2], strict=True):
+        np.testing.assert_array_equal(film, films[0])
+        np.testing.assert_array_equal(even, films[1])
+    assert warnings.filters == before
 
 
 def test_syntax_without_a_decoder_is_named(tmp_path, write_dicom, read_both):

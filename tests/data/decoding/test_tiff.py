@@ -297,3 +297,13 @@ def test_directories_in_a_circle(tmp_path, write_tiff):
     path.write_bytes(content)
     with pytest.raises(FilmError, match="circle"):
         read_film(path)
+
+
+@pytest.mark.parametrize("compression", ["lzma", "zstd", "tiff_deflate", "tiff_lzw"])
+@pytest.mark.parametrize("bits", [8, 16])
+def test_compressions_as_pillow_writes_them(tmp_path, read_both, compression, bits):
+    try:
+        Image.fromarray(ramp(bits)).save(tmp_path / "film.tif", compression=compression)
+    except OSError:
+        pytest.skip("this build of Pillow has no such compression")
+    np.testing.assert_allclose(read_both(tmp_path / "film.tif"), ramp(bits) / (2**bits - 1), atol=1e-6)
