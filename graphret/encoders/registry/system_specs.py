@@ -25,7 +25,7 @@ def _system(name: str, module: str, factory: str, paper: str, **further: Any) ->
     return EncoderSpec(
         name=name,
         kind="hash",
-        module=f"graphret.encoders.{module}",
+        module=f"graphret.encoders.networks.{module}",
         factory=factory,
         code_length=None,
         paper=paper,
