@@ -126,9 +126,7 @@ def literal_moving(dense, groups, objective_score):
     Returns the label of every group.
     """
     n_groups = groups.max() + 1
-    near = np.array(
-        [[dense[np.ix_(groups == a, groups == b)].sum() for b in range(n_groups)] for a in range(n_groups)]
-    )
+    near = np.array([[dense[np.ix_(groups == a, groups == b)].sum() for b in range(n_groups)] for a in range(n_groups)])
     labels, active, moved = np.arange(n_groups), np.ones(n_groups, bool), True
     while moved:
         moved = False

@@ -28,9 +28,7 @@ def choose(monkeypatch):
     def choose(candidates, *, patients=None, **options):
         def scripted(archive, batch, criterion, candidate, learner, n_threads):
             scores, variety = candidates[candidate.options.get("name", "nearest")]
-            trial = Trial(
-                candidate.ranking, candidate.options, len(batch), {}, float(np.mean(scores)), variety, 0.0
-            )
+            trial = Trial(candidate.ranking, candidate.options, len(batch), {}, float(np.mean(scores)), variety, 0.0)
             return trial, scores
 
         monkeypatch.setattr(successive_halving, "_try", scripted)
