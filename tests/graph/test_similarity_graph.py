@@ -119,9 +119,9 @@ def test_padded_and_empty_tables():
     assert similarity_graph(empty).n_edges == 0
 
 
-@pytest.mark.parametrize("threshold", [0.5, 0.6, 0.123456])
+@pytest.mark.parametrize("threshold", [0.5, 0.7])
 def test_a_similarity_that_equals_the_threshold_passes(threshold):
-    """T is compared in float32, as similarities are stored: 0.6 is not the same number there."""
+    """T is compared in float32, as similarities are stored: 0.7 is a smaller number there."""
     just_below = np.nextafter(np.float32(threshold), np.float32(0))
     table = NeighborTable(
         np.array([[1, 2], [0, -1], [3, 0], [2, -1]], np.int32),
