@@ -117,3 +117,34 @@ def test_padded_and_empty_tables():
     assert similarity_graph(padded, threshold=None).n_edges == 2
     empty = nearest_neighbors(np.ones((1, 2), np.float32), 3)
     assert similarity_graph(empty).n_edges == 0
+
+
+@pytest.mark.parametrize("threshold", [0.5, 0.7])
+def test_a_similarity_that_equals_the_threshold_passes(threshold):
+    """T is compared in float32, as similarities are stored: 0.7 is a smaller number there."""
+    just_below = np.nextafter(np.float32(threshold), np.float32(0))
+    table = NeighborTable(
+        np.array([[1, 2], [0, -1], [3, 0], [2, -1]], np.int32),
+        np.array([[threshold, just_below], [threshold, 0], [0.9, just_below], [0.9, 0]], np.float32),
+    )
+    graph = similarity_graph(table, threshold=threshold)
+    assert [(i, j) for i, j in np.argwhere(graph.to_scipy().toarray()).tolist() if i < j] == [(0, 1), (2, 3)]
+    assert graph.n_best_edge_only == 0
+
+
+@pytest.mark.parametrize("order", [[0.5, 0.75], [0.75, 0.5]])
+def test_an_edge_weighs_the_larger_of_what_its_ends_say(order):
+    table = NeighborTable(np.array([[1], [0]], np.int32), np.array(order, np.float32)[:, None])
+    assert similarity_graph(table, threshold=None).to_scipy().toarray().tolist() == [[0, 0.75], [0.75, 0]]
+
+
+def test_a_film_that_others_link_to_needs_no_best_edge():
+    """An approximate table may not know the link back: film 1 has its edge from film 0, and none to film 2."""
+    table = NeighborTable(np.array([[1], [2], [3], [2]], np.int32), np.array([[0.9], [0.3], [0.8], [0.8]], np.float32))
+    graph = similarity_graph(table, threshold=0.5)
+    assert [(i, j) for i, j in np.argwhere(graph.to_scipy().toarray()).tolist() if i < j] == [(0, 1), (2, 3)]
+    assert graph.n_best_edge_only == 0
+    alone = NeighborTable(table.neighbors, np.array([[0.4], [0.3], [0.8], [0.8]], np.float32))
+    graph = similarity_graph(alone, threshold=0.5)
+    assert [(i, j) for i, j in np.argwhere(graph.to_scipy().toarray()).tolist() if i < j] == [(0, 1), (1, 2), (2, 3)]
+    assert graph.n_best_edge_only == 2

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from graphret._errors import CodesError, InvalidParameterError
 from graphret._numba import jit, prefetch
-from graphret.neighbors import ExactSearch, GraphSearch, build_graph_search, nearest_neighbors
+from graphret.neighbors import ExactSearch, GraphSearch, beam_width, build_graph_search, nearest_neighbors
 from graphret.neighbors import graph_search as graph_search_module
 from graphret.neighbors.beam_width import HeldOut, measure_beam, narrowest_beam, shares_found
 from graphret.neighbors.graph_search_build import SHARES, choose_entry_points, components_of, mutual_links
@@ -126,6 +126,29 @@ def test_the_narrowest_beam(search):
     assert abs(narrowest_beam(search, films, 0.97, most=N, first=3 * K).width - beam.width) <= beam.width // 16 + 1
     assert narrowest_beam(search, films, 0.97, most=N, confidence=30.0).width > beam.width
     assert narrowest_beam(search, films, 0.97, most=K) is None
+
+
+def test_the_beam_of_a_search_reaches_its_recall_at_the_lower_end_of_the_interval(codes, monkeypatch):
+    """Beams whose mean is enough, but not surely, were measured and not taken."""
+    measured = []
+
+    def measure(search, films, width, n_threads=None):
+        beam = measure_beam(search, films, width, n_threads)
+        measured.append((len(films.rows), beam))
+        return beam
+
+    monkeypatch.setattr(beam_width, "measure_beam", measure)
+    few = codes[:1000]
+    table = nearest_neighbors(few, K)
+    made = build_graph_search(ExactSearch(few), table.neighbors, K, recall=0.9, always=True)
+    most = max(n_films for n_films, _ in measured)
+    beams = {beam.width: beam for n_films, beam in measured if n_films == most}
+    chosen = beams[made.beam]
+    assert chosen.recall == made.recall
+    assert chosen.recall - 1.96 * chosen.error >= 0.9
+    narrower = [beam for beam in beams.values() if beam.width < made.beam]
+    assert all(beam.recall - 1.96 * beam.error < 0.9 for beam in narrower)
+    assert any(beam.recall >= 0.9 for beam in narrower)
 
 
 def test_held_out_films_do_not_help_themselves(search):
