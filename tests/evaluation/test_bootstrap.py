@@ -133,7 +133,7 @@ def test_equal_rankings_have_p_one_and_undefined_pairs_are_left_out():
     ("changes", "message"),
     [
         ({"n_resamples": 0}, "n_resamples=0"),
-        ({"level": 1.0}, "level=1.0.*between 0 and 1"),
+        ({"level": 1.0}, "level=1.0.*> 0 and < 1"),
         ({"seed": -1}, "seed=-1"),
         ({"patients": ["a"]}, r"patients=\(1,\).*2 queries"),
         ({"values": [[0.1, 0.2]]}, r"values=\(1, 2\)"),

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from graphret.graph import NeighborTable, similarity_graph
+from graphret.graph import similarity_graph
+from graphret.neighbors import NeighborTable
 
 
 def table_of(rows):
@@ -49,4 +50,4 @@ def test_a_film_that_others_link_to_does_not_keep_its_best_edge():
     graph = similarity_graph(table_of(rows), threshold=0.9)
     linked, best = np.float32(0.95), np.float32(0.4)
     assert edges_of(graph) == {(0, 1): linked, (3, 4): linked, (2, 3): best}
-    assert graph.n_rescued == 1
+    assert graph.n_best_edge_only == 1

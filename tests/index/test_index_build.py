@@ -14,6 +14,7 @@ from graphret._errors import (
     InvalidParameterError,
     UnknownNameError,
 )
+from graphret.cli.options import documented_parameters
 from graphret.communities import louvain
 from graphret.graph import similarity_graph
 from graphret.index import BuildConfig, QueryConfig
@@ -161,7 +162,7 @@ WRONG = {
     "n_workers": ({"n_workers": 0}, InvalidParameterError, "n_workers=0"),
     "n_threads": ({"n_threads": 1.5}, InvalidParameterError, "n_threads=1.5"),
     "precision": ({"precision": "float8"}, UnknownNameError, "bfloat16, float32"),
-    "unknown": ({"neighbours": 5}, UnknownNameError, "shard_rows, threshold, weights"),
+    "unknown": ({"neighbours": 5}, UnknownNameError, "edge_weights, k, .*threshold"),
     "ids short": ({"ids": ["a"]}, InvalidParameterError, "1 rows.*90 rows"),
     "ids twice": ({"ids": ["a"] * 90}, DataError, "'a' occurs more than once"),
     "labels short": ({"labels": [[1]]}, InvalidParameterError, "labels="),
@@ -345,8 +346,9 @@ def test_configs_check_and_override():
     assert BuildConfig.of(BuildConfig(k=5), {"seed": 3}) == BuildConfig(k=5, seed=3)
     assert BuildConfig(k=np.int64(5), threshold=np.float32(0.5)).to_json()["threshold"] == 0.5
     assert QueryConfig.of(None, {"k": 3}).k == 3
-    for field in (*dataclasses.fields(BuildConfig), *dataclasses.fields(QueryConfig)):
-        assert len(field.metadata["help"]) > 10
+    for config in (BuildConfig, QueryConfig):
+        documented = documented_parameters(config)
+        assert all(len(documented[field.name]) > 10 for field in dataclasses.fields(config))
     with pytest.raises(UnknownNameError, match="query parameter='top'"):
         QueryConfig.of(None, {"top": 3})
     with pytest.raises(UnknownNameError, match="ranking='neares'"):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from graphret.graph import Graph, NearestSearch
+from graphret.graph import Graph
+from graphret.neighbors import ExactSearch
 from graphret.retrieval import Archive, QueryBatch
 from graphret.retrieval.edges import query_edges
 
@@ -17,7 +18,7 @@ def edges_with(threshold, n_edges=5):
     ring = np.roll(np.eye(5), 1, axis=0) * 0.5
     plain = Graph.from_scipy(scipy.sparse.csr_array(ring + ring.T))
     graph = Graph(plain.indptr, plain.indices, plain.weights, threshold=threshold)
-    archive = Archive(CODES, graph, np.zeros(5, np.int32), NearestSearch(CODES), k=5)
+    archive = Archive(CODES, graph, np.zeros(5, np.int32), ExactSearch(CODES), k=5)
     edges = query_edges(archive, QueryBatch.of(archive, QUERY, 5), n_edges)
     there = edges.nodes[0] >= 0
     return dict(zip(edges.nodes[0, there].tolist(), edges.cosines[0, there].tolist(), strict=True))
