@@ -80,7 +80,7 @@ def faiss_nn_descent(n_links: int, **settings: int) -> Method:
         ids = np.ascontiguousarray(links[:, :k], dtype=np.int64)
         similarities = np.empty(ids.shape, dtype=np.float32)
         pointer = faiss.swig_ptr
-        faiss.fvec_inner_products_by_idx(
+        faiss.fvec_inner_products_by_idx(  # type: ignore[attr-defined]
             pointer(similarities), pointer(unit), pointer(unit), pointer(ids), unit.shape[1], len(unit), k
         )
         return ids, similarities

@@ -51,7 +51,7 @@ class FaissHnsw:
         faiss.write_index(index, str(file))
 
     def set_ef(self, ef: int) -> None:
-        self.index.hnsw.efSearch = ef
+        self.index.hnsw.efSearch = ef  # type: ignore[attr-defined]
 
     def search(self, queries: np.ndarray, k: int) -> np.ndarray:
         return self.index.search(queries, k)[1]

@@ -121,7 +121,7 @@ def k_reciprocal(task: Task, *, k1: int, k2: int, share: float) -> np.ndarray:
     lists = task.neighbors[:, :k1].astype(np.int32)
     kth = task.similarities[:, k1 - 1]
     encoded = _encode_films(lists, task.neighbors[:, : max(1, k1 // 2)].astype(np.int32), task.similarities)
-    averaged = _averaged(*encoded, lists, k2)
+    averaged = _averaged(*encoded, lists, k2)  # type: ignore[call-arg]
     out = np.empty((len(pool), K), np.int32)
     for row in range(len(pool)):
         nearest = pool[row, :k1]

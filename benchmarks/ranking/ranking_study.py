@@ -265,7 +265,7 @@ def test(bench: Bench, rows: Rows, stop: float) -> None:
         chosen[name] = (row["ranking"], row["options"], row["metric"])
     ranking, options, metric = chosen["tuned"]
     for name, changes in WITHOUT.items() if ranking == "contextual" else ():
-        changed = {**options, **{option: value for option, value in changes.items() if option in options}}
+        changed = {**options, **{option: value for option, value in changes.items() if option in options}}  # type: ignore[attr-defined]
         if changed != options:
             chosen[f"tuned, {name}"] = (ranking, changed, metric)
     found, variety = {}, {}

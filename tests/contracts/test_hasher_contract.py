@@ -111,7 +111,7 @@ def test_it_beats_random_bits_and_with_labels_random_planes_too(hasher):
 @pytest.mark.parametrize("name", list_hashers())
 def test_every_option_changes_the_bits(name):
     assert set(hasher_options(name)) == set(CHANGES[name])
-    for option, value in CHANGES[name].items():
+    for option, value in CHANGES[name].items():  # type: ignore[attr-defined]
         others = {"method": "sequential"} if (name, option) == ("ssh", "alpha") else {}
         plain = fitted(name, **others).project(QUERIES)
         assert (fitted(name, **others, **{option: value}).project(QUERIES) != plain).any(), option

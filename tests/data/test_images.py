@@ -115,7 +115,7 @@ def test_min_is_white_tiff_is_inverted(tmp_path, array, white, order):
 def test_compressed_min_is_white_tiff_is_inverted(tmp_path, compression):
     Image.fromarray(RAMP8).save(tmp_path / "film.tif", compression=compression, tiffinfo={262: 0})
     with Image.open(tmp_path / "film.tif") as picture:
-        assert picture.tag_v2[TiffImagePlugin.PHOTOMETRIC_INTERPRETATION] == 0
+        assert picture.tag_v2[TiffImagePlugin.PHOTOMETRIC_INTERPRETATION] == 0  # type: ignore[attr-defined]
     # Pillow inverts when it writes MinIsWhite as well as when it reads it, so the picture comes back.
     film = read_film(tmp_path / "film.tif")
     np.testing.assert_allclose(film, RAMP8 / 255.0, atol=1e-6)
@@ -341,14 +341,14 @@ def test_pixels_of_every_width(tmp_path, width):
 
 def test_pixels_in_several_blocks(tmp_path):
     path = save(tmp_path / "film.png", NOISE)
-    before = Image.core.get_block_size()
-    Image.core.set_block_size(4096)
+    before = Image.core.get_block_size()  # type: ignore[attr-defined]
+    Image.core.set_block_size(4096)  # type: ignore[attr-defined]
     try:
         with Image.open(path) as picture, pytest.raises(ValueError, match=r"contiguous|layout"):
             pa.array(picture)
         np.testing.assert_array_equal(read_pixels(path), NOISE)
     finally:
-        Image.core.set_block_size(before)
+        Image.core.set_block_size(before)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("content", [b"", b"no picture", b"\x89PNG\r\n\x1a\n and then nothing"])

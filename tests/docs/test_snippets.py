@@ -71,7 +71,7 @@ def test_commands_are_understood_by_the_program(block):
     for words in commands(block):
         if words[0] == "graphret":
             if not is_information(words):
-                GROUP.commands[words[1]].make_context(words[1], words[2:])
+                GROUP.commands[words[1]].make_context(words[1], words[2:])  # type: ignore[attr-defined]
         elif words[0] == "pip":
             extras = re.search(r"\[([\w,]+)\]", words[-1])
             assert words[1] == "install"
@@ -83,7 +83,7 @@ def test_commands_are_understood_by_the_program(block):
 
 def test_a_wrong_option_would_be_seen():
     with pytest.raises(Exception, match="No such option"):
-        GROUP.commands["query"].make_context("query", ["index", "film", "--no-such-option"])
+        GROUP.commands["query"].make_context("query", ["index", "film", "--no-such-option"])  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("page", sorted({block.page for block in shell_blocks()}))
@@ -156,4 +156,4 @@ def test_toml_files_are_read(block, tmp_path):
     path = tmp_path / "shown.toml"
     path.write_text(block.text, encoding="utf-8")
     read = {"docs/comparison.md": read_experiment, "docs/your_own_films.md": read_dataset_spec}[block.page]
-    assert read(path).name == tomllib.loads(block.text)["name"]
+    assert read(path).name == tomllib.loads(block.text)["name"]  # type: ignore[attr-defined]

@@ -184,7 +184,7 @@ def test_wrong_queries(shared_index, name):
     what, error, message = NOT_A_QUERY[name]
     with pytest.raises(error, match=message) as caught:
         shared_index.query(what)
-    assert caught.value.exit_status == 2
+    assert caught.value.exit_status == 2  # type: ignore[attr-defined]
 
 
 def test_films_that_cannot_be_asked_for(film_index, shared_index, film_table, tmp_path):

@@ -54,7 +54,7 @@ def test_a_generation_replaced_while_it_is_opened(codes, tmp_path, monkeypatch):
     shutil.copytree(root / "gen-000001", tmp_path / "copy")
     from graphret.index import generation
 
-    real = generation.read_manifest
+    real = generation.read_manifest  # type: ignore[attr-defined]
     replaced = []
 
     def replaced_just_now(folder):

@@ -160,11 +160,11 @@ def test_a_tuned_index_keeps_its_metric_and_answers_alike_after_opening(index):
     expected = expected.rank(QueryBatch.of(index.archive, code[None], 10), 10)
     for opened in (index, graphret.open(index.path)):
         hits = opened.query(code, 10)
-        assert np.array_equal(hits.positions, expected.positions)
-        assert np.array_equal(hits.scores, expected.scores)
+        assert np.array_equal(hits.positions, expected.positions)  # type: ignore[attr-defined]
+        assert np.array_equal(hits.scores, expected.scores)  # type: ignore[attr-defined]
     other = tune(index, candidates=[replace(LEARNED, metric={"discriminant_share": 0.5, "ridge": 0.1})], n_queries=150)
     index.record_tuning(other.to_dict())
-    assert not np.array_equal(index.query(code, 10).scores, expected.scores), "the metric before is forgotten"
+    assert not np.array_equal(index.query(code, 10).scores, expected.scores), "the metric before is forgotten"  # type: ignore[attr-defined]
     index.forget_tuning()
     assert index.archive.metric is None
     assert index.query(code, 10).ranking == "nearest"

@@ -125,7 +125,7 @@ def test_the_gradient_is_that_of_differences(name):
     codes, logits, weight, targets = batch_of(labels, range(1, 7))
     codes = codes + 0.05 * codes.sign()  # away from the kinks at zero
     tensors = [value.requires_grad_() for value in (codes, logits, weight)]
-    assert torch.autograd.gradcheck(lambda *values: loss_of(objective, *values, targets), tensors, atol=1e-6)
+    assert torch.autograd.gradcheck(lambda *values: loss_of(objective, *values, targets), tensors, atol=1e-6)  # type: ignore[call-arg]
 
 
 @pytest.mark.parametrize("name", NAMES)
