@@ -42,7 +42,7 @@ class ComparedFilms:
         Digest of ids, labels, splits and paths.
     record
         Counts, for the report.
-    whole_card
+    whole_spec
         The experiment left out no film of the dataset spec (sampling, other splits).
     """
 
@@ -52,7 +52,7 @@ class ComparedFilms:
     asking_split: ImageTable
     key: str
     record: dict[str, Any]
-    whole_card: bool
+    whole_spec: bool
 
 
 def prepare_films(data: DataSettings, out: Path, progress: Progress | None = None) -> ComparedFilms:

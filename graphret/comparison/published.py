@@ -159,7 +159,7 @@ def why_other_images(table: PublishedTable, films: ComparedFilms) -> str:
         return (
             f"the films are those of {spec!r}, the paper's are {', '.join(map(repr, table.specs)) or 'not in a spec'}"
         )
-    if not films.whole_card:
+    if not films.whole_spec:
         return "not all films of the data set were used"
     facts = read_dataset_spec(spec).facts
     if not facts.films:

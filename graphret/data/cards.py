@@ -254,11 +254,14 @@ def read_dataset_spec(name_or_path: str | Path) -> DatasetSpec:
         path = specs_folder() / f"{name_or_path}.toml"
         if str(name_or_path) not in list_dataset_specs():
             raise UnknownNameError(
-                "spec", str(name_or_path), list_dataset_specs(), "or give the path of your own .toml dataset spec"
+                "dataset spec",
+                str(name_or_path),
+                list_dataset_specs(),
+                "or give the path of your own .toml dataset spec",
             )
     elif not path.is_file():
         raise MissingFileError(
-            path, "spec", f"dataset specs that come with graphret: {', '.join(list_dataset_specs())}"
+            path, "dataset spec", f"dataset specs that come with graphret: {', '.join(list_dataset_specs())}"
         )
     try:
         record = tomllib.loads(path.read_text(encoding="utf-8"))

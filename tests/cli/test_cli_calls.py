@@ -31,7 +31,7 @@ WRONG = [
     ([*TRAIN, "--options", "colour=1"], "colour"),
     (instead(TRAIN, "resnet18", "resnet81"), "did you mean 'resnet18'?"),
     (instead(TRAIN, "phantom", "phantoms"), "did you mean 'phantom'?"),
-    (instead(TRAIN, "phantom", "{out}/dataset spec.toml"), "dataset spec not found"),
+    (instead(TRAIN, "phantom", "{out}/spec.toml"), "dataset spec not found"),
     (instead(TRAIN, "{films}", "{out}/films"), "not found"),
     ([*BUILD, "-k", "0"], "k=0 is not allowed"),
     ([*BUILD, "--threshold", "high"], "threshold='high' is not allowed"),

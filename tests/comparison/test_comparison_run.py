@@ -252,10 +252,10 @@ def test_the_films_of_a_comparison(film_root, tmp_path):
     data = DataSettings(spec="phantom", root=str(film_root), n_queries=10, n_database=50)
     films = prepare_films(data, tmp_path)
     assert (len(films.queries), len(films.database)) == (10, 50)
-    assert not films.whole_card
+    assert not films.whole_spec
     assert set(films.database.splits.tolist()) <= {"train", "valid"}
     assert prepare_films(replace(data, seed=1), tmp_path).queries.ids.tolist() != films.queries.ids.tolist()
-    assert prepare_films(replace(data, n_queries=0, n_database=0), tmp_path).whole_card
+    assert prepare_films(replace(data, n_queries=0, n_database=0), tmp_path).whole_spec
     with pytest.raises(ExperimentError, match=r"data.dataset spec is not given"):
         prepare_films(replace(data, spec=""), tmp_path)
 

@@ -110,18 +110,18 @@ def fundus_like(n_glaucoma, n_normal, spec="fundus"):
 
 def test_figures_are_of_the_same_images_only_if_the_facts_hold():
     table = read_published("fang2021-table2")
-    films = SimpleNamespace(table=fundus_like(168, 482), whole_card=True)
+    films = SimpleNamespace(table=fundus_like(168, 482), whole_spec=True)
     assert why_other_images(table, films) == ""
-    assert "not all films" in why_other_images(table, SimpleNamespace(table=films.table, whole_card=False))
-    other = SimpleNamespace(table=fundus_like(167, 483), whole_card=True)
+    assert "not all films" in why_other_images(table, SimpleNamespace(table=films.table, whole_spec=False))
+    other = SimpleNamespace(table=fundus_like(167, 483), whole_spec=True)
     assert why_other_images(table, other) == "167 positive films of glaucoma, the dataset spec says 168"
-    fewer = SimpleNamespace(table=fundus_like(168, 400), whole_card=True)
+    fewer = SimpleNamespace(table=fundus_like(168, 400), whole_spec=True)
     assert why_other_images(table, fewer) == "568 films, the dataset spec says 650"
-    foreign = SimpleNamespace(table=fundus_like(168, 482, spec="nih"), whole_card=True)
+    foreign = SimpleNamespace(table=fundus_like(168, 482, spec="nih"), whole_spec=True)
     assert "the films are those of 'nih', the paper's are 'fundus', 'jsrt'" in why_other_images(table, foreign)
     without_facts = replace(table, specs=("folder",))
     assert not read_dataset_spec("folder").facts.films
-    plain = SimpleNamespace(table=fundus_like(168, 482, spec="folder"), whole_card=True)
+    plain = SimpleNamespace(table=fundus_like(168, 482, spec="folder"), whole_spec=True)
     assert "states no counts" in why_other_images(without_facts, plain)
 
 
