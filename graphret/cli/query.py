@@ -1,5 +1,6 @@
 """`graphret query`: the most similar films."""
 
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["query"]
 
+logger = logging.getLogger(__name__)
 _FINDINGS = 3
 
 
@@ -85,10 +87,13 @@ def _patients_of_data_set(index: "Index", films: list[str]) -> list[str | None] 
 
     archived = {os.path.realpath(path) for path in index.films.paths.tolist() if path}
     paths = [os.path.realpath(film) for film in films]
-    if archived.issuperset(paths) or not index.source.get("spec"):
+    origin = index.films.origin
+    if archived.issuperset(paths) or origin is None:
         return None
+    if origin.changed:
+        logger.warning("%s", origin.changed)
     try:
-        table = graphret.read_dataset(index.source["spec"], index.source["root"])
+        table = graphret.read_dataset(origin.spec, index.source["root"])
     except graphret.GraphretError:  # it was moved or deleted; the index then asks for --patients
         return None
     known = dict(zip(map(os.path.realpath, table.paths.tolist()), table.patients.tolist(), strict=True))

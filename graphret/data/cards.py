@@ -6,11 +6,13 @@ same keys.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 import tomllib
 import types
 import typing
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -212,6 +214,33 @@ class DatasetSpec:
     def sources(self, label: str) -> tuple[str, ...]:
         """Return the archive's labels that a label of the dataset spec stands for."""
         return self.consolidate.get(label, (label,))
+
+    def to_json(self) -> dict[str, Any]:
+        """As a JSON object, every key with its value; `from_json` reads it."""
+        content: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return content
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> DatasetSpec:
+        """Read what `to_json` made.
+
+        Raises
+        ------
+        DatasetSpecError
+            An unknown key, or a value that is not allowed.
+
+        Examples
+        --------
+        >>> spec = read_dataset_spec("nih-u")
+        >>> DatasetSpec.from_json(spec.to_json()) == spec
+        True
+        """
+        return _fill(cls, content, str(content.get("name", "")), "")
+
+    @property
+    def sha256(self) -> str:
+        """Hash of all it says: equal dataset specs, and only they, have equal hashes."""
+        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
 
 
 def specs_folder() -> Path:

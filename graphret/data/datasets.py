@@ -17,6 +17,7 @@ from graphret.data.jsrt import read_jsrt
 from graphret.data.listing import name_problem, shown
 from graphret.data.nih import read_nih
 from graphret.data.origa import read_origa
+from graphret.data.origin import SpecOrigin
 from graphret.data.sample import sample_films
 from graphret.data.splits import SPLITS, StrArray, split_by_patient
 from graphret.data.table import ImageTable
@@ -81,12 +82,13 @@ def read_dataset(spec: str | Path | DatasetSpec, root: str | Path, split: str | 
     >>> with tempfile.TemporaryDirectory() as root:
     ...     generate_phantom(root, 12, size=32)
     ...     table = read_dataset("phantom", root)
-    >>> len(table), table.label_names[:2], table.dataset spec
+    >>> len(table), table.label_names[:2], table.spec
     (12, ('Atelectasis', 'Cardiomegaly'), 'phantom')
     """
     if split is not None and split not in SPLITS:
         raise UnknownNameError("split", split, SPLITS)
-    spec = spec if isinstance(spec, DatasetSpec) else read_dataset_spec(spec)
+    origin = _origin(spec)
+    spec = origin.spec
     root = Path(root).absolute()
     if name_problem(str(root)):
         raise DataError(
@@ -112,12 +114,21 @@ def read_dataset(spec: str | Path | DatasetSpec, root: str | Path, split: str | 
         columns=records.columns,
         problems=tuple(records.problems),
         spec=spec.name,
+        origin=origin,
         root=str(root),
     )
     table = sample_films(table, spec.sample)
     if not spec.allow_shared_patients:
         table.check_patients()
     return table if split is None else table.split(split)
+
+
+def _origin(spec: str | Path | DatasetSpec) -> SpecOrigin:
+    """Return a dataset spec with what names it, as `read_dataset` takes it."""
+    if isinstance(spec, DatasetSpec):
+        return SpecOrigin(spec)
+    is_file = Path(spec).suffix == ".toml"
+    return SpecOrigin(read_dataset_spec(spec), str(Path(spec).absolute()) if is_file else str(spec))
 
 
 def consolidate(spec: DatasetSpec, labels: NDArray[Any], label_names: tuple[str, ...]) -> NDArray[np.int8]:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from graphret._errors import DataError, FilmError, UnknownNameError
+from graphret._errors import DataError, DatasetSpecError, FilmError, UnknownNameError
 from graphret.data.columns import is_text, text_column
 from graphret.data.images import read_film, read_pixels
 from graphret.data.listing import file_problem, name_problem, shown
+from graphret.data.origin import SpecOrigin
 from graphret.data.splits import SPLITS, StrArray, shared_patients, split_by_patient
 
 if TYPE_CHECKING:
@@ -75,6 +76,8 @@ class ImageTable:
         Films that were left out, and why; also files that are no films, see `FilmProblem`.
     spec, root
         Where the table came from; "" when made in memory.
+    origin
+        The dataset spec itself, as it was when the table was read; None when made in memory.
 
     Raises
     ------
@@ -100,6 +103,7 @@ class ImageTable:
     problems: tuple[FilmProblem, ...] = ()
     spec: str = ""
     root: str = ""
+    origin: SpecOrigin | None = None
 
     def __post_init__(self) -> None:
         ids = _text("ids", self.ids)
@@ -270,7 +274,8 @@ class ImageTable:
     def to_arrow(self) -> Any:
         """Return a `pyarrow.Table`: id, path, patient, view, split, ``label:NAME`` (int8) and the further columns.
 
-        Label names, dataset spec, root and problems travel in the schema's metadata, as JSON under "graphret".
+        Label names, dataset spec (name and content), root and problems travel in the schema's metadata, as JSON under
+        "graphret".
         """
         import pyarrow as pa
 
@@ -284,6 +289,7 @@ class ImageTable:
             "label_names": self.label_names,
             "spec": self.spec,
             "root": self.root,
+            "origin": None if self.origin is None else self.origin.to_json(),
             "problems": [list(astuple(problem)) for problem in self.problems],
         }
         return pa.table(arrays).replace_schema_metadata({"graphret": json.dumps(record)})
@@ -310,10 +316,19 @@ class ImageTable:
             columns = {name: _from_arrow(table[name]) for name in table.column_names if name not in known}
             problems = tuple(_problem(*problem) for problem in record["problems"])
             spec, root = str(record["spec"]), str(record["root"])
-        except (KeyError, TypeError, ValueError) as error:
+            stored = record.get("origin")  # a table of `graphret encode` may be older than it
+            origin = None if stored is None else SpecOrigin.from_json(stored)
+        except (AttributeError, DatasetSpecError, KeyError, TypeError, ValueError) as error:
             raise DataError(f"this Arrow table was not made by ImageTable.to_arrow: {error!r}") from error
         return cls(
-            labels=labels, label_names=label_names, columns=columns, problems=problems, spec=spec, root=root, **texts
+            labels=labels,
+            label_names=label_names,
+            columns=columns,
+            problems=problems,
+            spec=spec,
+            root=root,
+            origin=origin,
+            **texts,
         )
 
 

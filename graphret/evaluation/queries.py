@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["QuerySet", "resolve_queries", "rows_with_same"]
 
+logger = logging.getLogger(__name__)
 _BATCH = 16
 
 
@@ -75,6 +77,10 @@ def resolve_queries(
             return _split_of_archive(index, queries, inside)
         films = _split_of_source(index, queries)
         origin = f"the split {queries!r} of {films.spec or 'the data set'}, films outside the archive"
+        changed = index.films.origin.changed if index.films.origin is not None else ""
+        if changed:
+            logger.warning("%s", changed)
+            origin += f"; {changed}"
     elif isinstance(queries, ImageTable):
         films, origin = queries, "a table of films"
     elif isinstance(queries, tuple) and len(queries) == 2 and isinstance(queries[1], ImageTable):
@@ -110,8 +116,8 @@ def _split_of_archive(index: Index, name: str, inside: BoolArray) -> QuerySet:
 
 
 def _split_of_source(index: Index, name: str) -> ImageTable:
-    spec, root = index.source.get("spec"), index.source.get("root")
-    if not spec or not root:
+    root, origin = index.source.get("root"), index.films.origin
+    if origin is None or not root:
         present = sorted(set(index.films.splits.tolist()))
         raise InvalidParameterError(
             "queries",
@@ -119,7 +125,17 @@ def _split_of_source(index: Index, name: str) -> ImageTable:
             f"a split of the archive ({', '.join(present)}), an ImageTable, or (codes, ImageTable)",
             "the index does not record a data set to read further splits from",
         )
-    return read_dataset(spec, root, split=name)
+    films = read_dataset(origin.spec, root, split=name)
+    known = np.isin(films.ids, index.films.ids)
+    if known.any():
+        raise InvalidParameterError(
+            "queries",
+            name,
+            "an ImageTable, or (codes, ImageTable)",
+            f"{int(known.sum())} of the {len(films)} films of that split are in the archive, first "
+            f"{films.ids[known][0]}: its films were split in another way than the dataset spec says",
+        )
+    return films
 
 
 def _with_labels(films: ImageTable, names: tuple[str, ...]) -> ImageTable:

@@ -96,7 +96,12 @@ def write_contents(
         encoder.save(folder / ENCODER)
     return {
         "parameters": config.to_json(),
-        "source": {"spec": coded.films.spec, "root": coded.films.root, "splits": _counted(coded.films.splits)},
+        "source": {
+            "spec": coded.films.spec,
+            "spec_sha256": "" if coded.films.origin is None else coded.films.origin.spec.sha256,
+            "root": coded.films.root,
+            "splits": _counted(coded.films.splits),
+        },
         "counts": {
             "films": len(coded.films),
             "dimensions": int(coded.codes.shape[1]),

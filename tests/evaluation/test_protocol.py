@@ -208,7 +208,12 @@ def test_split_of_the_data_set_behind_the_index(make_index, tmp_path):
     report = evaluate(index, "test", measures=["P@2"], **FEW)
     assert report.queries.ids.tolist() == films.ids[~kept].tolist()
     assert report.description["queries"]["transductive"] is False
-    assert "outside the archive" in report.description["queries"]["origin"]
+    assert report.description["queries"]["origin"].endswith("films outside the archive")
+
+    index.films = replace(films, splits=np.array(["train"] * len(films)))
+    index.codes = codes
+    with pytest.raises(InvalidParameterError, match=r"films of that split are in the archive, first"):
+        evaluate(index, "test", measures=["P@2"], **FEW)
 
 
 def test_random_baseline_is_the_level_of_chance(make_index, outside):

@@ -37,14 +37,14 @@ def test_what_comes_back_is_what_went_in(codes, described, shared_index):
     assert index.communities.dtype == np.int32
     assert index.films.to_arrow().equals(described.to_arrow())
     assert index.encoder is None
-    assert index.source == {"spec": "", "root": "", "splits": {"test": 15, "train": 75}}
+    assert index.source == {"spec": "", "spec_sha256": "", "root": "", "splits": {"test": 15, "train": 75}}
 
 
 def test_films_are_encoded_in_their_order(film_table, film_index, make_encoder):
     encoder = make_encoder()
     expected = encoder.encode(np.stack([encoder.prepare(film_table.read(row)) for row in range(len(film_table))]))
     assert np.allclose(film_index.codes, expected, atol=1e-5)
-    assert film_index.source == {"spec": "toy", "root": film_table.root, "splits": {"train": 40}}
+    assert film_index.source == {"spec": "toy", "spec_sha256": "", "root": film_table.root, "splits": {"train": 40}}
     assert film_index.manifest["encoder"]["fingerprint"] == encoder.fingerprint
     assert film_index.encoder.fingerprint == encoder.fingerprint
 
