@@ -41,14 +41,16 @@ def train(
 
         trained = training.train(films, encoder, out=out, config=config, resume=resume, progress=reporter.progress)
         record = trained.record["validation"]
-        table = Table("label", "AUC", title=f"Validation films, epoch {record['epoch']}")
+        title = f"Validation films, epoch {record['epoch']:g} (the best by {record['name']})"
+        table = Table("score", "label", "value", title=title)
         for label, area in record["auc"].items():
-            table.add_row(label, f"{area:.3f}")
+            table.add_row("AUC", label, f"{area:.3f}")
         table.add_section()
         if record["auc"]:
-            table.add_row("mean", f"{record['mean_auc']:.3f}")
+            table.add_row("AUC", "mean", f"{record['mean_auc']:.3f}")
         if record["retrieval"] is not None:
-            table.add_row("mean average precision of its codes", f"{record['retrieval']:.3f}")
+            table.add_row("mAP", "of its codes", f"{record['retrieval']:.3f}")
+        table.add_row(record["name"], "of chance", f"{record['chance']:.3f}")
         reporter.result(
             {
                 "encoder": str(out),

@@ -83,6 +83,9 @@ def _validation(validation: Mapping[str, Any]) -> list[str]:
     epoch = validation["epoch"]
     source = f"epoch {epoch}" if epoch == int(epoch) else f"{epoch:g} epochs (the time was used up)"
     lines = ["## Validation", "", f"Weights of {source}, {', '.join(mean)}.", ""]
+    if "name" in validation:
+        lines += [f"Epochs were compared by {validation['name']} (chance: {validation['chance']:.4f}).", ""]
+    lines += [line for warning in validation.get("warnings", ()) for line in (f"**Warning:** {warning}.", "")]
     if rows:
         lines += _table(("label", "AUC"), rows)
     if validation["without_auc"]:

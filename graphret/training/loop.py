@@ -119,6 +119,8 @@ def train(
                 trainer.run(films, out, folder, report)
         encoder = Encoder(trainer.best_module(), task.encoder, device=config.device, record=trainer.record())
         if accelerator.is_main_process:
+            for warning in encoder.record["validation"]["warnings"]:
+                logger.warning("%s: %s", out, warning)
             encoder.save(out)
         accelerator.wait_for_everyone()
     return encoder

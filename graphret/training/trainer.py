@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from graphret.training.optimization import LearningRate, make_optimizer
 from graphret.training.run_state import RunState
 from graphret.training.step import TrainingStep
 from graphret.training.validator import Validator, to_device
+from graphret.training.verdict import warnings_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
     from graphret.training.validation import Score
 
 __all__ = ["Trainer"]
+
+logger = logging.getLogger(__name__)
 
 
 class Trainer:
@@ -130,7 +134,11 @@ class Trainer:
             "weights": self.config.weights,
             "data": self.task.describe_data(len(self.state.problems) + self.task.table.n_left_out),
             "training": {**self.config.to_json(), "epochs done": self.passes},
-            "validation": {**best, "without_auc": names},
+            "validation": {
+                **best,
+                "without_auc": names,
+                "warnings": warnings_of(best, self.state.history) if best else [],
+            },
         }
 
     def _train_epoch(
@@ -209,6 +217,7 @@ class Trainer:
             )
         learning_rate = self._learning_rate.current
         score = self._validate(films, progress)
+        logger.info("epoch %d: loss %.4g, validation %s %.3f", state.epoch + 1, state.loss, score.name, score.score)
         self._note_problems(films)
         state.epoch += 1
         better = self._choose(state.epoch, score, films)

@@ -10,6 +10,7 @@ import numpy as np
 
 from graphret._errors import DataError, InvalidParameterError
 from graphret.training.films import PreparedFilms
+from graphret.training.verdict import SCORE_NAMES, Z
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from graphret.data import ImageTable
     from graphret.encoders import Encoder
 
-__all__ = ["Score", "classifier_auc", "label_aucs", "labels_with_both_classes", "retrieval_map"]
+__all__ = ["Score", "classifier_auc", "label_aucs", "labels_with_both_classes", "retrieval_chance", "retrieval_map"]
 
 logger = logging.getLogger(__name__)
 
@@ -42,21 +43,34 @@ class Score:
         AUC by label; empty without a classifier.
     retrieval
         Mean average precision of :func:`retrieval_map`, where it was asked for.
+    chance, margin
+        Score of a network that knows nothing, and half the 95 % interval around it (``None``: not known).
     """
 
     score: float
     selected_by: str
     auc: dict[str, float]
     retrieval: float | None = None
+    chance: float = 0.5
+    margin: float | None = None
 
     @classmethod
-    def of_auc(cls, auc: dict[str, float]) -> Score:
+    def of_auc(cls, auc: dict[str, float], margin: float | None = None) -> Score:
         """Compare epochs by the mean AUC."""
-        return cls(float(np.mean(list(auc.values()))), "auc", auc)
+        return cls(float(np.mean(list(auc.values()))), "auc", auc, margin=margin)
+
+    @property
+    def name(self) -> str:
+        """What ``score`` is called: "AUC" or "mAP"."""
+        return SCORE_NAMES[self.selected_by]
 
     def to_json(self) -> dict[str, Any]:
-        """As a JSON object, with the mean AUC (``None`` without a classifier)."""
-        return {**asdict(self), "mean_auc": float(np.mean(list(self.auc.values()))) if self.auc else None}
+        """As a JSON object, with the name of the score and the mean AUC (``None`` without a classifier)."""
+        return {
+            **asdict(self),
+            "name": self.name,
+            "mean_auc": float(np.mean(list(self.auc.values()))) if self.auc else None,
+        }
 
 
 def classifier_auc(
@@ -184,6 +198,36 @@ def retrieval_map(
     >>> retrieval_map(codes, labels, list("abcd"), binary=True)
     1.0
     """
+    precisions = _precisions(codes, labels, patients, binary=binary)
+    return float(precisions.mean()) if len(precisions) else float("nan")
+
+
+def retrieval_chance(
+    codes: Float32Array, labels: NDArray[np.int8], patients: Sequence[str] | NDArray[np.str_], *, binary: bool
+) -> tuple[float, float]:
+    """Mean average precision of a random order of the same films, and half the 95 % interval around it.
+
+    The interval is that of the mean over queries of what `retrieval_map` finds above or below a random order.
+
+    Examples
+    --------
+    >>> codes = np.array([[1, 2], [3, 4], [-1, 1], [-2, 2]], dtype=np.float32)
+    >>> labels = np.array([[1, 0], [1, 0], [0, 1], [0, 1]], dtype=np.int8)
+    >>> chance, margin = retrieval_chance(codes, labels, list("abcd"), binary=True)
+    >>> round(chance, 3), margin
+    (0.611, 0.0)
+    """
+    found = _precisions(codes, labels, patients, binary=binary)
+    # Equal codes count with their mean over all orders: that of a random one, exactly.
+    chance = _precisions(np.zeros_like(codes), labels, patients, binary=True)
+    error = float((found - chance).std(ddof=1)) / len(found) ** 0.5 if len(found) > 1 else float("inf")
+    return float(chance.mean()), Z * error
+
+
+def _precisions(
+    codes: Float32Array, labels: NDArray[np.int8], patients: Sequence[str] | NDArray[np.str_], *, binary: bool
+) -> Float64Array:
+    """Average precision of every query that has a relevant film."""
     positive, healthy = (labels == 1).astype(np.float32), (labels == 0).all(axis=1)
     names = np.asarray(patients)
     points = np.where(codes >= 0, 1.0, -1.0).astype(np.float32) if binary else _unit(codes)
@@ -195,7 +239,7 @@ def retrieval_map(
         if not relevant[others].any():
             continue
         precisions.append(_expected_precision(points[others] @ points[query], relevant[others]))
-    return float(np.mean(precisions)) if precisions else float("nan")
+    return np.array(precisions, dtype=np.float64)
 
 
 def _unit(codes: Float32Array) -> Float32Array:

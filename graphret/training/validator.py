@@ -11,7 +11,8 @@ from accelerate.utils import broadcast, gather_object
 from graphret._errors import DataError
 from graphret.encoders.registry.create import encoder_spec
 from graphret.training.calibration import TrainingFilms
-from graphret.training.validation import Score, label_aucs, retrieval_map
+from graphret.training.validation import Score, label_aucs, labels_with_both_classes, retrieval_chance, retrieval_map
+from graphret.training.verdict import auc_margin
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -103,11 +104,14 @@ class Validator:
         if self.task.select_by == "auc":
             if not aucs:
                 raise DataError(f"{readable}, and no label has both classes among them: {hint}")
-            return Score.of_auc(aucs)
+            labels = table.labels[kept]
+            return Score.of_auc(aucs, auc_margin(labels, labels_with_both_classes(labels)))
         codes = np.concatenate([part[2] for part in parts])
         order = np.argsort(kept)  # with one process or several
         kept, codes = kept[order], codes[order]
-        value = retrieval_map(codes, table.labels[kept], table.patients[kept], binary=self._kind == "hash")
+        films, binary = (table.labels[kept], table.patients[kept]), self._kind == "hash"
+        value = retrieval_map(codes, *films, binary=binary)
         if not np.isfinite(value):
             raise DataError(f"{readable}, and none has a similar film of another patient among them: {hint}")
-        return Score(value, "retrieval", aucs, value)
+        chance, margin = retrieval_chance(codes, *films, binary=binary)
+        return Score(value, "retrieval", aucs, value, chance, margin if np.isfinite(margin) else None)

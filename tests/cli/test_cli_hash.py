@@ -36,6 +36,7 @@ def test_the_recipe_of_the_paper_lies_under_what_the_user_says(hash_encoder):
     assert (expected.sampler, expected.weight_decay, expected.schedule) == ("pairs", 4e-3, "steps")
     assert encoder.record["training"] == {**expected.to_json(), "epochs done": 1}
     assert encoder.record["validation"]["selected_by"] == "retrieval"
+    assert encoder.record["validation"]["name"] == "mAP"
 
 
 def test_a_default_that_the_user_names_is_no_default(workshop, run, hash_encoder):

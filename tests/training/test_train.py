@@ -93,6 +93,20 @@ def test_the_epoch_with_the_highest_mean_auc_is_kept(table, tmp_path, small, mon
     assert [epoch["best"] for epoch in history_of(tmp_path / "out")["epochs"]].count(True) >= 1
 
 
+@pytest.mark.parametrize(("aucs", "said"), [([0.6, 0.5, 0.4], 1), ([0.52, 0.5, 0.4], 2), ([0.5, 0.9, 0.9], 0)])
+def test_an_epoch_that_shows_nothing_learnt_is_warned_of(table, tmp_path, small, monkeypatch, caplog, aucs, said):
+    answers = iter(aucs)
+    monkeypatch.setattr(Trainer, "_validate", lambda *_: Score.of_auc({"bright top": next(answers)}, margin=0.05))
+    encoder = train(table, "tiny", out=tmp_path / "out", **small)
+    warnings = encoder.record["validation"]["warnings"]
+    assert len(warnings) == said
+    assert [text for text in warnings if text not in caplog.text] == []
+    card = (tmp_path / "out" / "MODEL_CARD.md").read_text()
+    assert "Epochs were compared by AUC (chance: 0.5000)." in card
+    assert card.count("**Warning:**") == said
+    assert {epoch["name"] for epoch in history_of(tmp_path / "out")["epochs"]} == {"AUC"}
+
+
 def test_the_learning_rate_falls_on_a_plateau_down_to_the_floor(table, tmp_path, small, monkeypatch):
     monkeypatch.setattr(Trainer, "_validate", lambda *_: Score.of_auc({"bright top": 0.5}))
     for patience, expected in ((0, [1e-2, 1e-2, 1e-3, 4e-4, 4e-4]), (1, [1e-2, 1e-2, 1e-2, 1e-3, 1e-3])):

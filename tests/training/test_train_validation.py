@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 from graphret._errors import DataError, InvalidParameterError
 from graphret.encoders import Encoder
 from graphret.training import classifier_auc
-from graphret.training.validation import label_aucs, retrieval_map
+from graphret.training.validation import label_aucs, retrieval_chance, retrieval_map
 
 
 def pairwise_auc(scores: np.ndarray, truth: np.ndarray) -> float:
@@ -119,3 +119,17 @@ def test_retrieval_of_dense_codes_ranks_by_cosine_and_does_not_reward_the_order_
         assert constant == pytest.approx(retrieval_map(same, labels[::-1], patients, binary=binary))
         assert 0.4 < constant < 0.75
     assert np.isfinite(retrieval_map(0 * turned, labels, patients, binary=False))
+
+
+def test_chance_of_retrieval_is_the_mean_of_random_codes():
+    rng = np.random.default_rng(3)
+    labels = (rng.random((40, 2)) < 0.3).astype(np.int8)
+    patients = np.array([f"p{number // 2}" for number in range(40)])
+    runs = []
+    for _ in range(60):
+        codes = rng.standard_normal((40, 16)).astype(np.float32)
+        chance, margin = retrieval_chance(codes, labels, patients, binary=False)
+        runs.append(retrieval_map(codes, labels, patients, binary=False))
+        assert 0 < margin < 0.2
+    assert np.mean(runs) == pytest.approx(chance, abs=0.02)
+    assert retrieval_map(labels.astype(np.float32), labels, patients, binary=False) > chance + margin
