@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graphret.comparison.published import OTHER_IMAGES
-from graphret.encoders import encoder_spec
+from graphret.encoders import encoder_spec, list_encoders
 from graphret.encoders.registry.spec import FORMULA
 from graphret.retrieval import RankingChoice
 
@@ -274,7 +274,8 @@ def _fidelity(report: dict[str, Any]) -> Table:
 
 
 def _is_marked(row: dict[str, Any]) -> bool:
-    return row["kind"] == "encoder" and encoder_spec(row["registered"]).fidelity != FORMULA
+    name = row["registered"]  # an experiment may name what is not registered; such a row has no figures
+    return row["kind"] == "encoder" and name in list_encoders() and encoder_spec(name).fidelity != FORMULA
 
 
 def _without_code(report: dict[str, Any]) -> Table:

@@ -256,7 +256,7 @@ def test_the_films_of_a_comparison(film_root, tmp_path):
     assert set(films.database.splits.tolist()) <= {"train", "valid"}
     assert prepare_films(replace(data, seed=1), tmp_path).queries.ids.tolist() != films.queries.ids.tolist()
     assert prepare_films(replace(data, n_queries=0, n_database=0), tmp_path).whole_spec
-    with pytest.raises(ExperimentError, match=r"data.dataset spec is not given"):
+    with pytest.raises(ExperimentError, match=r"data.spec is not given"):
         prepare_films(replace(data, spec=""), tmp_path)
 
 

@@ -37,7 +37,7 @@ measures = ["P@5"]
 reference = "mine too, nearest"
 
 [data]
-dataset spec = "phantom"
+spec = "phantom"
 size = 96
 database = ["train"]
 queries = "valid"
@@ -88,7 +88,7 @@ ENCODER = 'name = "mine"\n[[methods]]\nkind = "encoder"\nname = "resnet18"\n'
         ('name = "mine"', "the keys methods are missing: add them"),
         ('name = "mine"\nmethods = []', "methods = .* at least one method"),
         ('colour = "red"\n' + MINIMAL, "unknown key 'colour': known are name, methods, title"),
-        (MINIMAL + "[data]\nsise = 3", "unknown key 'data.sise': known are data.dataset spec"),
+        (MINIMAL + "[data]\nsise = 3", "unknown key 'data.sise': known are data.spec"),
         (MINIMAL + '[data]\nsize = "large"', "data.size = 'large': give an integer"),
         (MINIMAL + "[data]\nsize = 8", "data.size=8 is not allowed"),
         (MINIMAL + '[data]\nqueries = "tests"', "'tests' is not allowed: give one of train, valid, test"),
