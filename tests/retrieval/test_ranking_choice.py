@@ -60,7 +60,7 @@ def test_values_are_taken_as_the_ranking_states_them():
         ("alpha_qe:n=true", InvalidParameterError, "alpha_qe:n=True.*an integer"),
         ("contextual:whitening=much", InvalidParameterError, "whitening='much'.*a number or none"),
         ("contextual:learned=1", InvalidParameterError, "learned=1.*true or false"),
-        ("nearest:k=1", InvalidParameterError, "k=1.*the ranking 'nearest' has none"),
+        ("nearest:k=1", InvalidParameterError, "options='k'.*the ranking 'nearest' has no options"),
         ("alpha_qe:", InvalidParameterError, "NAME:OPTION=VALUE"),
         ("alpha_qe:n", InvalidParameterError, "NAME:OPTION=VALUE"),
         ("alpha_qe:n=1,n=2", InvalidParameterError, "each option once"),
