@@ -16,8 +16,9 @@ import pytest
 
 HERE = Path(__file__).parent
 SHORT = ["nearest", "diffusion", "contextual"]
-"""Once these processes ended in a segmentation fault: their kernels held sorts of one name."""
+"""Quick: with sorts of one name in their kernels, the check of the symbols fails here."""
 README = ["build", "region_growing", "diffusion", "contextual", "diffusion"]
+"""Processes that ended in a segmentation fault when kernels held such sorts; in the slow run."""
 FURTHER = [
     *("nearest", "alpha_qe", "hamming", "label_aware", "scan", "one_thread", "filtered"),
     *("graph_search", "join", "communities", "hashing"),
