@@ -39,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     try:
         status = app(None if arguments is None else list(arguments), prog_name="graphret", standalone_mode=False)
+        # a short result still waits in the buffer: written only when Python ends, a broken pipe would be noise and 120
+        sys.stdout.flush()
     except GraphretError as error:
         return _fail(str(error), error, error.exit_status)
     except _CallError as error:

@@ -61,12 +61,31 @@ def test_without_a_command_the_commands_are_listed(run):
         assert name in done.out
 
 
-def test_a_reader_that_goes_away_is_no_error():
-    process = start("datasets", "--json")
+@pytest.fixture(scope="module")
+def short_answer(tmp_path_factory):
+    """A command whose result fits into the buffer of stdout: nothing is written before the program ends."""
+    folder = tmp_path_factory.mktemp("short") / "index"
+    graphret.build(np.random.default_rng(0).random((12, 4), dtype=np.float32), out=folder, k=3)
+    return "info", str(folder), "--json"
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("length", ["short", "long"])
+def test_a_reader_that_goes_away_is_no_error(short_answer, length, unbuffered):
+    arguments = short_answer if length == "short" else ("datasets", "--json")
+    process = start(*arguments, PYTHONUNBUFFERED=unbuffered)
     process.stdout.close()
     with process.stderr:
         assert process.stderr.read() == ""
     assert process.wait(timeout=60) == 1
+
+
+def test_the_status_after_a_broken_pipe(short_answer, monkeypatch):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        assert main(short_answer) == 1
 
 
 def test_an_unexpected_error_is_one_line_and_says_how_to_see_more(run, monkeypatch):
