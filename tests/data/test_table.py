@@ -221,6 +221,15 @@ def test_no_split_stays_empty_when_three_patients_are_there(seed):
     assert set(split_by_patient(np.array(["a", "b"]), (1.0, 0.0, 0.0), seed)) == {"train"}
 
 
+@pytest.mark.parametrize(
+    ("fractions", "split"), [((0.7, 0.1, 0.2 - 9e-10), "test"), ((0.7, 0.3 - 9e-10, 0.0), "valid")]
+)
+def test_fractions_that_sum_to_almost_1_leave_no_gap(fractions, split):
+    """The patient was looked for among two billion: its place with seed 0 is 1 - 6.9e-10, beyond the last cut."""
+    assert sum(fractions) < 1 - 7e-10
+    assert split_by_patient(np.array(["p1891616162"]), fractions, seed=0).tolist() == [split]
+
+
 @pytest.mark.parametrize("fractions", [(0.5, 0.5), (0.5, 0.5, 0.5), (1.2, -0.2, 0.0)])
 def test_wrong_fractions(fractions):
     with pytest.raises(InvalidParameterError, match="sum 1"):
