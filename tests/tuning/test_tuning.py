@@ -192,6 +192,12 @@ def test_an_index_is_tuned_on_its_own_films_without_their_patients(make_own_inde
     assert not (index.path / "ranking.json").exists(), "tune writes nothing"
 
 
+def test_the_interval_of_an_index_is_over_its_patients(make_own_index):
+    difference = tune(make_own_index(n_patients=12), candidates=CANDIDATES[:1], n_queries=60).difference
+    assert difference.n_queries == 60
+    assert difference.n_patients == 12
+
+
 def test_without_labels_agreement_is_compared(make_own_index):
     index = make_own_index(labelled=False)
     tuning = tune(index, candidates=CANDIDATES, n_queries=60)
