@@ -34,7 +34,7 @@ def build(
 ) -> None:
     """Build an index: codes of all films, graph, communities; stop it at any time, the same command goes on.
 
-    Leave the test films out (--split train --split valid) where the index is to be evaluated on them.
+    Leave the test films out (--split train,valid) where the index is to be evaluated on them.
     """
     with report_to_user(as_json=as_json, quiet=quiet) as reporter:
         films = read_films(data, root, split, reporter)

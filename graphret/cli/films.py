@@ -63,7 +63,8 @@ def read_films(data: str, root: Path, splits: list[str] | None, reporter: "Repor
     """
     from graphret.data import read_dataset
 
-    for split in splits or ():
+    wanted = parse_names(*splits or ())
+    for split in wanted:
         if split not in SPLITS:
             raise UnknownNameError("split", split, SPLITS)
     films = read_dataset(data, root)
@@ -74,12 +75,11 @@ def read_films(data: str, root: Path, splits: list[str] | None, reporter: "Repor
         if number:
             first = next(problem for problem in films.problems if problem.is_film == is_film)
             reporter.note(f"{number} {what}, first {first.id}: {first.reason}")
-    splits = parse_names(*splits or ())
-    if splits:
+    if wanted:
         found = {name: int((films.splits == name).sum()) for name in SPLITS}
-        films = films.select(np.isin(films.splits, splits))
+        films = films.select(np.isin(films.splits, wanted))
         if not len(films):
             counts = ", ".join(f"{name} {number}" for name, number in found.items())
-            raise DataError(f"{root} has no film in the split {', '.join(splits)}: it has {counts}")
+            raise DataError(f"{root} has no film in the split {', '.join(wanted)}: it has {counts}")
     reporter.note(f"{len(films)} films, {len(np.unique(films.patients))} patients, {len(films.label_names)} labels")
     return films

@@ -33,7 +33,7 @@ def workshop(tmp_path_factory):
     data = ["--data", "phantom", "--root", str(shop.films)]
     training = ["--encoder", "resnet18", "--size", SIZE, "--epochs", "1", "--batch-size", "16", "--device", "cpu"]
     assert main(["train", *data, *training, "--out", str(shop.encoder), "--quiet"]) == 0
-    splits = ["--split", "train", "--split", "valid"]
+    splits = ["--split", "train,valid"]
     build = ["build", *data, *splits, "--encoder", str(shop.encoder), "--out", str(shop.index), "-k", "10", "--quiet"]
     assert main(build) == 0
     return shop

@@ -26,7 +26,7 @@ SMALL = {
     "demo": ["--films", "60", "--size", "32", "--epochs", "1", "--encoder", "resnet18", "--out", "small-demo"],
     "train": ["--epochs", "1", "--size", "32", "--batch-size", "16"],
     "build": ["-k", "10"],
-    "tune": ["--budget", "20", "--queries", "40"],
+    "tune": ["--budget", "20", "--n-queries", "40"],
     "compare": ["--epochs", "1", "--size", "32"],
 }
 """What the slow run adds, so that a command takes seconds; the last of two equal options counts."""
