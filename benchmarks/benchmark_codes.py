@@ -12,14 +12,10 @@ from __future__ import annotations
 import gzip
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
-from record import WORK, say
+from record import WORK, kept
 from simulated_codes import N_FILMS, simulate
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 FASHION = Path("/usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz")
 INDEX = WORK / "kermany" / "index-test"
@@ -43,10 +39,10 @@ def codes_of(name: str, n: int | None = None, *, work: Path = CODES, index: Path
     if name == "d1":
         return fashion_mnist()[:n]
     if name == "d2":
-        return _kept(work / f"simulated-{n}.npy", lambda: simulate(n).codes)
+        return kept(work / f"simulated-{n}.npy", lambda: simulate(n).codes)
     films = codes_of_films(index)
     digest = hashlib.sha256(np.ascontiguousarray(films)).hexdigest()[:12]  # another training makes other codes
-    return _kept(work / f"replicated-{digest}-{n}.npy", lambda: replicated(films, n))
+    return kept(work / f"replicated-{digest}-{n}.npy", lambda: replicated(films, n))
 
 
 def fashion_mnist() -> np.ndarray:
@@ -122,14 +118,3 @@ def _distances_to_nearest(films: np.ndarray) -> np.ndarray:
         distances[np.arange(last - first), np.arange(first, last)] = np.inf
         out[first:last] = np.sqrt(np.maximum(distances.min(axis=1), 0.0))
     return out
-
-
-def _kept(file: Path, make: Callable[[], np.ndarray]) -> np.ndarray:
-    """Codes from a file of the work folder; made and written there the first time."""
-    if not file.exists():
-        say(f"making {file.name}")
-        file.parent.mkdir(parents=True, exist_ok=True)
-        partial = file.with_name(f"partial-{file.name}")
-        np.save(partial, make())
-        partial.replace(file)
-    return np.load(file, allow_pickle=False)

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from environment import environment
 from hamming_tables import markdown, record_of
-from record import append, parser_of, read_rows, say, write_results
+from record import append, measured_rows, parser_of, say, write_results
 from threadpoolctl import threadpool_limits
 
 from graphret.hashing import HammingSearch, create_hasher, list_hashers
@@ -117,10 +117,7 @@ def encode(name: str, options: argparse.Namespace) -> list[dict[str, Any]]:
 
 def report(options: argparse.Namespace) -> str:
     """Write the record and its tables from the rows on disk."""
-    rows = read_rows(options.results / f"{options.name}.jsonl")
-    if not rows:
-        raise SystemExit(f"there are no rows of {options.name} in {options.results}")
-    record = record_of(rows)
+    record = record_of(measured_rows(options))
     text = markdown(record)
     write_results(options.results, options.name, record, text)
     return text

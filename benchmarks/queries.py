@@ -28,12 +28,11 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark_codes import SIZES
 from environment import environment
-from knn_graph import append, read_rows
 from peers_search import PEERS, installed
 from queries_archive import Archive
 from queries_steps import run
 from queries_tables import markdown, record_of
-from record import parser_of, say, write_results
+from record import append, measured_rows, parser_of, say, write_results
 
 if TYPE_CHECKING:
     import argparse
@@ -88,10 +87,7 @@ def prepare(options: argparse.Namespace) -> None:
 
 def report(options: argparse.Namespace) -> str:
     """Write the record and its tables from the rows on disk."""
-    rows = read_rows(options.results / f"{options.name}.jsonl")
-    if not rows:
-        raise SystemExit(f"there are no rows of {options.name} in {options.results}")
-    record = record_of(rows)
+    record = record_of(measured_rows(options))
     text = markdown(record)
     write_results(options.results, options.name, record, text)
     return text

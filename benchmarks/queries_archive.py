@@ -6,16 +6,13 @@ import gzip
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from benchmark_codes import FASHION, codes_of, generated, unit_rows
 from peers_search import PEERS, Peer
-from record import say
+from record import kept, say
 from simulated_codes import simulate
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 HITS, EDGES, ENOUGH = 10, 50, 0.99
 EFS = (10, 16, 24, 32, 48, 64, 80, 96, 112, 128, 144, 160, 176, 192, 208, 224, 256, 288, 320, 384, 448, 512, 768, 1024)
@@ -63,7 +60,7 @@ class Archive:
 
     def queries(self) -> np.ndarray:
         """Codes of the queries, float32 (q, d)."""
-        return _kept(self.file(f"queries-{self.n_queries}.npy"), self._make_queries)
+        return kept(self.file(f"queries-{self.n_queries}.npy"), self._make_queries)
 
     def _make_queries(self) -> np.ndarray:
         if self.data == "d1":
@@ -76,7 +73,7 @@ class Archive:
 
     def truth(self) -> np.ndarray:
         """The 50 nearest films of every query by comparing it with every code, int32 (q, 50)."""
-        return _kept(self.file(f"truth-{self.n_queries}.npy"), self._make_truth)
+        return kept(self.file(f"truth-{self.n_queries}.npy"), self._make_truth)
 
     def _make_truth(self) -> np.ndarray:
         from graphret.neighbors import ExactSearch
@@ -132,15 +129,3 @@ def choose_ef(peer: Peer, queries: np.ndarray, truth: np.ndarray) -> dict[str, A
 def share_found(found: np.ndarray, truth: np.ndarray) -> float:
     """Share of the true neighbours that were found."""
     return float((truth[:, :, None] == found[:, None, :]).any(axis=2).mean())
-
-
-def _kept(file: Path, make: Callable[[], np.ndarray]) -> np.ndarray:
-    """An array from its file; made and written the first time."""
-    if not file.exists():
-        say(f"making {file.name}")
-        file.parent.mkdir(parents=True, exist_ok=True)
-        partial = file.with_name(f"partial-{file.name}")
-        np.save(partial, make())
-        partial.replace(file)
-    array: np.ndarray = np.load(file, allow_pickle=False)
-    return array

@@ -12,6 +12,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -82,6 +84,26 @@ def read_rows(file: Path) -> list[dict[str, Any]]:
         except json.JSONDecodeError:
             say(f"{file.name}: a line was cut short, left out")
     return rows
+
+
+def measured_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """The rows of a benchmark; ends the program where it has none."""
+    rows = read_rows(options.results / f"{options.name}.jsonl")
+    if not rows:
+        raise SystemExit(f"there are no rows of {options.name} in {options.results}")
+    return rows
+
+
+def kept(file: Path, make: Callable[[], np.ndarray]) -> np.ndarray:
+    """An array from its file; made and written there the first time."""
+    if not file.exists():
+        say(f"making {file.name}")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        partial = file.with_name(f"partial-{file.name}")
+        np.save(partial, make())
+        partial.replace(file)
+    array: np.ndarray = np.load(file, allow_pickle=False)
+    return array
 
 
 def name_of(kind: str, n: int | None) -> str:

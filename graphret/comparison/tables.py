@@ -10,6 +10,7 @@ import numpy as np
 from graphret.comparison.published import OTHER_IMAGES
 from graphret.encoders import encoder_spec, list_encoders
 from graphret.encoders.registry.spec import FORMULA
+from graphret.evaluation.markdown import interval_text
 from graphret.retrieval import RankingChoice
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def _quality(report: dict[str, Any]) -> Table:
     head = ("method", "bits", "ranking", *measures, *(title for title, _ in columns))
     lines = []
     for place, row in enumerate(rows):
-        figures = [_interval(row["measures"][measure]) for measure in measures]
+        figures = [interval_text(row["measures"][measure]) for measure in measures]
         lines.append((*_names(row), *figures, *(cells[place] for _, cells in columns)))
     text = "Mean over queries, 95 % bootstrap interval over patients. " + (
         "Columns that begin with “published” hold figures of papers, never measurements of ours."
@@ -304,14 +305,6 @@ def _names(row: dict[str, Any]) -> tuple[str, str, str]:
 
 def _number(value: float | None, form: str) -> str:
     return "-" if value is None else format(value, form)
-
-
-def _interval(figures: dict[str, Any]) -> str:
-    if figures["mean"] is None:
-        return "undefined"
-    if figures["low"] is None:
-        return f"{figures['mean']:.4f} (one patient)"
-    return f"{figures['mean']:.4f} [{figures['low']:.4f}, {figures['high']:.4f}]"
 
 
 def _difference(figures: dict[str, Any]) -> str:

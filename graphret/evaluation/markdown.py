@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["USES_LABELS", "to_markdown"]
+__all__ = ["USES_LABELS", "interval_text", "to_markdown"]
 
 USES_LABELS = "uses the archive's labels at query time"
 LEARNED = "films are compared in a metric that was learned from the archive's labels when the index was tuned"
@@ -89,7 +89,7 @@ def _measure_table(report: dict[str, Any], names: list[str]) -> str:
     lines = [
         [
             row["name"],
-            *(_interval(row["measures"][measure]) for measure in measures),
+            *(interval_text(row["measures"][measure]) for measure in measures),
             _milliseconds(row["milliseconds_per_query"]),
         ]
         for row in report["rankings"]
@@ -118,7 +118,7 @@ def _label_table(report: dict[str, Any]) -> str:
     positives = report["archive"]["positives"]
     lines = []
     for label, first in rows[0]["per_label"]["labels"].items():
-        figures = [_interval(row["per_label"]["labels"][label]) for row in rows]
+        figures = [interval_text(row["per_label"]["labels"][label]) for row in rows]
         lines.append([label, str(first["n_queries"]), str(positives[label]), *figures])
     heads = [f"{row['name']} (uses labels)" if row["uses_labels"] else row["name"] for row in rows]
     return _table(["label", "queries", "films searched", *heads], lines)
@@ -146,7 +146,14 @@ def _details(report: dict[str, Any]) -> str:
     return "\n".join(f"- {fact}" for fact in facts)
 
 
-def _interval(figures: dict[str, Any]) -> str:
+def interval_text(figures: dict[str, Any]) -> str:
+    """Say a mean and its interval; without one where all queries are of one patient.
+
+    Examples
+    --------
+    >>> interval_text({"mean": 0.5, "low": 0.4, "high": 0.61})
+    '0.5000 [0.4000, 0.6100]'
+    """
     if figures["mean"] is None:
         return "undefined"
     if figures["low"] is None:

@@ -78,11 +78,9 @@ class Contextual:
 
     Examples
     --------
-    >>> import numpy as np
     >>> from graphret.retrieval import Archive, QueryBatch
-    >>> codes = np.array([[1, 0], [1, 0.1], [0, 1], [0.1, 1]], dtype=np.float32)
-    >>> archive = Archive.from_codes(codes, k=1)
-    >>> ranked = Contextual(archive, n=0, context=0.5).rank(QueryBatch.of(archive, codes[:1], 3), 3)
+    >>> archive = Archive.from_codes([[1, 0], [1, 0.1], [0, 1], [0.1, 1]], k=1)
+    >>> ranked = Contextual(archive, n=0, context=0.5).rank(QueryBatch.of(archive, [1, 0], 3), 3)
     >>> ranked.positions.tolist(), [round(float(values[0, 0]), 3) for values in ranked.terms.values()]
     ([[0, 1, 2]], [0.5, 0.498, 0.0])
     """

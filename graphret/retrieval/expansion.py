@@ -45,11 +45,9 @@ class AlphaQueryExpansion:
 
     Examples
     --------
-    >>> import numpy as np
     >>> from graphret.retrieval import Archive, QueryBatch
-    >>> codes = np.array([[1, 0], [1, 0.1], [0, 1], [0.1, 1]], dtype=np.float32)
-    >>> archive = Archive.from_codes(codes, k=1)
-    >>> AlphaQueryExpansion(archive, n=2).rank(QueryBatch.of(archive, codes[:1], 3), 3).positions.tolist()
+    >>> archive = Archive.from_codes([[1, 0], [1, 0.1], [0, 1], [0.1, 1]], k=1)
+    >>> AlphaQueryExpansion(archive, n=2).rank(QueryBatch.of(archive, [1, 0], 3), 3).positions.tolist()
     [[0, 1, 3]]
     """
 

@@ -78,11 +78,9 @@ def explain(
 
     Examples
     --------
-    >>> import numpy as np
     >>> from graphret.retrieval import Archive, QueryBatch, create_ranking
-    >>> codes = np.array([[1, 0], [1, 0.1], [0, 1], [0.1, 1]], dtype=np.float32)
-    >>> archive = Archive.from_codes(codes, k=1)
-    >>> queries = QueryBatch.of(archive, codes[:1], 2)
+    >>> archive = Archive.from_codes([[1, 0], [1, 0.1], [0, 1], [0.1, 1]], k=1)
+    >>> queries = QueryBatch.of(archive, [1, 0], 2)
     >>> second = explain(archive, queries, create_ranking("region_growing", archive).rank(queries, 2), 0)[1]
     >>> second.position, second.community, second.query_edge, second.earlier.tolist()
     (1, 0, 0.0, [0])

@@ -75,7 +75,7 @@ class LabelAware:
     >>> codes = np.array([[1, 0], [1, 0.1], [1, 0.2], [0.1, 1]], dtype=np.float32)
     >>> findings = Findings(np.array([[0], [1], [1], [0]]), ("Mass",))
     >>> archive = Archive.from_codes(codes, k=1, findings=findings)
-    >>> ranked = LabelAware(archive, strength=0.9, voters=3).rank(QueryBatch.of(archive, codes[:1], 3), 3)
+    >>> ranked = LabelAware(archive, strength=0.9, voters=3).rank(QueryBatch.of(archive, [1, 0], 3), 3)
     >>> ranked.positions.tolist(), bool(ranked.findings[0, 0] > 0.4)
     ([[1, 2, 0]], True)
     """

@@ -66,9 +66,7 @@ class Archive:
 
     Examples
     --------
-    >>> import numpy as np
-    >>> codes = np.array([[1, 0], [1, 0.1], [0, 1], [0.1, 1]], dtype=np.float32)
-    >>> Archive.from_codes(codes, k=1).n_films
+    >>> Archive.from_codes([[1, 0], [1, 0.1], [0, 1], [0.1, 1]], k=1).n_films
     4
     """
 
@@ -118,9 +116,7 @@ class Archive:
 
         Examples
         --------
-        >>> import numpy as np
-        >>> codes = np.array([[1, 0], [1, 0.1], [0, 1], [0.1, 1]], dtype=np.float32)
-        >>> Archive.from_codes(codes, k=1).communities.tolist()
+        >>> Archive.from_codes([[1, 0], [1, 0.1], [0, 1], [0.1, 1]], k=1).communities.tolist()
         [0, 0, 1, 1]
         """
         checked = check_codes(codes)
@@ -230,10 +226,8 @@ class QueryBatch:
 
         Examples
         --------
-        >>> import numpy as np
-        >>> codes = np.array([[1, 0], [1, 0.1], [0, 1], [0.1, 1]], dtype=np.float32)
-        >>> archive = Archive.from_codes(codes, k=1)
-        >>> QueryBatch.of(archive, codes[:1], 2, forbidden=[[0]]).neighbors.tolist()
+        >>> archive = Archive.from_codes([[1, 0], [1, 0.1], [0, 1], [0.1, 1]], k=1)
+        >>> QueryBatch.of(archive, [1, 0], 2, forbidden=[[0]]).neighbors.tolist()
         [[1, 3]]
         """
         check_integer("k", k, 1, "ask for at least one film")

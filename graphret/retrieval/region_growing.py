@@ -170,11 +170,9 @@ class RegionGrowing:
 
     Examples
     --------
-    >>> import numpy as np
     >>> from graphret.retrieval import Archive, QueryBatch
-    >>> codes = np.array([[1, 0], [1, 0.1], [0, 1], [0.1, 1]], dtype=np.float32)
-    >>> archive = Archive.from_codes(codes, k=1)
-    >>> ranked = RegionGrowing(archive).rank(QueryBatch.of(archive, codes[:1], 3), 3)
+    >>> archive = Archive.from_codes([[1, 0], [1, 0.1], [0, 1], [0.1, 1]], k=1)
+    >>> ranked = RegionGrowing(archive).rank(QueryBatch.of(archive, [1, 0], 3), 3)
     >>> ranked.positions.tolist(), ranked.sources.tolist()
     ([[0, 1, 3]], [[1, 1, 2]])
     """

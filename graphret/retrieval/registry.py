@@ -127,10 +127,8 @@ def create_ranking(name: str, archive: Archive, **options: Any) -> Ranker:
 
     Examples
     --------
-    >>> import numpy as np
     >>> from graphret.retrieval import Archive
-    >>> codes = np.array([[1, 0], [1, 0.1], [0, 1], [0.1, 1]], dtype=np.float32)
-    >>> archive = Archive.from_codes(codes, k=1)
+    >>> archive = Archive.from_codes([[1, 0], [1, 0.1], [0, 1], [0.1, 1]], k=1)
     >>> create_ranking("diffusion", archive, alpha=0.5).name
     'diffusion'
     """
