@@ -219,26 +219,30 @@ def _grow_region(graph, stored, edges, allowed, forbidden, scratch, community_sc
                 if gain > best:
                     best = gain
                     allowance = TOLERANCE * magnitude
-            # Without an edge to the region the gain falls with the degree, and is at most (lambda' - lambda_R) q_R
-            # with lambda' <= lambda_R: only where q_R < 0 can it be positive, and only for the smallest degree.
+            # Without an edge to the region the gain falls with the degree: only the smallest degree can be the best.
             stranger = -1
             stranger_gain = -np.inf
-            if size > 1 and region_inside < local_region_degree * local_region_degree / (4.0 * local_total):
-                while cursor < starts[community + 1]:
-                    node = members[cursor]
-                    if _number_of(node, table, touched) < 0 and (allowed.shape[0] == 0 or allowed[node]):
-                        stranger = node
-                        break
-                    cursor += 1
-                if stranger >= 0:
-                    stranger_gain, magnitude = _merge_gain(
-                        region_inside, local_region_degree, size, 0.0, inside[stranger], 1, 0.0, local_total
-                    )
-                    if stranger_gain > best:
-                        best = stranger_gain
-                        allowance = TOLERANCE * magnitude
-            if not best > allowance:
-                break
+            while cursor < starts[community + 1]:
+                node = members[cursor]
+                if _number_of(node, table, touched) < 0 and (allowed.shape[0] == 0 or allowed[node]):
+                    stranger = node
+                    break
+                cursor += 1
+            if local_region_degree == 0.0:  # then every node gains 0, whatever its degree
+                for member in range(cursor, starts[community + 1]):
+                    node = members[member]
+                    if node < stranger and _number_of(node, table, touched) < 0:
+                        if allowed.shape[0] == 0 or allowed[node]:
+                            stranger = node
+            if stranger >= 0:
+                stranger_gain, magnitude = _merge_gain(
+                    region_inside, local_region_degree, size, 0.0, inside[stranger], 1, 0.0, local_total
+                )
+                if stranger_gain > best:
+                    best = stranger_gain
+                    allowance = TOLERANCE * magnitude
+            if best == -np.inf:
+                break  # the community is used up
             chosen = -1
             for number in range(n_candidates):
                 if node_gains[number] >= best - allowance:

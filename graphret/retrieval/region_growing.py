@@ -39,16 +39,16 @@ def region_growing(graph: Graph, labels: Any, neighbors: Any, similarities: Any,
        of R. Ties: the community whose best neighbour of the query has the higher cosine (none is lower than any),
        then the smaller label.
     2. G_s is the subgraph induced by R and c, with total weight |E_s| and degrees of its own, the query's edges
-       counted. R grows while G_s stays: each time by the node j of c with the largest positive gain of Eq. 14-15
-       (lambda_R = 1 while |R| = 1; ``lambda_{j->R} = 1 + 2 (l_R + l_ext) / (|R| (|R| + 1))``; |R| counts the query).
-       Ties: higher cosine to the query (a node without an edge to it is lower than any), then smaller id. When c has
-       no node left, or none with a positive gain, step 1 takes the next community.
+       counted. R grows while G_s stays: each time by the node j of c with the largest gain of Eq. 14-15, positive or
+       not (lambda_R = 1 while |R| = 1; ``lambda_{j->R} = 1 + 2 (l_R + l_ext) / (|R| (|R| + 1))``; |R| counts the
+       query). Ties: higher cosine to the query (a node without an edge to it is lower than any), then smaller id.
+       When c has no node left, step 1 takes the next community.
 
     It stops at k nodes, when no community is left, or when no community has a positive gain. Gains are compared in
     float64 after scaling by L' or |E_s|; gains closer than 1e-12 of the terms that they are the difference of are
-    equal, and a gain below that is not positive. Haq et al.'s Algorithm 2 adds a community that fits into k whole and
-    in no stated order; here every node is added by its gain, so that the list for a smaller k begins the one for a
-    larger.
+    equal, and a community's gain below that is not positive. Haq et al.'s Algorithm 2 adds a community that fits into
+    k whole and in no stated order (lines 10-11); here its nodes come in the order of their gain, so that the list for
+    a smaller k begins the one for a larger.
 
     Parameters
     ----------

@@ -48,7 +48,7 @@ def test_equal_nodes_go_to_the_higher_cosine_then_to_the_smaller_id():
     query = QueryBatch.of(archive, np.array([[1, 0]], np.float32), 8)
     assert archive.is_binary, "the query's edges all weigh 1, so that cosine alone decides"
     grown = RegionGrowing(archive).rank(query, 8, fill=False).positions[0]
-    assert grown[grown >= 0].tolist() == [6, 5, 4], "5 and 7 are no neighbours of the query: the smaller id"
+    assert grown[:3].tolist() == [6, 5, 4], "5 and 7 are no neighbours of the query: the smaller id"
 
 
 def test_gains_that_only_rounding_tells_apart_are_ties():
@@ -103,7 +103,6 @@ def test_expansion_comes_first_and_fill_completes_it_by_cosine(archive, query_co
         rest = [film for film in queries.neighbors[row].tolist() if film not in grown][: 60 - n_grown]
         assert ranked.positions[row, n_grown:].tolist() == rest
         assert np.isfinite(ranked.gains[row, :n_grown]).all()
-        assert (ranked.gains[row, :n_grown] > 0).all()
         assert np.isnan(ranked.gains[row, n_grown:]).all()
 
 

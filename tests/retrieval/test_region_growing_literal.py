@@ -85,7 +85,7 @@ def literal(edges, labels, query_edges, k, *, unit, eligible=None, cosines=None)
                 - term(Fraction(0), subgraph.degree(frozenset([v])), 1, size)
                 for v in (members & eligible) - region
             }
-            if not joined or max(joined.values()) <= 0:
+            if not joined:
                 break
             best = max(joined.values())
             node = min((v for v in joined if joined[v] == best), key=lambda v: (-closeness([v]), v))
@@ -200,10 +200,20 @@ def test_larger_graphs_with_planted_communities():
 
 
 @pytest.mark.parametrize("unit", [4, 2**20])
-def test_nodes_without_an_edge_to_the_region_are_added_when_that_gains(unit):
+def test_nodes_without_an_edge_to_the_region_come_before_linked_ones_where_they_gain_more(unit):
     # The region holds more degree than its inner weight pays for; merging it with nothing dilutes lambda and gains.
     edges = {frozenset(ends): weight * unit // 4 for ends, weight in [((2, 4), 16), ((2, 5), 16), ((4, 5), 21)]}
     query = {2: 24 * unit // 4, 4: 13 * unit // 4}
     expected, _ = literal(edges, [0] * 6, query, 6, unit=unit)
-    assert expected == [2, 0, 1, 3]
+    assert expected == [2, 0, 1, 3, 4, 5]
     assert region_growing(graph_of(edges, 6, unit), [0] * 6, [2, 4], [6.0, 3.25], 6).tolist() == expected
+
+
+def test_a_community_is_used_up_although_its_nodes_no_longer_gain():
+    """Haq et al.'s lines 16-22 take the largest gain and ask nothing else (an earlier version asked for one above 0)."""
+    unit = 8
+    edges = {frozenset([i, i + 1]): unit for i in range(7)}
+    expected, gains = literal(edges, [0] * 8, {0: unit}, 8, unit=unit)
+    assert expected == [0, 1, 2, 3, 4, 5, 6, 7]
+    assert max(gains[3:7]) < 0, "the fourth to the seventh film of this path lower the modularity of the region"
+    assert region_growing(graph_of(edges, 8, unit), [0] * 8, [0], [1.0], 8).tolist() == expected
