@@ -45,6 +45,11 @@ def to_markdown(report: dict[str, Any]) -> str:
     if learned:
         parts.append(f"{', '.join(learned)}: {LEARNED}.")
     parts += [f"{row['name']}: {note}." for row in report["rankings"] for note in row["notes"]]
+    parts += [
+        f"{row['name']}: {row['fill_share']:.1%} of its hits are fill, the nearest remaining films."
+        for row in report["rankings"]
+        if row["fill_share"]
+    ]
     measure = report["rankings"][0]["per_label"]["measure"]
     parts += [
         f"## {measure} by label",

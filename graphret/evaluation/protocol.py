@@ -123,7 +123,7 @@ def evaluate(
         hits = BASELINES[name](
             len(index.films), len(asked.films), depth, allowed=asked.allowed, excluded=excluded, seed=seed
         )
-        scored.append(judge.score(name, _Answers(hits, None, None)))
+        scored.append(judge.score(name, _Answers(hits)))
 
     return Report(
         rankings=tuple(scored),
@@ -143,8 +143,9 @@ class _Answers:
     """What one ranking gave all queries, with the median milliseconds per query."""
 
     positions: Int32Array
-    similarities: Float32Array | None
-    milliseconds: float | None
+    similarities: Float32Array | None = None
+    milliseconds: float | None = None
+    fill_share: float | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -197,6 +198,7 @@ class _Judge:
                 for label, having in zip(self.label_names, self.of_queries.T, strict=True)
             },
             milliseconds=answers.milliseconds,
+            fill_share=answers.fill_share,
             values=values,
             positions=answers.positions,
             similarities=answers.similarities,
@@ -313,6 +315,7 @@ def _ask(
     positions = np.full((n_queries, depth), -1, dtype=np.int32)
     similarities = np.full((n_queries, depth), np.nan, dtype=np.float32)
     seconds: list[float] = []
+    n_filled = 0
     notes: dict[str, None] = {}
     for start in range(0, n_queries, _BATCH):
         batch = slice(start, min(start + _BATCH, n_queries))
@@ -323,10 +326,12 @@ def _ask(
         width = hits.positions.shape[1]
         positions[batch, :width] = hits.positions
         similarities[batch, :width] = hits.similarities
+        n_filled += int((hits.sources == "fill").sum())
         notes |= dict.fromkeys(hits.notes)
         if progress is not None:
             progress(f"rank by {ranking}", batch.stop, n_queries)
-    return _Answers(positions, similarities, 1000 * float(np.median(seconds)), tuple(notes))
+    fill_share = n_filled / max(1, int((positions >= 0).sum()))
+    return _Answers(positions, similarities, 1000 * float(np.median(seconds)), fill_share, tuple(notes))
 
 
 def _describe(

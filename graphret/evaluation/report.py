@@ -41,6 +41,9 @@ class RankingScores:
         P@10 (or P at the depth of the lists, if that is smaller) over the queries that have a label, by label.
     milliseconds
         Median time per query, in batches; None for a baseline. It depends on the machine and is no quality figure.
+    fill_share
+        Share of the hits that are the nearest remaining films, in the place of hits that the ranking did not find by
+        itself; None for a baseline.
     values
         float64 (q,) per measure, one value per scored query; NaN where undefined.
     positions, similarities
@@ -58,6 +61,7 @@ class RankingScores:
     label_measure: str
     per_label: dict[str, Interval]
     milliseconds: float | None
+    fill_share: float | None
     values: dict[str, Float64Array] = field(repr=False)
     positions: Int32Array = field(repr=False)
     similarities: Float32Array | None = field(repr=False)
@@ -88,6 +92,7 @@ class RankingScores:
                 "labels": {label: _plain(interval) for label, interval in self.per_label.items()},
             },
             "milliseconds_per_query": self.milliseconds,
+            "fill_share": self.fill_share,
         }
 
 

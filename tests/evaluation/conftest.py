@@ -19,7 +19,7 @@ LABELS = ("Edema", "Mass", "Pleural_Thickening")
 
 @dataclass
 class BruteForceIndex:
-    """Cosine by brute force, with the filters and exclusions of ``Index.query``; "reversed" ranks backwards."""
+    """Cosine by brute force, with the filters and exclusions of ``Index.query``; "reversed" ranks backwards, fills after n_found."""
 
     films: ImageTable
     codes: np.ndarray
@@ -27,6 +27,7 @@ class BruteForceIndex:
     source: dict[str, str] = field(default_factory=lambda: {"spec": "", "root": ""})
     tuning: dict[str, Any] | None = None
     obey: bool = True
+    n_found: int = 1000
     calls: list[dict[str, Any]] = field(default_factory=list)
 
     def choose(self, ranking=None, options=None):
@@ -50,7 +51,10 @@ class BruteForceIndex:
             kept = films[possible[row, films]][:k]
             positions[row, : len(kept)] = kept
             similarities[row, : len(kept)] = cosine[row, kept]
-        return SimpleNamespace(positions=positions, similarities=similarities, notes=())
+        sources = np.where(positions >= 0, "search", "")
+        if ranking.name == "reversed":
+            sources[:, self.n_found :] = np.where(positions[:, self.n_found :] >= 0, "fill", "")
+        return SimpleNamespace(positions=positions, similarities=similarities, sources=sources, notes=())
 
 
 def labels_and_codes(n, rng):

@@ -363,3 +363,12 @@ def test_a_ranking_twice_or_one_that_cannot_be_is_refused_before_anybody_is_aske
     with pytest.raises(InvalidParameterError, match=message):
         evaluate(index, rankings=rankings, measures=["P@10"], **FEW)
     assert not index.calls
+
+
+def test_the_share_of_hits_that_are_fill_is_reported(make_index):
+    index = make_index(n_found=15)
+    report = evaluate(index, "test", rankings=["reversed", "nearest"], measures=["P@20"], **FEW)
+    assert report["reversed"].fill_share == 0.25, "15 of 20 hits were found, 5 filled up"
+    assert (report["nearest"].fill_share, report["random"].fill_share) == (0, None)
+    assert "reversed: 25.0% of its hits are fill" in report.to_markdown()
+    assert "nearest: " not in report.to_markdown()
