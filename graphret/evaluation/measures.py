@@ -7,12 +7,12 @@ A film is relevant when ``r > 0``. ``docs/measures.md`` has every equation, its 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from graphret._errors import InvalidParameterError, UnknownNameError
+from graphret.evaluation._grades import Grader, Judged
 from graphret.evaluation._inputs import (
     BLOCK,
     check_allowed,
@@ -23,38 +23,16 @@ from graphret.evaluation._inputs import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
-    from graphret._types import BoolArray, Float64Array, Int32Array, Int64Array
+    from graphret._types import BoolArray, Float64Array, Int32Array
 
-__all__ = ["evaluate_ranking", "largest_k", "list_measures", "parse_measure"]
+__all__ = ["RankingJudge", "evaluate_ranking", "largest_k", "list_measures", "parse_measure"]
 
 _LARGEST_DCG_GRADE = 1000
 """Above this grade ``2**r`` summed over a list leaves the range of float64 (2**1024)."""
-
-
-@dataclass(frozen=True)
-class _Judged:
-    """A block of b queries with everything that a measure may look at."""
-
-    grades: Int32Array  # (b, K): r of every hit in rank order, 0 for a pad
-    n_positive: Int64Array  # (b,): |q|
-    counts: Int64Array  # (b, L + 1): how many films of the database have grade 0 ... L
-
-    @property
-    def n_relevant(self) -> Int64Array:
-        """Films of the database with ``r > 0``."""
-        return np.asarray(self.counts[:, 1:].sum(axis=1))
-
-    def ideal(self, k: int) -> Int32Array:
-        """Grades of the best k films of the whole database, best first."""
-        with_at_least = np.cumsum(self.counts[:, :0:-1], axis=1)
-        grades = np.zeros((len(self.counts), k), dtype=np.int32)
-        for number in with_at_least.T[with_at_least.any(axis=0)]:
-            grades += number[:, None] > np.arange(k)
-        return grades
 
 
 def _ratio(numerator: NDArray[Any], denominator: NDArray[Any], empty: float) -> Float64Array:
@@ -63,19 +41,19 @@ def _ratio(numerator: NDArray[Any], denominator: NDArray[Any], empty: float) -> 
     return np.asarray(np.where(some, numerator / np.where(some, denominator, 1), empty))
 
 
-def _precision(judged: _Judged, k: int) -> Float64Array:
+def _precision(judged: Judged, k: int) -> Float64Array:
     return np.asarray((judged.grades[:, :k] > 0).sum(axis=1) / k)
 
 
-def _hit_rate(judged: _Judged, k: int) -> Float64Array:
+def _hit_rate(judged: Judged, k: int) -> Float64Array:
     return np.asarray((judged.grades[:, :k] > 0).any(axis=1), dtype=np.float64)
 
 
-def _recall(judged: _Judged, k: int) -> Float64Array:
+def _recall(judged: Judged, k: int) -> Float64Array:
     return _ratio((judged.grades[:, :k] > 0).sum(axis=1), judged.n_relevant, np.nan)
 
 
-def _average_cumulative_gain(judged: _Judged, k: int) -> Float64Array:
+def _average_cumulative_gain(judged: Judged, k: int) -> Float64Array:
     return _ratio(judged.grades[:, :k].sum(axis=1, dtype=np.int64), k * judged.n_positive, np.nan)
 
 
@@ -83,7 +61,7 @@ def _discounted(gains: Float64Array) -> Float64Array:
     return np.asarray((gains / np.log2(np.arange(2, gains.shape[1] + 2))).sum(axis=1))
 
 
-def _discounted_cumulative_gain(judged: _Judged, k: int) -> Float64Array:
+def _discounted_cumulative_gain(judged: Judged, k: int) -> Float64Array:
     grades = judged.grades[:, :k]
     if grades.size and grades.max() > _LARGEST_DCG_GRADE:
         raise InvalidParameterError(
@@ -95,16 +73,17 @@ def _discounted_cumulative_gain(judged: _Judged, k: int) -> Float64Array:
     return _discounted(np.ldexp(1.0, grades) - 1.0)
 
 
-def _normalised_discounted_cumulative_gain(judged: _Judged, k: int) -> Float64Array:
+def _normalised_discounted_cumulative_gain(judged: Judged, k: int) -> Float64Array:
     ideal = judged.ideal(k)
     # The ratio does not change when all gains are divided by 2^(best grade), and nothing can overflow then.
-    shift = ideal[:, :1]
+    best = ideal[:, :1]
+    possible = _discounted(np.ldexp(1.0, ideal - best) - np.ldexp(1.0, -best))
+    shift = judged.each(best)
     gained = _discounted(np.ldexp(1.0, judged.grades[:, :k] - shift) - np.ldexp(1.0, -shift))
-    possible = _discounted(np.ldexp(1.0, ideal - shift) - np.ldexp(1.0, -shift))
-    return _ratio(gained, possible, np.nan)
+    return _ratio(gained, judged.each(possible), np.nan)
 
 
-def _summed_precision(judged: _Judged, k: int, *, graded: bool) -> Float64Array:
+def _summed_precision(judged: Judged, k: int, *, graded: bool) -> Float64Array:
     """Precision at every relevant rank, summed; graded: the mean grade down to that rank instead."""
     grades = judged.grades[:, :k].astype(np.int64)
     relevant = grades > 0
@@ -112,15 +91,15 @@ def _summed_precision(judged: _Judged, k: int, *, graded: bool) -> Float64Array:
     return np.asarray((precision * relevant).sum(axis=1))
 
 
-def _average_precision_retrieved(judged: _Judged, k: int, *, graded: bool = False) -> Float64Array:
+def _average_precision_retrieved(judged: Judged, k: int, *, graded: bool = False) -> Float64Array:
     return _ratio(_summed_precision(judged, k, graded=graded), (judged.grades[:, :k] > 0).sum(axis=1), 0.0)
 
 
-def _average_precision_relevant(judged: _Judged, k: int, *, graded: bool = False) -> Float64Array:
+def _average_precision_relevant(judged: Judged, k: int, *, graded: bool = False) -> Float64Array:
     return _ratio(_summed_precision(judged, k, graded=graded), np.minimum(judged.n_relevant, k), np.nan)
 
 
-_MEASURES: dict[str, Callable[[_Judged, int], Float64Array]] = {
+_MEASURES: dict[str, Callable[[Judged, int], Float64Array]] = {
     "P@K": _precision,
     "ACG@K": _average_cumulative_gain,
     "DCG@K": _discounted_cumulative_gain,
@@ -266,57 +245,59 @@ def evaluate_ranking(
     check_only_allowed(lists, searchable, forbidden)
 
     lists = lists[:, : widest.k]
+    grader = Grader(of_queries, of_films, searchable, forbidden)
     scores = {measure.name: np.empty(len(lists)) for measure in wanted}
-    for block, judged in _judge(lists, of_queries, of_films, searchable, forbidden):
-        undefined = judged.n_positive == 0
-        for measure in wanted:
-            values = _MEASURES[measure.form](judged, measure.k)
-            scores[measure.name][block] = np.where(undefined, np.nan, values)
+    step = max(1, BLOCK // max(grader.n_patterns, lists.shape[1], of_films.shape[1] + 1))
+    for start in range(0, len(lists), step):
+        rows = slice(start, min(start + step, len(lists)))
+        for name, values in _score(grader.judge(rows, lists[rows]), wanted).items():
+            scores[name][rows] = values
     return scores
 
 
-def _judge(
-    lists: Int64Array, of_queries: BoolArray, of_films: BoolArray, searchable: BoolArray, forbidden: Int64Array
-) -> Iterator[tuple[slice, _Judged]]:
-    """Grade the lists and count the grades of the database, a block of queries at a time.
+class RankingJudge:
+    """Scores many lists of the same queries as `evaluate_ranking` does, and counts only once what the lists share.
 
-    Films with equal labels have equal grades, and archives have few distinct label rows (some 800 among the
-    112,120 films of NIH), so a query is compared with those and not with every film.
+    Parameters
+    ----------
+    query_labels, database_labels, measures, excluded
+        As for `evaluate_ranking`. The lists that come are not checked: they are a ranking's own.
+
+    Examples
+    --------
+    >>> database = np.array([[1, 1], [1, 0], [0, 0], [0, 1]], dtype=bool)
+    >>> judge = RankingJudge(database[:2], database, ["P@2"])
+    >>> two_rankings_of_query_1 = np.array([[[0, 2]], [[0, 1]]], np.int32)
+    >>> judge.scores(two_rankings_of_query_1, slice(1, 2))["P@2"].tolist()
+    [[0.5], [1.0]]
     """
-    n_labels = of_films.shape[1]
-    n_films = len(of_films)
-    patterns, pattern_of = _distinct_rows(of_films)
-    films_of_pattern = np.bincount(pattern_of[searchable], minlength=len(patterns))
-    columns = patterns.T.astype(np.float32)
-    step = max(1, BLOCK // max(len(patterns), lists.shape[1], n_labels + 1))
-    for start in range(0, len(lists), step):
-        block = slice(start, min(start + step, len(lists)))
-        rows = np.arange(block.stop - start)[:, None]
-        # float32 holds every count below 2^24 exactly, and a float product runs on BLAS.
-        common = (of_queries[block].astype(np.float32) @ columns).astype(np.int32)
-        bins = rows * (n_labels + 1) + common
-        weights = np.broadcast_to(films_of_pattern, common.shape)
-        size = len(rows) * (n_labels + 1)
-        counts = np.bincount(bins.ravel(), weights=weights.ravel(), minlength=size).astype(np.int64)
 
-        first, last = np.searchsorted(forbidden, [start * n_films, block.stop * n_films])
-        queries, films = np.divmod(forbidden[first:last], n_films)
-        queries, films = (queries - start)[searchable[films]], films[searchable[films]]
-        counts -= np.bincount(bins[queries, pattern_of[films]], minlength=size)
+    def __init__(
+        self,
+        query_labels: BoolArray,
+        database_labels: BoolArray,
+        measures: Sequence[str],
+        *,
+        excluded: Sequence[Any] | None = None,
+    ) -> None:
+        self._wanted = _parse_all(measures)
+        of_queries = check_labels("query_labels", query_labels)
+        of_films = check_labels("database_labels", database_labels)
+        forbidden = excluded_pairs(excluded, len(of_queries), len(of_films))
+        self._grader = Grader(of_queries, of_films, np.ones(len(of_films), np.bool_), forbidden)
 
-        hits = lists[block]
-        grades = np.where(hits >= 0, common[rows, pattern_of[hits]], 0).astype(np.int32)
-        yield block, _Judged(grades, of_queries[block].sum(axis=1), counts.reshape(len(rows), -1))
+    def scores(self, lists: Int32Array, rows: slice) -> dict[str, Float64Array]:
+        """Score lists int32 (c, b, K) of c rankings for the b queries of ``rows``; by measure float64 (c, b)."""
+        n_rankings, n_queries, width = lists.shape
+        flat = lists.reshape(n_rankings * n_queries, width)
+        values = _score(self._grader.judge(rows, flat), self._wanted)
+        return {name: of_lists.reshape(n_rankings, n_queries) for name, of_lists in values.items()}
 
 
-def _distinct_rows(labels: BoolArray) -> tuple[BoolArray, Int64Array]:
-    """Return the distinct rows of a boolean matrix, and for every row the number of its pattern."""
-    if labels.shape[1] == 0:
-        return labels[:1], np.zeros(len(labels), dtype=np.int64)
-    packed = np.packbits(labels, axis=1)
-    keys = np.ascontiguousarray(packed).view(np.dtype((np.void, packed.shape[1]))).ravel()
-    _, first, number = np.unique(keys, return_index=True, return_inverse=True)
-    return labels[first], number.astype(np.int64)
+def _score(judged: Judged, wanted: list[Measure]) -> dict[str, Float64Array]:
+    """Every measure of every list, NaN for queries without a positive label."""
+    undefined = judged.n_positive == 0
+    return {measure.name: np.where(undefined, np.nan, _MEASURES[measure.form](judged, measure.k)) for measure in wanted}
 
 
 def _parse_all(measures: Sequence[str]) -> list[Measure]:
