@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from graphret._types import Int64Array
 
-__all__ = ["_best_first", "_sort_ascending"]
+__all__ = ["_best_few", "_best_first", "_sort_ascending"]
 
 RUN = 12
 """Entries that are put in order by insertion before runs are merged."""
@@ -91,3 +91,36 @@ def _best_first(ids: Any, values: Any) -> Int64Array:
         order[:] = merged
         width *= 2
     return order
+
+
+@jit()
+def _best_few(ids: Any, values: Any, k: int) -> Int64Array:
+    """The first k places of `_best_first`, int64 (min(k, n),); O(n + k log k) on average.
+
+    The k-th value is found by halving a part of the entries again and again (Hoare 1961); those before it are sorted.
+    """
+    n = ids.shape[0]
+    if k >= n:
+        return _best_first(ids, values)
+    places = np.arange(n)
+    left, right = 0, n - 1
+    while left < right:
+        pivot = places[(left + right) // 2]
+        low, high = left, right
+        while low <= high:
+            while _comes_before(ids, values, places[low], pivot):
+                low += 1
+            while _comes_before(ids, values, pivot, places[high]):
+                high -= 1
+            if low <= high:
+                places[low], places[high] = places[high], places[low]
+                low += 1
+                high -= 1
+        if k - 1 <= high:
+            right = high
+        elif k - 1 >= low:
+            left = low
+        else:
+            break
+    few = places[:k]
+    return few[_best_first(ids[few], values[few])]

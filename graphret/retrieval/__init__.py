@@ -2,6 +2,7 @@
 
 from graphret.retrieval.choice import TUNED, RankingChoice, parse_rankings
 from graphret.retrieval.contextual import Contextual
+from graphret.retrieval.contextual_forms import rank_forms
 from graphret.retrieval.diffusion import Diffusion
 from graphret.retrieval.expansion import AlphaQueryExpansion
 from graphret.retrieval.explain import Reason, explain
@@ -38,6 +39,7 @@ __all__ = [
     "explain",
     "list_rankings",
     "parse_rankings",
+    "rank_forms",
     "ranking_options",
     "region_growing",
     "uses_labels",

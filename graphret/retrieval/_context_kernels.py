@@ -8,21 +8,21 @@ import numba
 import numpy as np
 
 from graphret._numba import jit
-from graphret._sort_kernels import _best_first
+from graphret._sort_kernels import _best_few
 from graphret.retrieval._numbering import _add_number, _number_of, _number_table
 
 if TYPE_CHECKING:
     from graphret._types import Float64Array, Int32Array, Int64Array
 
-__all__ = ["_rank_in_context"]
+__all__ = ["_rank_in_context", "_rank_in_contexts"]
 
 GRID = 1e9
 """Scores are rounded to this part of 1, so that films that differ by rounding only are tied."""
 
 
 @jit()
-def _smoothed(indptr: Any, indices: Any, weights: Any, pool: Any, cosines: Any, n_rounds: int) -> Any:
-    """Average over a film's neighbours, round after round; neighbours outside the pool count as its lowest cosine."""
+def _edges_inside(indptr: Any, indices: Any, weights: Any, pool: Any) -> Any:
+    """Edges between films of a pool (starts, others), as shares of a film's weight, and what these sum to."""
     n_pool = pool.shape[0]
     table = _number_table(n_pool)
     nodes = np.empty(n_pool, np.int32)
@@ -49,6 +49,14 @@ def _smoothed(indptr: Any, indices: Any, weights: Any, pool: Any, cosines: Any, 
             shares[entry] /= total
             inside[place] += shares[entry]
         starts[place + 1] = filled
+    return starts, others, shares, inside
+
+
+@jit()
+def _smoothed(edges: Any, cosines: Any, n_rounds: int) -> Any:
+    """Average over a film's neighbours, round after round; neighbours outside the pool count as its lowest cosine."""
+    starts, others, shares, inside = edges
+    n_pool = cosines.shape[0]
     lowest = cosines.min()
     values = cosines.copy()
     before = np.empty(n_pool)
@@ -60,6 +68,20 @@ def _smoothed(indptr: Any, indices: Any, weights: Any, pool: Any, cosines: Any, 
                 value += shares[entry] * before[others[entry]]
             values[place] = value
     return values
+
+
+@jit()
+def _mixed(own: Any, around: Any, context: float) -> Any:
+    """Similarity with context, f, of every film, and its standard deviation in the pool."""
+    mixed = (1.0 - context) * own + context * around
+    mean = mixed.sum() / mixed.shape[0]
+    return mixed, np.sqrt(((mixed - mean) ** 2).sum() / mixed.shape[0])
+
+
+@jit()
+def _scores(mixed: Any, spread: float, strength: float, density: Any) -> Any:
+    """Sums of f and the density, as whole numbers of GRID."""
+    return np.floor((mixed + strength * spread * density) * GRID + 0.5)
 
 
 @jit(parallel=True)
@@ -89,15 +111,55 @@ def _rank_in_context(
             own = cosines[query, :n_pool]
             around = own
             if context > 0.0:
-                around = _smoothed(indptr, indices, weights, films, own, n_rounds)
-            mixed = (1.0 - context) * own + context * around
-            mean = mixed.sum() / n_pool
-            spread = np.sqrt(((mixed - mean) ** 2).sum() / n_pool)
-            scores = np.floor((mixed + strength * spread * density[films]) * GRID + 0.5)
-            order = _best_first(films, scores)
-            for rank in range(min(n_pool, out_positions.shape[1])):
+                around = _smoothed(_edges_inside(indptr, indices, weights, films), own, n_rounds)
+            mixed, spread = _mixed(own, around, context)
+            order = _best_few(films, _scores(mixed, spread, strength, density[films]), out_positions.shape[1])
+            for rank in range(order.shape[0]):
                 place = order[rank]
                 out_positions[query, rank] = films[place]
                 out_terms[0, query, rank] = (1.0 - context) * own[place]
                 out_terms[1, query, rank] = context * around[place]
                 out_terms[2, query, rank] = strength * spread * density[films[place]]
+
+
+@jit(parallel=True)
+def _rank_in_contexts(
+    indptr: Int64Array,
+    indices: Int32Array,
+    weights: Any,
+    densities: Float64Array,
+    pool: Int32Array,
+    cosines: Float64Array,
+    forms: tuple[Int64Array, Float64Array, Int64Array, Float64Array, Int64Array],
+    n_workers: int,
+    out_positions: Int32Array,
+) -> None:
+    """Write the best films of every pool (q, m) by many forms of the ranking, int32 (forms, q, k), padded with -1.
+
+    A form is a row of ``cosines`` (v, q, m), its context and rounds, its strength and a row of ``densities`` (a, n).
+    Forms that share cosines, context and rounds stand together: what they share is computed once.
+    """
+    views, contexts, rounds, strengths, kinds = forms
+    for worker in numba.prange(n_workers):
+        for query in range(worker, pool.shape[0], n_workers):
+            n_pool = 0
+            while n_pool < pool.shape[1] and pool[query, n_pool] >= 0:
+                n_pool += 1
+            if n_pool == 0:
+                continue
+            films = pool[query, :n_pool]
+            edges = _edges_inside(indptr, indices, weights, films)
+            around = cosines[0, query, :n_pool]
+            mixed, spread = around, 0.0
+            for form in range(views.shape[0]):
+                own = cosines[views[form], query, :n_pool]
+                first = form == 0 or views[form] != views[form - 1]
+                if first or contexts[form] != contexts[form - 1] or rounds[form] != rounds[form - 1]:
+                    around = own
+                    if contexts[form] > 0.0:
+                        around = _smoothed(edges, own, rounds[form])
+                    mixed, spread = _mixed(own, around, contexts[form])
+                density = densities[kinds[form]][films]
+                order = _best_few(films, _scores(mixed, spread, strengths[form], density), out_positions.shape[2])
+                for rank in range(order.shape[0]):
+                    out_positions[form, query, rank] = films[order[rank]]

@@ -18,7 +18,7 @@ from graphret.retrieval.protocol import QueryBatch, RankedLists, source_code
 from graphret.retrieval.whitening import Whitening
 
 if TYPE_CHECKING:
-    from graphret._types import Float64Array
+    from graphret._types import Float64Array, Int32Array
     from graphret.retrieval.protocol import Archive
 
 __all__ = ["Contextual"]
@@ -158,10 +158,10 @@ class Contextual:
         """Rank the films of every pool; the nearest films outside it follow where k is more. See `Ranker.rank`."""
         k = check_integer("k", k, 1, "ask for at least one film")
         asked = queries.codes
-        queries = self._in_space(queries, max(self.pool, self.n, k), n_threads)
+        queries = self.in_space(queries, max(self.pool, self.n, k), n_threads)
         ranked = RankedLists.empty(len(queries), k, terms=("similarity", "context", "density"))
         pool = np.ascontiguousarray(queries.neighbors[:, : self.pool])
-        cosines = self._cosines(queries, pool, n_threads)
+        cosines = self.cosines(queries, pool, n_threads)
         density = self.density_ranks if self.density else np.zeros(self.archive.n_films)
         terms = np.zeros((3, *ranked.positions.shape))
         graph = self.archive.graph
@@ -192,8 +192,8 @@ class Contextual:
         ranked.similarities[:] = self.archive.search.similarities(asked, ranked.positions, n_threads=n_threads)
         return ranked
 
-    def _in_space(self, queries: QueryBatch, n_neighbors: int, n_threads: int | None) -> QueryBatch:
-        """The queries with at least so many nearest films, codes and films in the learned metric if there is one."""
+    def in_space(self, queries: QueryBatch, n_neighbors: int, n_threads: int | None) -> QueryBatch:
+        """Return the queries with so many nearest films, codes and films in the learned metric if there is one."""
         if self.learned is None:
             return queries.at_least(self.archive, n_neighbors, n_threads)
         codes = self.learned.project_queries(queries.codes)
@@ -201,8 +201,8 @@ class Contextual:
             self.space, codes, n_neighbors, allowed=queries.allowed, forbidden=queries.forbidden, n_threads=n_threads
         )
 
-    def _cosines(self, queries: QueryBatch, pool: np.ndarray, n_threads: int | None) -> Float64Array:
-        """t_0 of every pool, float64 (q, m)."""
+    def cosines(self, queries: QueryBatch, pool: Int32Array, n_threads: int | None) -> Float64Array:
+        """Score the films of every pool by t_0, float64 (q, m)."""
         codes = expanded_queries(self.space, queries, self.n, self.alpha) if self.n else queries.codes
         if self.whitened is not None:
             return self.whitened.cosines(self.archive.search, codes, pool, n_threads)

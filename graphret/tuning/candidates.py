@@ -1,18 +1,81 @@
-"""Candidates of a tuning of "label_aware": apart from `default_candidates`, which read no labels at query time."""
+"""The candidates of a tuning: rankings with options, read at query time with labels or without."""
 
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from graphret._errors import InvalidParameterError
 from graphret.retrieval import list_rankings, uses_labels
-from graphret.tuning.successive_halving import REFERENCE, Candidate
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-__all__ = ["label_aware_candidates", "read_labels"]
+__all__ = ["REFERENCE", "Candidate", "default_candidates", "label_aware_candidates", "read_labels"]
+
+REFERENCE = "nearest"
+"""What every candidate is compared with, and what stays where none is clearly better."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A ranking with options, as `create_ranking` takes them.
+
+    ``metric`` holds the ``discriminant_share`` and ``ridge`` of the metric that it learns from labels
+    (`LearnedMetric.fit`), if any.
+    """
+
+    ranking: str
+    options: Mapping[str, Any]
+    metric: Mapping[str, Any] | None = None
+
+
+def default_candidates(*, learned: bool = False) -> list[Candidate]:
+    """List the candidates of a tuning: nearest first, the rankings of the papers, and a grid of "contextual".
+
+    "alpha_qe" is in it as "contextual" without context and density, which needs no second search of the archive.
+
+    Parameters
+    ----------
+    learned
+        Add a grid of "contextual" in metrics that are learned from the archive's labels.
+
+    Examples
+    --------
+    >>> candidates = default_candidates()
+    >>> candidates[0].ranking, len(candidates), len(default_candidates(learned=True))
+    ('nearest', 543, 759)
+    """
+    candidates = [Candidate(REFERENCE, {}), Candidate("region_growing", {}), Candidate("diffusion", {})]
+    if learned:
+        candidates += _learned_candidates()
+    contexts = [(0.0, 1), (0.5, 1), (0.9, 1), (0.9, 3)]
+    densities = [(0.0, "archive"), *itertools.product((-1.0, 1.0, 2.0, 3.0), ("archive", "community"))]
+    grid = itertools.product((None, 0.5, 1.0), (0, 3, 10, 30, 100), contexts, densities)
+    for whitening, n, (context, rounds), (density, among) in grid:
+        options = {"whitening": whitening, "n": n, "context": context, "rounds": rounds}
+        candidates.append(Candidate("contextual", {**options, "density": density, "among": among}))
+    return candidates
+
+
+def _learned_candidates() -> list[Candidate]:
+    """A coarser grid than that of unlabelled forms: a metric that knows findings leaves less to the other parts."""
+    metrics = [
+        {"discriminant_share": share, "ridge": ridge}
+        for share, ridge in itertools.product((0.5, 0.8), (0.001, 0.01, 0.1))
+    ]
+    contexts = [(0.0, 1), (0.5, 1), (0.9, 1)]
+    densities = [(0.0, "archive"), (1.0, "archive"), (1.0, "community"), (3.0, "archive")]
+    grid = itertools.product(metrics, (0, 10, 100), contexts, densities)
+    return [
+        Candidate(
+            "contextual",
+            {"learned": True, "n": n, "context": context, "rounds": rounds, "density": density, "among": among},
+            metric,
+        )
+        for metric, n, (context, rounds), (density, among) in grid
+    ]
 
 
 def label_aware_candidates() -> list[Candidate]:

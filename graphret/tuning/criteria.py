@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from graphret.evaluation.measures import evaluate_ranking, largest_k
+from graphret.evaluation.measures import RankingJudge, largest_k
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,8 +27,11 @@ class Criterion(Protocol):
     name: str
     depth: int
 
-    def values(self, lists: Int32Array) -> dict[str, Float64Array]:
-        """Score the lists int32 (r, depth) of the first r queries, by name float64 (u,); NaN where undefined."""
+    def values(self, lists: Int32Array, rows: slice) -> dict[str, Float64Array]:
+        """Score lists int32 (c, b, depth) of c rankings for the b queries of ``rows``.
+
+        By name float64 (c, u), NaN where undefined; u is b, or b / 2 where pairs of queries are judged.
+        """
         ...
 
     def patients(self, n_values: int) -> NDArray[Any]:
@@ -54,8 +57,8 @@ class SharedFindings:
     --------
     >>> labels = np.array([[1, 0], [0, 1]], dtype=bool)
     >>> criterion = SharedFindings(labels[:1], labels, np.array(["a"]), [[]], ["P@2"])
-    >>> criterion.values(np.array([[1, 0]], np.int32))
-    {'P@2': array([0.5])}
+    >>> criterion.values(np.array([[[1, 0]]], np.int32), slice(0, 1))
+    {'P@2': array([[0.5]])}
     """
 
     def __init__(
@@ -66,21 +69,18 @@ class SharedFindings:
         excluded: Sequence[Any],
         measures: Sequence[str] = ("P@10", "nDCG@100", "mAP@100"),
     ) -> None:
-        self.query_labels, self.database_labels = query_labels, database_labels
-        self.query_patients, self.excluded = query_patients, excluded
-        self.measures = tuple(measures)
-        self.depth = max(SHORT, largest_k(self.measures))
-        self.name = f"mean of {', '.join(self.measures)}"
+        self._judge = RankingJudge(query_labels, database_labels, measures, excluded=excluded)
+        self._patients = query_patients
+        self.depth = max(SHORT, largest_k(measures))
+        self.name = f"mean of {', '.join(measures)}"
 
-    def values(self, lists: Int32Array) -> dict[str, Float64Array]:
+    def values(self, lists: Int32Array, rows: slice) -> dict[str, Float64Array]:
         """Score every query; see `Criterion.values`."""
-        size = len(lists)
-        labels, excluded = self.query_labels[:size], self.excluded[:size]
-        return evaluate_ranking(lists, labels, self.database_labels, self.measures, excluded=excluded)
+        return self._judge.scores(lists, rows)
 
     def patients(self, n_values: int) -> NDArray[Any]:
         """The patients of the queries."""
-        return self.query_patients[:n_values]
+        return self._patients[:n_values]
 
 
 class ListAgreement:
@@ -92,29 +92,28 @@ class ListAgreement:
 
     Examples
     --------
-    >>> hits = np.arange(40, dtype=np.int32).reshape(4, 10)
-    >>> hits[1] = hits[0]
-    >>> ListAgreement().values(hits)["agreement"].tolist()
-    [1.0, 0.0]
+    >>> hits = np.arange(40, dtype=np.int32).reshape(1, 4, 10)
+    >>> hits[:, 1] = hits[:, 0]
+    >>> ListAgreement().values(hits, slice(0, 4))["agreement"].tolist()
+    [[1.0, 0.0]]
     """
 
     name = "agreement of the first 10 hits of nearest films, less that of strangers"
     depth = SHORT
 
-    def values(self, lists: Int32Array) -> dict[str, Float64Array]:
+    def values(self, lists: Int32Array, rows: slice) -> dict[str, Float64Array]:  # noqa: ARG002 - all are alike
         """Score every pair; see `Criterion.values`."""
-        films, partners = lists[0::2, :SHORT], lists[1::2, :SHORT]
-        films = films[: len(partners)]
-        strangers = np.roll(partners, -1, axis=0)
-        shared = [
-            _common(one, other) - _common(one, far) for one, other, far in zip(films, partners, strangers, strict=True)
-        ]
-        return {"agreement": np.array(shared, dtype=np.float64) / SHORT}
+        films, partners = lists[:, 0::2, :SHORT], lists[:, 1::2, :SHORT]
+        films = films[:, : partners.shape[1]]
+        strangers = np.roll(partners, -1, axis=1)
+        return {"agreement": (_common(films, partners) - _common(films, strangers)) / SHORT}
 
     def patients(self, n_values: int) -> NDArray[Any]:
         """Every pair for itself."""
         return np.arange(n_values)
 
 
-def _common(one: Int32Array, other: Int32Array) -> int:
-    return int(np.intersect1d(one[one >= 0], other[other >= 0]).size)
+def _common(one: Int32Array, other: Int32Array) -> Float64Array:
+    """Films that two lists (..., 10) have in common, float64 (...); -1 pads."""
+    same = (one[..., :, None] == other[..., None, :]) & (one[..., :, None] >= 0)
+    return np.asarray(same.any(axis=-1).sum(axis=-1), dtype=np.float64)

@@ -11,9 +11,9 @@ from graphret._errors import InvalidParameterError, UnknownNameError
 from graphret.evaluation.queries import rows_with_same
 from graphret.retrieval import QueryBatch
 from graphret.tuning.candidates import read_labels
+from graphret.tuning.contest import choose_ranking
 from graphret.tuning.criteria import ListAgreement, SharedFindings
 from graphret.tuning.metric_learner import MetricLearner, folds_of
-from graphret.tuning.successive_halving import Tuning, choose_ranking
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from graphret._types import Int32Array, Int64Array, Progress
     from graphret.index import Index
     from graphret.retrieval import Archive
+    from graphret.tuning.candidates import Candidate
     from graphret.tuning.criteria import Criterion
-    from graphret.tuning.successive_halving import Candidate
+    from graphret.tuning.outcome import Tuning
 
 __all__ = ["own_films", "pairs_of", "tune"]
 

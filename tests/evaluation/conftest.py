@@ -19,7 +19,7 @@ LABELS = ("Edema", "Mass", "Pleural_Thickening")
 
 @dataclass
 class BruteForceIndex:
-    """Cosine by brute force, with the filters and exclusions of ``Index.query``; "reversed" ranks backwards, fills after n_found."""
+    """Cosine by brute force, with the filters and exclusions of ``Index.query``; "reversed" is backwards, and fills."""
 
     films: ImageTable
     codes: np.ndarray

@@ -210,7 +210,7 @@ def test_nodes_without_an_edge_to_the_region_come_before_linked_ones_where_they_
 
 
 def test_a_community_is_used_up_although_its_nodes_no_longer_gain():
-    """Haq et al.'s lines 16-22 take the largest gain and ask nothing else (an earlier version asked for one above 0)."""
+    """Haq et al.'s lines 16-22 take the largest gain and ask nothing else (once: above 0)."""
     unit = 8
     edges = {frozenset([i, i + 1]): unit for i in range(7)}
     expected, gains = literal(edges, [0] * 8, {0: unit}, 8, unit=unit)

@@ -1,0 +1,261 @@
+"""Choose a ranking and its options among candidates, by queries whose answers can be judged."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from graphret._checks import check_integer, check_number
+from graphret._errors import InvalidParameterError
+from graphret.evaluation.bootstrap import paired_difference
+from graphret.tuning.candidate_lists import CandidateLists
+from graphret.tuning.candidates import REFERENCE, Candidate, default_candidates
+from graphret.tuning.criteria import SHORT
+from graphret.tuning.metric_learner import folds_of
+from graphret.tuning.outcome import Trial, Tuning
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from graphret._types import BoolArray, Float64Array, Int32Array, Progress
+    from graphret.retrieval import Archive, QueryBatch
+    from graphret.tuning.criteria import Criterion
+    from graphret.tuning.metric_learner import MetricLearner
+
+__all__ = ["choose_ranking"]
+
+FIRST_BLOCK = 64
+"""Queries of the first block; each further block asks as many as all before it."""
+BEATEN_BY = 4.0
+"""Standard errors that a candidate may lie behind the best before it is asked no further."""
+FOLDS = 5
+"""Parts of the patients: the queries of each are judged by a choice that the others made."""
+ALPHA = 0.001
+"""A gain is clear where chance would give one as large, on either side, in fewer than this share of samples."""
+N_RESAMPLES = 10_000
+
+
+def choose_ranking(
+    archive: Archive,
+    queries: QueryBatch,
+    criterion: Criterion,
+    candidates: Sequence[Candidate] | None = None,
+    *,
+    budget: float | None = None,
+    variety: float = 0.5,
+    seed: int = 0,
+    n_threads: int | None = None,
+    progress: Progress | None = None,
+    learner: MetricLearner | None = None,
+) -> Tuning:
+    """Find the best candidate, or keep "nearest" where none is clearly better on queries that did not choose it.
+
+    All candidates rank the same queries, block by block; one that lies more than four standard errors behind the best
+    so far is dropped ("racing": Maron and Moore, NIPS 1993). "nearest" stays to the end. A candidate whose variety is
+    below ``variety`` times that of "nearest" comes after all others; of equal candidates the first is better. One that
+    learns a metric from labels must be clearly better than the best that does not, or else that one counts.
+
+    The best of all queries is chosen if the rule that found it gains on queries that took no part: the patients are
+    divided into five, and the queries of each part are ranked by what is best for the other four. What that gains over
+    "nearest" is the promise (`Tuning.difference`); where it is not clear (p < 0.001 by bootstrap over patients),
+    "nearest" is chosen.
+
+    Parameters
+    ----------
+    archive
+        The films.
+    queries
+        In random order: a block takes the next ones. From `QueryBatch.of`, with what each of them may not get.
+    criterion
+        `SharedFindings` or `ListAgreement`.
+    candidates
+        ``None``: `default_candidates`, with learned metrics if there is a ``learner``. "nearest" is added where it is
+        missing.
+    budget
+        Seconds; when they are over, the blocks that were finished decide. ``None``: no limit.
+    variety
+        Share of the variety of "nearest" that the choice must keep, 0 to 1.
+    seed
+        Of the bootstrap and of the division, and recorded for whoever drew the queries with it.
+    n_threads
+        ``None`` for all processors; the choice does not depend on it.
+    progress
+        Called as ``progress("tune", queries done, queries)``.
+    learner
+        Learns the metrics of candidates that ask for one. While they are tried, no query is ranked by a metric
+        that was learned from films of its patient.
+
+    Raises
+    ------
+    InvalidParameterError
+        No queries, a value out of its range, or a candidate that learns a metric without a ``learner``.
+
+    Notes
+    -----
+    The time is that of `rank_forms` for the grid of "contextual", and of a query for every other candidate.
+    """
+    check_integer("seed", seed, 0)
+    check_number("variety", variety, at_least=0, at_most=1, hint="0.5 keeps half of nearest's variety")
+    if budget is not None:
+        check_number("budget", budget, above=0, hint="seconds, or None")
+    if not len(queries):
+        raise InvalidParameterError("queries", "0 queries", "at least one film to ask with")
+    others = list(default_candidates(learned=learner is not None) if candidates is None else candidates)
+    if learner is None and any(candidate.metric is not None for candidate in others):
+        raise InvalidParameterError("learner", None, "a MetricLearner", "some candidates learn a metric from labels")
+    contest = [Candidate(REFERENCE, {}), *(candidate for candidate in others if candidate.ranking != REFERENCE)]
+    lists = CandidateLists(archive, queries, contest, criterion.depth, learner, n_threads)
+    race = _Race(contest, criterion, variety, seed, archive.n_films)
+    stop = None if budget is None else time.monotonic() + budget
+    complete, done = True, 0
+    while complete and done < len(queries):
+        rows = slice(done, min(max(FIRST_BLOCK, 2 * done), len(queries)))
+        complete = _run_block(race, lists, rows, stop, progress)
+        if complete or done == 0:
+            done = rows.stop
+    best, difference = race.promise()
+    chosen = race.trial(best if _is_clear(difference) else 0)
+    return Tuning(
+        ranking=chosen.ranking,
+        options=chosen.options,
+        criterion=criterion.name,
+        n_queries=chosen.n_queries,
+        difference=difference,
+        variety_floor=race.floor,
+        seed=seed,
+        complete=complete,
+        trials=tuple(sorted(map(race.trial, race.tried), key=lambda trial: (-trial.n_queries, -trial.value))),
+        metric=None if learner is None or chosen.metric is None else learner.fit(chosen.metric),
+    )
+
+
+def _run_block(race: _Race, lists: CandidateLists, rows: slice, stop: float | None, progress: Progress | None) -> bool:
+    """Rank a block of queries by all that are still in the race; False where the time was over before its end.
+
+    Then the block does not count; but of the first block, those count that have ranked it.
+    """
+    chunks = lists.chunks(race.alive, rows.stop - rows.start)
+    n_queries = len(lists.queries)
+    judged: list[tuple[list[int], dict[str, Float64Array], Int32Array, float]] = []
+    for number, chunk in enumerate(chunks):
+        if stop is not None and judged and time.monotonic() > stop:
+            break
+        started = time.monotonic()
+        positions = lists.rank(chunk, rows)
+        values = race.criterion.values(positions, rows)
+        judged.append((chunk, values, positions[:, :, :SHORT], time.monotonic() - started))
+        if progress is not None:
+            progress("tune", rows.start + (rows.stop - rows.start) * (number + 1) // len(chunks), n_queries)
+    in_time = len(judged) == len(chunks)
+    if in_time or rows.start == 0:
+        for entry in judged:
+            race.add(*entry)
+        race.drop_beaten()
+    if progress is not None and not in_time:
+        progress("tune", n_queries, n_queries)
+    return in_time
+
+
+class _Race:
+    """The scores of all candidates so far, and who is still in."""
+
+    def __init__(
+        self, contest: Sequence[Candidate], criterion: Criterion, variety: float, seed: int, n_films: int
+    ) -> None:
+        self.contest, self.criterion, self.n_films = contest, criterion, n_films
+        self.variety, self.seed = variety, seed
+        self.alive = list(range(len(contest)))
+        self._scores: list[list[dict[str, Float64Array]]] = [[] for _ in contest]
+        self._hits: list[list[NDArray[Any]]] = [[] for _ in contest]
+        self._seconds = [0.0] * len(contest)
+
+    @property
+    def tried(self) -> list[int]:
+        """Candidates that ranked at least one block."""
+        return [number for number, scores in enumerate(self._scores) if scores]
+
+    def add(self, numbers: Sequence[int], values: dict[str, Float64Array], hits: NDArray[Any], seconds: float) -> None:
+        """Take the scores (candidates, units) and the first hits (candidates, queries, 10) of a block."""
+        for place, number in enumerate(numbers):
+            self._scores[number].append({name: of_all[place] for name, of_all in values.items()})
+            self._hits[number].append(hits[place])
+            self._seconds[number] += seconds / len(numbers)
+
+    def drop_beaten(self) -> None:
+        """Keep "nearest", and all that may still be the best."""
+        there = [number for number in self.alive if len(self._scores[number]) == len(self._scores[0])]
+        values = np.stack([self.values(number) for number in there])
+        leader = self.values(self._ranked(there)[0])
+        behind = leader - values
+        error = np.nanstd(behind, axis=1) / np.sqrt(values.shape[1])
+        beaten = np.nanmean(behind, axis=1) > BEATEN_BY * error + 1e-12
+        self.alive = [number for number, out in zip(there, beaten, strict=True) if number == 0 or not out]
+
+    def values(self, number: int) -> Float64Array:
+        """Mean of the measures for every unit, float64 (u,)."""
+        scores = self._scores[number]
+        return np.concatenate([np.mean(list(block.values()), axis=0) for block in scores])
+
+    def trial(self, number: int) -> Trial:
+        """The record of a candidate."""
+        candidate, scores = self.contest[number], self._scores[number]
+        means = {name: float(np.nanmean(np.concatenate([block[name] for block in scores]))) for name in scores[0]}
+        return Trial(
+            ranking=candidate.ranking,
+            options=dict(candidate.options),
+            n_queries=sum(len(hits) for hits in self._hits[number]),
+            scores=means,
+            value=float(np.mean(list(means.values()))),
+            variety=self._variety_of(number),
+            seconds=self._seconds[number],
+            metric=candidate.metric,
+        )
+
+    @property
+    def floor(self) -> float:
+        """The least variety that a choice must have."""
+        return self.variety * self._variety_of(0)
+
+    def promise(self) -> tuple[int, Any]:
+        """The best of all queries, and what choosing so gains over nearest on queries that took no part."""
+        values = {number: self.values(number) for number in self.alive}
+        units = self.criterion.patients(len(values[0]))
+        folds = folds_of(units, min(FOLDS, len(np.unique(units))), self.seed)
+        outside = values[0].copy()
+        for fold in np.unique(folds).tolist() if folds.max(initial=0) else []:
+            inside = folds == fold
+            outside[inside] = values[self._best(values, units, ~inside)][inside]
+        difference = paired_difference(outside, values[0], units, n_resamples=N_RESAMPLES, seed=self.seed)
+        return self._best(values, units, np.ones(len(units), np.bool_)), difference
+
+    def _best(self, values: dict[int, Float64Array], units: NDArray[Any], asked: BoolArray) -> int:
+        """The best candidate by some of the queries."""
+        order = self._ranked(list(values), {number: float(np.nanmean(of[asked])) for number, of in values.items()})
+        best = order[0]
+        if self.contest[best].metric is None:
+            return best
+        # labels of the archive are learned from only where that is clearly better than the best that does without
+        plain = next(number for number in order if self.contest[number].metric is None)
+        gain = paired_difference(
+            values[best][asked], values[plain][asked], units[asked], n_resamples=N_RESAMPLES, seed=self.seed
+        )
+        return best if _is_clear(gain) else plain
+
+    def _ranked(self, numbers: Sequence[int], means: dict[int, float] | None = None) -> list[int]:
+        """Candidates, best first; those without enough variety last."""
+        means = {number: float(np.nanmean(self.values(number))) for number in numbers} if means is None else means
+        floor = self.floor
+        return sorted(numbers, key=lambda number: (self._variety_of(number) < floor, -means[number], number))
+
+    def _variety_of(self, number: int) -> float:
+        blocks = self._hits[number]
+        hits = np.concatenate([block[block >= 0] for block in blocks])
+        return float(np.unique(hits).size / max(1, min(hits.size, self.n_films)))
+
+
+def _is_clear(difference: Any) -> bool:
+    return bool(difference.mean > 0 and difference.low > 0 and difference.p_value < ALPHA)
