@@ -9,7 +9,6 @@ import numpy as np
 from graphret._checks import check_flag, check_integer, check_number
 from graphret._errors import InvalidParameterError, UnknownNameError
 from graphret._numba import borrow_threads
-from graphret.neighbors import ExactSearch
 from graphret.retrieval._context_kernels import _rank_in_context
 from graphret.retrieval.density import density_ranks, local_density
 from graphret.retrieval.expansion import expanded_queries
@@ -144,15 +143,7 @@ class Contextual:
     @property
     def space(self) -> Archive:
         """The archive that the pool comes from: itself, or its films in the learned metric, made at the first use."""
-        archive, metric = self.archive, self.learned
-        if metric is None:
-            return archive
-
-        def make() -> Archive:
-            vectors = metric.project(archive.codes)
-            return archive.with_parts(codes=vectors, search=ExactSearch(vectors), metric=None)
-
-        return archive.prepared(("learned space", metric), make)
+        return self.archive if self.learned is None else self.archive.learned_space
 
     def rank(self, queries: QueryBatch, k: int, *, fill: bool = True, n_threads: int | None = None) -> RankedLists:
         """Rank the films of every pool; the nearest films outside it follow where k is more. See `Ranker.rank`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,11 +14,11 @@ from graphret._errors import InvalidParameterError
 from graphret.neighbors.exact_search import TILE, row_lengths
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from graphret._types import BoolArray, Codes, Float32Array, Float64Array
 
-__all__ = ["LabelScatter", "LearnedMetric", "mean_direction"]
+__all__ = ["LabelScatter", "LearnedMetric", "mean_direction", "project_all"]
 
 DIMENSIONS = 32
 """Whitened directions that are kept beside the discriminant ones."""
@@ -73,10 +74,54 @@ class LabelScatter:
             self.origin, self.counts + other.counts, self.sums + other.sums, self.squares + other.squares
         )
 
+    @cached_property
+    def within(self) -> WithinScatter:
+        """What a metric is learned from, whatever its ridge; O(d^3) at the first use."""
+        return WithinScatter.of(self)
+
     def __sub__(self, other: LabelScatter) -> LabelScatter:
         return LabelScatter(
             self.origin, self.counts - other.counts, self.sums - other.sums, self.squares - other.squares
         )
+
+
+@dataclass(frozen=True, eq=False)
+class WithinScatter:
+    """S_w of films by its eigenvectors, and the scatter of all and between findings in these coordinates.
+
+    Parameters
+    ----------
+    mean
+        float64 (d,), of all observations, less the origin.
+    values, vectors
+        float64 (d,) and (d, d): S_w = V diag(values) V'.
+    everything
+        float64 (d, d): V' S V, S being the scatter of all observations.
+    between
+        float64 (f, d): the means of the f findings that are there, less the mean, weighted, times V.
+    """
+
+    mean: Float64Array
+    values: Float64Array
+    vectors: Float64Array
+    everything: Float64Array
+    between: Float64Array
+
+    @classmethod
+    def of(cls, scatter: LabelScatter) -> WithinScatter:
+        """Decompose the sums over films; single-threaded."""
+        from scipy.linalg import eigh
+        from threadpoolctl import threadpool_limits
+
+        total = scatter.counts.sum()
+        with threadpool_limits(1, user_api="blas"):
+            mean = scatter.sums.sum(axis=0) / total
+            there = scatter.counts > 0.5  # subtracted sums may leave a rounding of 0
+            counts = scatter.counts[there, None]
+            between = (scatter.sums[there] / counts - mean) * np.sqrt(counts / total)
+            everything = scatter.squares / total - np.outer(mean, mean)
+            values, vectors = eigh(everything - between.T @ between)
+            return cls(mean, np.maximum(values, 0.0), vectors, vectors.T @ everything @ vectors, between @ vectors)
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +160,7 @@ class LearnedMetric:
     def fit(
         cls, scatter: LabelScatter, *, discriminant_share: float, ridge: float, dimensions: int = DIMENSIONS
     ) -> LearnedMetric:
-        """Learn the metric from sums over films; O(d^3), single-threaded.
+        """Learn the metric from sums over films; O(d^3), single-threaded, most of it shared by all ridges.
 
         Parameters
         ----------
@@ -139,31 +184,24 @@ class LearnedMetric:
         discriminant_share = check_number("discriminant_share", discriminant_share, at_least=0.0, at_most=1.0)
         ridge = check_number("ridge", ridge, above=0.0)
         dimensions = check_integer("dimensions", dimensions, 1, "directions of the whitened codes")
-        total = scatter.counts.sum()
-        if total < 1:
+        if scatter.counts.sum() < 1:
             raise InvalidParameterError("scatter", "0 films", "at least one film to learn from")
         n_dimensions = scatter.origin.size
+        within = scatter.within
         with threadpool_limits(1, user_api="blas"):
-            mean = scatter.sums.sum(axis=0) / total
-            there = scatter.counts > 0.5  # subtracted sums may leave a rounding of 0
-            counts = scatter.counts[there, None]
-            between = (scatter.sums[there] / counts - mean) * np.sqrt(counts / total)
-            everything = scatter.squares / total - np.outer(mean, mean)
-            within = everything - between.T @ between
-            values, vectors = eigh(within)
-            values = np.maximum(values, 0.0)
-            floor = max(ridge * values.mean(), np.finfo(np.float64).tiny)
-            whiten = (vectors / np.sqrt(values + floor)) @ vectors.T
+            floor = max(ridge * within.values.mean(), np.finfo(np.float64).tiny)
+            # W is diagonal in the coordinates of the eigenvectors
+            whiten = 1.0 / np.sqrt(within.values + floor)
             leading = [max(n_dimensions - dimensions, 0), n_dimensions - 1]
-            _, axes = eigh(whiten @ everything @ whiten, subset_by_index=leading)
+            _, axes = eigh(within.everything * np.outer(whiten, whiten), subset_by_index=leading)
             # W S_b W has the rank of the findings: its eigenvectors are the right singular vectors of their means.
-            _, strengths, found = np.linalg.svd(between @ whiten, full_matrices=False)
+            _, strengths, found = np.linalg.svd(within.between * whiten, full_matrices=False)
             eigenvalues = strengths[:AT_MOST] ** 2
             kept = eigenvalues > 1e-9
             weights = np.sqrt(eigenvalues[kept] / (1.0 + eigenvalues[kept]))
             discriminant = weights[:, None] * found[:AT_MOST][kept]
-            directions = np.concatenate([discriminant, axes[:, ::-1].T]) @ whiten
-        centre = (scatter.origin + mean).astype(np.float32)
+            directions = (np.concatenate([discriminant, axes[:, ::-1].T]) * whiten) @ within.vectors.T
+        centre = (scatter.origin + within.mean).astype(np.float32)
         return cls(centre, directions.astype(np.float32), int(kept.sum()), discriminant_share)
 
     def project(self, codes: Codes) -> Float32Array:
@@ -172,25 +210,18 @@ class LearnedMetric:
         O(n d m), one tile of memory, single-threaded. A code without direction, at the centre of the archive, counts as
         the first direction.
         """
-        from threadpoolctl import threadpool_limits
-
-        out = np.empty((len(codes), len(self.directions)), np.float32)
-        with threadpool_limits(1, user_api="blas"):
-            for first in range(0, len(codes), TILE):
-                block = _unit(codes[first : first + TILE], self.centre)
-                out[first : first + TILE] = self._balanced(block @ self.directions.T)
-        return out
+        return project_all([self], codes)[0]
 
     def project_queries(self, codes: Codes) -> Float32Array:
         """Do the same, code by code and without BLAS, so that a query is rounded alike alone and in a batch."""
         out = np.empty((len(codes), len(self.directions)), np.float32)
         for row in range(len(codes)):
             code = _unit(codes[row : row + 1], self.centre)[0]
-            out[row] = self._balanced(np.einsum("md,d->m", self.directions, code)[None])[0]
+            out[row] = self.balanced(np.einsum("md,d->m", self.directions, code)[None])[0]
         return out
 
-    def _balanced(self, vectors: Float32Array) -> Float32Array:
-        """Bring both parts to the lengths that their shares give them."""
+    def balanced(self, vectors: Float32Array) -> Float32Array:
+        """Bring both parts of vectors, in place, to the lengths that their shares give them."""
         parts = (vectors[:, : self.n_discriminant], vectors[:, self.n_discriminant :])
         for part, weight in zip(parts, (self.discriminant_share, 1.0 - self.discriminant_share), strict=True):
             lengths = np.sqrt(np.einsum("ij,ij->i", part, part, dtype=np.float64))[:, None]
@@ -224,6 +255,27 @@ class LearnedMetric:
         numbers = np.frombuffer(base64.b64decode(record["numbers"]), "<f4").astype(np.float32)
         numbers = numbers.reshape(record["shape"])
         return cls(numbers[0], numbers[1:], int(record["n_discriminant"]), float(record["discriminant_share"]))
+
+
+def project_all(metrics: Sequence[LearnedMetric], codes: Codes) -> list[Float32Array]:
+    """Project codes by several metrics, reading them once; see `LearnedMetric.project`.
+
+    Metrics that differ in their share only have the same directions: one product serves them.
+    """
+    from threadpoolctl import threadpool_limits
+
+    outs = [np.empty((len(codes), len(metric.directions)), np.float32) for metric in metrics]
+    offsets = {id(metric.directions): metric.directions @ metric.centre for metric in metrics}
+    with threadpool_limits(1, user_api="blas"):
+        for first in range(0, len(codes), TILE):
+            block = _unit(codes[first : first + TILE], np.zeros(1))
+            products: dict[int, Float32Array] = {}
+            for out, metric in zip(outs, metrics, strict=True):
+                key = id(metric.directions)
+                if key not in products:
+                    products[key] = block @ metric.directions.T - offsets[key]
+                out[first : first + TILE] = metric.balanced(products[key].copy())
+    return outs
 
 
 def mean_direction(codes: Codes) -> Float64Array:

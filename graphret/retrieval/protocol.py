@@ -143,11 +143,26 @@ class Archive:
         value: T = self._prepared[key]
         return value
 
-    def with_metric(self, metric: LearnedMetric) -> Archive:
-        """Return the same archive with another metric; what was prepared so far is not made again."""
+    def with_metric(self, metric: LearnedMetric, vectors: Codes | None = None) -> Archive:
+        """Return the same archive with another metric, and with its vectors where they are known.
+
+        What rankings prepare for all films is shared with this archive: it does not depend on the metric.
+        """
         other = self.with_parts(metric=metric)
-        other._prepared.update(self._prepared)
+        other.__dict__["_prepared"] = self._prepared
+        if vectors is not None:
+            other.__dict__["learned_space"] = other._in_space(vectors)
         return other
+
+    @cached_property
+    def learned_space(self) -> Archive:
+        """The films in the learned metric: their vectors in the place of codes, and a search over these; O(n d m)."""
+        if self.metric is None:
+            raise InvalidParameterError("metric", None, "a learned metric: this archive has none")
+        return self._in_space(self.metric.project(self.codes))
+
+    def _in_space(self, vectors: Codes) -> Archive:
+        return self.with_parts(codes=vectors, search=ExactSearch(vectors), metric=None)
 
     @cached_property
     def is_binary(self) -> bool:

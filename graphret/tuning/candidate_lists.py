@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from graphret.retrieval import Contextual, create_ranking, rank_forms
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Hashable, Mapping, Sequence
 
     from graphret._types import Int32Array, Int64Array
     from graphret.retrieval import Archive, QueryBatch
@@ -53,6 +54,7 @@ class CandidateLists:
     ) -> None:
         self.archive, self.queries, self.candidates, self.depth = archive, queries, candidates, depth
         self.learner, self.n_threads = learner, n_threads
+        self._prepared = False
 
     def chunks(self, numbers: Sequence[int], n_queries: int) -> list[list[int]]:
         """Divide candidates into parts that share a pool, few enough for the memory; the first one comes alone."""
@@ -71,6 +73,7 @@ class CandidateLists:
         if self.learner is None or self.candidates[numbers[0]].metric is None:
             return self._lists(self.archive, numbers, batch)
         lists = np.empty((len(numbers), len(batch), self.depth), np.int32)
+        self._prepare(self.learner)
         folds = self.learner.query_folds[rows]
         for fold in np.unique(folds).tolist():
             of_fold = np.flatnonzero(folds == fold)
@@ -84,6 +87,28 @@ class CandidateLists:
         if isinstance(rankers[0], Contextual) and rankers[0].pool >= self.depth:
             return rank_forms(cast("Any", rankers), batch, self.depth, n_threads=self.n_threads)
         return np.stack([ranker.rank(batch, self.depth, n_threads=self.n_threads).positions for ranker in rankers])
+
+    def forget_others(self, numbers: Sequence[int]) -> None:
+        """Free what only candidates that are not among ``numbers`` need."""
+        if self.learner is not None:
+            kept = [self.candidates[number].metric for number in numbers]
+            for metric in self._metrics:
+                if metric not in kept:
+                    self.learner.forget(metric)
+
+    @cached_property
+    def _metrics(self) -> list[Mapping[str, Any]]:
+        """The metrics that candidates learn, each once."""
+        metrics: list[Mapping[str, Any]] = []
+        for candidate in self.candidates:
+            if candidate.metric is not None and candidate.metric not in metrics:
+                metrics.append(candidate.metric)
+        return metrics
+
+    def _prepare(self, learner: MetricLearner) -> None:
+        if not self._prepared:
+            learner.prepare(self._metrics, self.n_threads)
+            self._prepared = True
 
     def _group(self, number: int) -> Hashable:
         candidate = self.candidates[number]

@@ -117,6 +117,7 @@ def choose_ranking(
         complete = _run_block(race, lists, rows, stop, progress)
         if complete or done == 0:
             done = rows.stop
+        lists.forget_others(race.alive)
     best, difference = race.promise()
     chosen = race.trial(best if _is_clear(difference) else 0)
     return Tuning(
@@ -172,6 +173,7 @@ class _Race:
         self._scores: list[list[dict[str, Float64Array]]] = [[] for _ in contest]
         self._hits: list[list[NDArray[Any]]] = [[] for _ in contest]
         self._seconds = [0.0] * len(contest)
+        self._varieties: dict[tuple[int, int], float] = {}
 
     @property
     def tried(self) -> list[int]:
@@ -189,7 +191,8 @@ class _Race:
         """Keep "nearest", and all that may still be the best."""
         there = [number for number in self.alive if len(self._scores[number]) == len(self._scores[0])]
         values = np.stack([self.values(number) for number in there])
-        leader = self.values(self._ranked(there)[0])
+        means = dict(zip(there, np.nanmean(values, axis=1).tolist(), strict=True))
+        leader = values[there.index(self._first(self._by_mean(means)))]
         behind = leader - values
         error = np.nanstd(behind, axis=1) / np.sqrt(values.shape[1])
         beaten = np.nanmean(behind, axis=1) > BEATEN_BY * error + 1e-12
@@ -234,27 +237,31 @@ class _Race:
 
     def _best(self, values: dict[int, Float64Array], units: NDArray[Any], asked: BoolArray) -> int:
         """The best candidate by some of the queries."""
-        order = self._ranked(list(values), {number: float(np.nanmean(of[asked])) for number, of in values.items()})
-        best = order[0]
+        order = self._by_mean({number: float(np.nanmean(of[asked])) for number, of in values.items()})
+        best = self._first(order)
         if self.contest[best].metric is None:
             return best
         # labels of the archive are learned from only where that is clearly better than the best that does without
-        plain = next(number for number in order if self.contest[number].metric is None)
+        plain = self._first([number for number in order if self.contest[number].metric is None])
         gain = paired_difference(
             values[best][asked], values[plain][asked], units[asked], n_resamples=N_RESAMPLES, seed=self.seed
         )
         return best if _is_clear(gain) else plain
 
-    def _ranked(self, numbers: Sequence[int], means: dict[int, float] | None = None) -> list[int]:
-        """Candidates, best first; those without enough variety last."""
-        means = {number: float(np.nanmean(self.values(number))) for number in numbers} if means is None else means
-        floor = self.floor
-        return sorted(numbers, key=lambda number: (self._variety_of(number) < floor, -means[number], number))
+    def _by_mean(self, means: dict[int, float]) -> list[int]:
+        return sorted(means, key=lambda number: (-means[number], number))
+
+    def _first(self, order: Sequence[int]) -> int:
+        """The first candidate with enough variety; nearest has it, and stays in the race."""
+        return next(number for number in order if self._variety_of(number) >= self.floor)
 
     def _variety_of(self, number: int) -> float:
-        blocks = self._hits[number]
-        hits = np.concatenate([block[block >= 0] for block in blocks])
-        return float(np.unique(hits).size / max(1, min(hits.size, self.n_films)))
+        """Share of different films among the first hits of a candidate so far."""
+        key = (number, len(self._hits[number]))
+        if key not in self._varieties:
+            hits = np.concatenate([block[block >= 0] for block in self._hits[number]])
+            self._varieties[key] = float(np.unique(hits).size / max(1, min(hits.size, self.n_films)))
+        return self._varieties[key]
 
 
 def _is_clear(difference: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 from operator import add
@@ -9,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from graphret._numba import available_threads
 from graphret.retrieval import LabelScatter, LearnedMetric
-from graphret.retrieval.learned_metric import mean_direction
+from graphret.retrieval.learned_metric import mean_direction, project_all
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -79,18 +81,47 @@ class MetricLearner:
     def _archives(self) -> dict[tuple[Any, ...], Archive]:
         return {}
 
+    def _sums(self, left_out: int) -> LabelScatter:
+        if left_out not in self._without:
+            self._without[left_out] = reduce(
+                add, (scatter for fold, scatter in self._scatters.items() if fold != left_out)
+            )
+        return self._without[left_out]
+
+    @cached_property
+    def _without(self) -> dict[int, LabelScatter]:
+        return {}
+
     def fit(self, options: Mapping[str, Any], left_out: int = OUTSIDE) -> LearnedMetric:
         """Learn a metric, with the films of one fold left out; once for all shares, which only weigh its two parts."""
         rest = {name: value for name, value in options.items() if name != "discriminant_share"}
         key = (left_out, *sorted(rest.items()))
         if key not in self._metrics:
-            total = reduce(add, (scatter for fold, scatter in self._scatters.items() if fold != left_out))
-            self._metrics[key] = LearnedMetric.fit(total, **options)
+            self._metrics[key] = LearnedMetric.fit(self._sums(left_out), **options)
         return replace(self._metrics[key], discriminant_share=options["discriminant_share"])
 
     def archive_for(self, options: Mapping[str, Any], fold: int) -> Archive:
         """The archive with the metric for queries of one fold; made at the first call."""
         key = (fold, *sorted(options.items()))
         if key not in self._archives:
-            self._archives[key] = self.archive.with_metric(self.fit(options, fold))
+            self.prepare([options])
         return self._archives[key]
+
+    def prepare(self, metrics: Sequence[Mapping[str, Any]], n_threads: int | None = None) -> None:
+        """Learn several metrics for all folds of queries, and project the codes by all of them in one pass.
+
+        Folds are learned in threads; each by itself is single-threaded, so that nothing depends on their number.
+        """
+        folds = np.unique(self.query_folds).tolist()
+        wanted = [(fold, options) for fold in folds for options in metrics]
+        with ThreadPoolExecutor(max_workers=n_threads or available_threads()) as pool:
+            of_folds = pool.map(lambda fold: [self.fit(options, fold) for options in metrics], folds)
+            learned = [metric for metrics_of_fold in of_folds for metric in metrics_of_fold]
+        vectors = project_all(learned, self.archive.codes)
+        for (fold, options), metric, projected in zip(wanted, learned, vectors, strict=True):
+            self._archives[fold, *sorted(options.items())] = self.archive.with_metric(metric, projected)
+
+    def forget(self, options: Mapping[str, Any]) -> None:
+        """Drop the vectors of a metric that nobody asks for any more."""
+        for fold in np.unique(self.query_folds).tolist():
+            self._archives.pop((fold, *sorted(options.items())), None)

@@ -40,9 +40,9 @@ class Tuning:
 
     ``difference`` is what the choice is expected to gain over "nearest", with its interval over patients. No query
     takes part in the choice that it judges: the patients are divided, and the queries of each part are ranked by what
-    is best for the others. Where that gain is not clear, "nearest" was chosen. ``complete`` says that the time sufficed for all
-    queries and candidates; only then does the choice not depend on the machine. ``metric`` is what the chosen ranking
-    learned from the labels of all films, None where it learns nothing.
+    is best for the others. Where that gain is not clear, "nearest" was chosen. ``complete`` says that the time
+    sufficed for all queries and candidates; only then does the choice not depend on the machine. ``metric`` is what the
+    chosen ranking learned from the labels of all films, None where it learns nothing.
     """
 
     ranking: str
