@@ -107,7 +107,7 @@ class CandidateLists:
 
     def _prepare(self, learner: MetricLearner) -> None:
         if not self._prepared:
-            learner.prepare(self._metrics, self.n_threads)
+            learner.prepare(self._metrics, np.unique(learner.query_folds).tolist(), self.n_threads)
             self._prepared = True
 
     def _group(self, number: int) -> Hashable:

@@ -104,15 +104,14 @@ class MetricLearner:
         """The archive with the metric for queries of one fold; made at the first call."""
         key = (fold, *sorted(options.items()))
         if key not in self._archives:
-            self.prepare([options])
+            self.prepare([options], [fold])
         return self._archives[key]
 
-    def prepare(self, metrics: Sequence[Mapping[str, Any]], n_threads: int | None = None) -> None:
-        """Learn several metrics for all folds of queries, and project the codes by all of them in one pass.
+    def prepare(self, metrics: Sequence[Mapping[str, Any]], folds: Sequence[int], n_threads: int | None = None) -> None:
+        """Learn several metrics for several folds of queries, and project the codes by all of them in one pass.
 
         Folds are learned in threads; each by itself is single-threaded, so that nothing depends on their number.
         """
-        folds = np.unique(self.query_folds).tolist()
         wanted = [(fold, options) for fold in folds for options in metrics]
         with ThreadPoolExecutor(max_workers=n_threads or available_threads()) as pool:
             of_folds = pool.map(lambda fold: [self.fit(options, fold) for options in metrics], folds)

@@ -1,12 +1,12 @@
-"""What is chosen from scores that are given: by intervals over patients, with a floor of variety."""
+"""What is chosen from scores that are given: by gains over patients that took no part, with a floor of variety."""
+
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from graphret.retrieval import QueryBatch
-from graphret.tuning import Candidate, choose_ranking, successive_halving
-from graphret.tuning.criteria import SharedFindings
-from graphret.tuning.successive_halving import Trial
+from graphret.tuning import Candidate, choose_ranking, contest
 
 N_QUERIES = 40
 UNCLEAR = np.where(np.arange(N_QUERIES) % 2, 0.3, -0.25)
@@ -21,28 +21,51 @@ class FirstFit:
         return dict(options)
 
 
+class ScriptedLists:
+    """Stands for the lists of candidates: the scores that a test gives, and hits of the variety that it gives."""
+
+    def __init__(self, candidates, named):
+        self.candidates, self.named = candidates, named
+        self.queries, self.depth, self.asked = range(N_QUERIES), 10, []
+
+    def chunks(self, numbers, n_queries):
+        return [[number] for number in numbers]
+
+    def rank(self, numbers, rows):
+        self.asked.append((self.name(numbers[0]), rows))
+        n_hits = (rows.stop - rows.start) * 10
+        n_films = round(self.candidates[self.name(numbers[0])][1] * n_hits)
+        return (np.arange(n_hits, dtype=np.int32) % n_films).reshape(1, -1, 10)
+
+    def values(self, lists, rows):
+        name, rows = self.asked[-1]
+        return {"score": self.candidates[name][0][None, rows]}
+
+    def forget_others(self, numbers):
+        pass
+
+    def name(self, number):
+        return self.named[number].options.get("name", "nearest")
+
+
 @pytest.fixture
 def choose(monkeypatch):
     """Choose among candidates {name: (scores of the queries, variety)}; learned ones are called "learned ..."."""
 
     def choose(candidates, *, patients=None, **options):
-        def scripted(archive, batch, criterion, candidate, learner, n_threads):
-            scores, variety = candidates[candidate.options.get("name", "nearest")]
-            trial = Trial(candidate.ranking, candidate.options, len(batch), {}, float(np.mean(scores)), variety, 0.0)
-            return trial, scores
-
-        monkeypatch.setattr(successive_halving, "_try", scripted)
-        nothing = np.zeros((N_QUERIES, 1), np.float32)
-        queries = QueryBatch(nothing, nothing.astype(np.int32), nothing)
-        patients = np.arange(N_QUERIES) if patients is None else patients
-        labels = np.ones((N_QUERIES, 1), bool)
-        criterion = SharedFindings(labels, labels, patients.astype(str), [[]] * N_QUERIES)
+        patients = np.arange(N_QUERIES).astype(str) if patients is None else patients.astype(str)
         named = [
             Candidate("contextual", {"name": name}, {"ridge": 0.1} if name.startswith("learned") else None)
             for name in candidates
             if name != "nearest"
         ]
-        tuning = choose_ranking(None, queries, criterion, named, learner=FirstFit(), **options)
+        lists = ScriptedLists(candidates, [Candidate("nearest", {}), *named])
+        monkeypatch.setattr(contest, "CandidateLists", lambda *_: lists)
+        nothing = np.zeros((N_QUERIES, 1), np.float32)
+        queries = QueryBatch(nothing, nothing.astype(np.int32), nothing)
+        criterion = SimpleNamespace(name="score", depth=10, values=lists.values, patients=lambda n: patients[:n])
+        archive = SimpleNamespace(n_films=10**6)
+        tuning = choose_ranking(archive, queries, criterion, named, learner=FirstFit(), **options)
         return tuning.options.get("name", "nearest"), tuning
 
     return choose
@@ -54,7 +77,7 @@ NEAREST = np.full(N_QUERIES, 0.5)
 @pytest.mark.parametrize(("difference", "expected"), [(UNCLEAR, "nearest"), (CLEAR, "other")])
 def test_nearest_goes_only_where_the_interval_lies_above_zero(choose, difference, expected):
     name, tuning = choose({"nearest": (NEAREST, 1.0), "other": (NEAREST + difference, 1.0)})
-    assert tuning.difference.mean > 0
+    assert tuning.trials[0].options, "its mean is the best"
     assert name == expected
     assert (tuning.difference.low > 0) == (expected == "other")
 
@@ -65,7 +88,7 @@ def test_labels_are_learned_from_only_where_that_is_clearly_better(choose, diffe
     name, tuning = choose({"nearest": (NEAREST, 1.0), "plain": (plain, 1.0), "learned": (plain + difference, 1.0)})
     assert name == expected
     scores = {"plain": plain, "learned": plain + difference}[expected]
-    assert tuning.difference.mean == pytest.approx((scores - NEAREST).mean())
+    assert tuning.difference.mean == pytest.approx((scores - NEAREST).mean(), abs=0.01)
 
 
 @pytest.mark.parametrize(("variety", "expected"), [(0.5, "various"), (0.25, "monotone")])
@@ -90,3 +113,30 @@ def test_ten_queries_of_a_patient_are_one_observation(choose, queries_each, expe
     patients = np.arange(N_QUERIES) // queries_each
     name, _ = choose({"nearest": (NEAREST, 1.0), "other": (NEAREST + difference, 1.0)}, patients=patients)
     assert name == expected
+
+
+def test_what_is_promised_comes_from_queries_that_took_no_part(choose):
+    """Each of many candidates is good for a tenth of the patients by chance: choosing the luckiest promises nothing."""
+    rng = np.random.default_rng(0)
+    lucky = {f"lucky {number}": (NEAREST + rng.normal(0, 0.2, N_QUERIES), 1.0) for number in range(200)}
+    name, tuning = choose({"nearest": (NEAREST, 1.0), **lucky})
+    best = max(trial.value for trial in tuning.trials if trial.n_queries == N_QUERIES)
+    assert best - 0.5 > 0.05, "the best looks good on the queries that chose it"
+    assert tuning.difference.mean < 0.02
+    assert name == "nearest"
+
+
+def test_a_candidate_far_behind_is_asked_no_further(choose, monkeypatch):
+    monkeypatch.setattr(contest, "FIRST_BLOCK", 10)
+    noise = np.random.default_rng(0).normal(0, 0.02, N_QUERIES)
+    candidates = {
+        "nearest": (NEAREST - 0.3, 1.0),
+        "best": (NEAREST, 1.0),
+        "close": (NEAREST + noise - 0.01, 1.0),
+        "hopeless": (NEAREST + noise - 0.2, 1.0),
+    }
+    name, tuning = choose(candidates)
+    asked = {trial.options.get("name", "nearest"): trial.n_queries for trial in tuning.trials}
+    assert name == "best"
+    assert asked == {"nearest": N_QUERIES, "best": N_QUERIES, "close": N_QUERIES, "hopeless": 10}
+    assert tuning.difference.mean == pytest.approx(0.3)
