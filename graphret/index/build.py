@@ -65,10 +65,13 @@ def build(
         Needed for films. With codes it is optional: stored beside them, so that films can be asked for.
     out
         Folder of the index: new, empty, an index, or an unfinished build.
-    ids, labels, patients, splits
-        Of codes: text (n,), unique (default "0", "1", ...); int8 or bool (n, L); text (n,); text (n,).
+    ids, patients, splits
+        Of codes: text (n,), unique (default "0", "1", ...); text (n,); text (n,).
+    labels
+        Of codes: a class a film (texts or whole numbers (n,), a categorical), the names of each film (n lists or
+        sets), a matrix (n, L) of 1, 0, -1, or a data frame whose columns are the labels.
     label_names
-        L names; "label_0", ... when not given.
+        L names, in the order of the labels; when not given those that ``labels`` bring, or "label_0", ... of a matrix.
     films
         Instead of those: the table that describes the codes.
     config
