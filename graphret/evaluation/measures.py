@@ -272,8 +272,7 @@ class RankingJudge:
         excluded: Sequence[Any] | None = None,
     ) -> None:
         self._wanted = _parse_all(measures)
-        of_queries = check_labels("query_labels", query_labels)
-        of_films = check_labels("database_labels", database_labels)
+        of_queries, of_films = label_pair(query_labels, database_labels)
         forbidden = excluded_pairs(excluded, len(of_queries), len(of_films))
         self._grader = Grader(of_queries, of_films, np.ones(len(of_films), np.bool_), forbidden)
 

@@ -22,6 +22,7 @@ from graphret.index.index import Index
 from graphret.index.source import check_encoder, check_films, codes_hash, describe_codes
 from graphret.index.store import BUILD, check_target, publish
 from graphret.neighbors import ExactSearch, GraphSearchStructure, NeighborTable, build_graph_search, nearest_neighbors
+from graphret.retrieval import Novelty
 
 if TYPE_CHECKING:
     import os
@@ -213,7 +214,8 @@ def _link(coded: Coded, stages: Stages, config: BuildConfig, progress: Progress 
     table = NeighborTable(found.arrays["neighbors"], found.arrays["similarities"], **found.record)
     graph = similarity_graph(table, threshold=config.threshold, weights=config.edge_weights)
     _report(progress, "graph", 1)
-    return Linked(graph, found.record)
+    novelty = Novelty.of(ExactSearch(coded.codes), coded.films.patients, coded.films.splits, table, seed=config.seed)
+    return Linked(graph, found.record, novelty)
 
 
 def _neighbors_key(coded: Coded, config: BuildConfig) -> str:
