@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from graphret._errors import DataError, DatasetSpecError, FilmError, UnknownNameError
 from graphret.data.columns import is_text, text_column
 from graphret.data.entries import further_entries, label_entries, read_only, text_entries
+from graphret.data.film_html import film_figure, film_row
+from graphret.data.frames import LABEL_PREFIX, fields_of_frame
 from graphret.data.images import read_film, read_pixels
 from graphret.data.listing import file_problem
 from graphret.data.origin import SpecOrigin
@@ -26,7 +28,7 @@ __all__ = ["FilmProblem", "ImageTable"]
 
 Column: TypeAlias = NDArray[Any]
 _TEXT_COLUMNS = {"id": "ids", "path": "paths", "patient": "patients", "view": "views", "split": "splits"}
-_LABEL_PREFIX = "label:"
+_SHOWN = 8  # films in a notebook
 
 
 def _unknown() -> StrArray:
@@ -48,7 +50,7 @@ class FilmProblem:
     is_film: bool = True
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ImageTable:
     """Films and what is known of them.
 
@@ -123,7 +125,7 @@ class ImageTable:
             raise DataError(f"split {str(bad[0])!r} of film {ids[row]} is not known: give one of {', '.join(SPLITS)}")
         columns = {}
         for name, values in self.columns.items():
-            if name in _TEXT_COLUMNS or name.startswith(_LABEL_PREFIX):
+            if name in _TEXT_COLUMNS or name.startswith(LABEL_PREFIX):
                 raise DataError(f"a further column may not be called {name!r}: rename it")
             columns[str(name)] = further_entries(name, values, n)
         for name, value in (
@@ -141,6 +143,25 @@ class ImageTable:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def __repr__(self) -> str:
+        counts = {name: int((self.splits == name).sum()) for name in SPLITS}
+        splits = ", ".join(f"{name} {count:,}" for name, count in counts.items() if count)
+        left_out = f"; {self.n_left_out:,} left out" if self.n_left_out else ""
+        return f"<ImageTable: {len(self):,} films ({splits}), {len(self.label_names)} labels{left_out}>"
+
+    def _repr_html_(self) -> str:
+        return film_row(repr(self), [self.figure(row) for row in range(min(_SHOWN, len(self)))])
+
+    def figure(self, row: int, *lines: str) -> str:
+        """Return a film as HTML for notebooks: its picture if it can be read, its id, labels, and further lines."""
+        return film_figure(str(self.paths[row]), [str(self.ids[row]), ", ".join(self.label_texts(row)), *lines])
+
+    def label_texts(self, row: int) -> list[str]:
+        """Return the labels of a film that are positive, and with "?" those that are uncertain."""
+        marks = {1: "", -1: "?"}
+        values = zip(self.label_names, self.labels[row].tolist(), strict=True)
+        return [f"{name}{marks[value]}" for name, value in values if value in marks]
 
     @property
     def n_left_out(self) -> int:
@@ -283,7 +304,7 @@ class ImageTable:
         texts = {name: getattr(self, attribute) for name, attribute in _TEXT_COLUMNS.items()}
         arrays = {name: pa.array(values.tolist(), pa.string()) for name, values in texts.items()}
         for number, name in enumerate(self.label_names):
-            arrays[_LABEL_PREFIX + name] = pa.array(self.labels[:, number])
+            arrays[LABEL_PREFIX + name] = pa.array(self.labels[:, number])
         for name, values in self.columns.items():
             arrays[name] = pa.array(values.tolist(), pa.string()) if is_text(values) else pa.array(values)
         record = {
@@ -294,6 +315,37 @@ class ImageTable:
             "problems": [list(astuple(problem)) for problem in self.problems],
         }
         return pa.table(arrays).replace_schema_metadata({"graphret": json.dumps(record)})
+
+    @classmethod
+    def from_pandas(
+        cls, frame: Any, labels: Any = None, *, ids: str | None = None, paths: str | None = None,
+        patients: str | None = None, views: str | None = None, splits: str | None = None, root: str = "",
+    ) -> ImageTable:  # fmt: skip
+        """Make a table of a pandas DataFrame.
+
+        Parameters
+        ----------
+        frame
+            One row a film.
+        labels
+            The column of classes or lists of names, or a list of columns of 1, 0, -1; or labels themselves, in any
+            form that `graphret.build` takes. ``None``: the columns "label:NAME".
+        ids, paths, patients, views, splits
+            Names of columns; ``None``: "id", "path", "patient", "view", "split" where they are there. Without ids the
+            index of the frame names the films.
+        root
+            Folder that relative paths are in; "" for the present one. All other columns are kept as ``columns``.
+
+        Raises
+        ------
+        InvalidParameterError
+            A column that is not there, or labels of no known form.
+        DataError
+            As `ImageTable`.
+        """
+        given = {"ids": ids, "paths": paths, "patients": patients, "views": views, "splits": splits}
+        named = {field: (usual, given[field]) for usual, field in _TEXT_COLUMNS.items()}
+        return cls(**fields_of_frame(frame, labels, named, root))
 
     @classmethod
     def from_arrow(cls, table: Any) -> ImageTable:
@@ -312,8 +364,8 @@ class ImageTable:
             }
             labels = np.zeros((table.num_rows, len(label_names)), dtype=np.int8)
             for number, name in enumerate(label_names):
-                labels[:, number] = table[_LABEL_PREFIX + name].to_numpy()
-            known = {*_TEXT_COLUMNS, *(_LABEL_PREFIX + name for name in label_names)}
+                labels[:, number] = table[LABEL_PREFIX + name].to_numpy()
+            known = {*_TEXT_COLUMNS, *(LABEL_PREFIX + name for name in label_names)}
             columns = {name: _from_arrow(table[name]) for name in table.column_names if name not in known}
             problems = tuple(_problem(*problem) for problem in record["problems"])
             spec, root = str(record["spec"]), str(record["root"])
