@@ -13,9 +13,9 @@ from graphret.cli.info import IndexFolder
 from graphret.cli.options import config_options, parse_assignments
 from graphret.cli.reporting import AsJson, Quiet, report_to_user
 from graphret.index import QueryConfig
+from graphret.index.examples import NEGATIVE_WEIGHT
 
 if TYPE_CHECKING:
-    from graphret.data import ImageTable
     from graphret.index import Hits, Index, QueryHits
 
 __all__ = ["query"]
@@ -27,8 +27,23 @@ _FINDINGS = 3
 @config_options(QueryConfig)
 def query(
     index: IndexFolder,
-    films: Annotated[list[str], typer.Argument(metavar="FILE...", help="Films, or ids of the index with --id.")],
+    films: Annotated[
+        list[str] | None, typer.Argument(metavar="FILE...", help="Films, or ids of the index with --id.")
+    ] = None,
     *,
+    like: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE", help="In the place of FILE...: an example of one query, several allowed; an id with --id."
+        ),
+    ] = None,
+    unlike: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE", help="With --like: an example of what the hits should not be like."),
+    ] = None,
+    unlike_weight: Annotated[
+        float, typer.Option(help="Weight of the mean of --unlike against that of --like, >= 0.")
+    ] = NEGATIVE_WEIGHT,
     by_id: Annotated[bool, typer.Option("--id", help="The queries are ids of films of the index.")] = False,
     where: Annotated[
         list[str] | None,
@@ -56,29 +71,57 @@ def query(
         import graphret
 
         opened = graphret.open(index)
+        asked = _asked(films, like, unlike)
         if by_id:
-            _check_ids(opened, films)
+            _check_ids(opened, asked)
         if patients is not None and not exclude_same_patient:
             raise InvalidParameterError("patients", patients, "it with --exclude-same-patient", "nothing else uses it")
         names: list[Any] | None = None if patients is None else [name.strip() for name in patients.split(",")]
         if exclude_same_patient and names is None and not by_id:
-            names = _patients_of_data_set(opened, films)
-        hits = opened.query(
-            films if by_id else [Path(film) for film in films],
-            config.k,
-            ranking=config.ranking,
-            fill=config.fill,
-            search=config.search,
-            n_threads=config.n_threads,
-            where=_filters(opened, where),
-            exclude="patient" if exclude_same_patient else None,
-            options=parse_assignments("options", options) if options else None,
-            patients=names * len(films) if names is not None and len(names) == 1 else names,
-        )
-        answers = [_answer(opened, name, of_query) for name, of_query in zip(films, hits, strict=True)]
+            names = _patients_of_data_set(opened, asked)
+        how: dict[str, Any] = {
+            "ranking": config.ranking,
+            "fill": config.fill,
+            "search": config.search,
+            "n_threads": config.n_threads,
+            "alarm_level": config.alarm_level,
+            "where": _filters(opened, where),
+            "exclude": "patient" if exclude_same_patient else None,
+            "options": parse_assignments("options", options) if options else None,
+            "patients": names * len(asked) if names is not None and len(names) == 1 else names,
+        }
+        what: list[Any] = [*asked] if by_id else [Path(film) for film in asked]
+        if like:
+            positives, negatives = what[: len(like)], what[len(like) :] or None
+            hits = opened.query_examples(positives, negatives, config.k, negative_weight=unlike_weight, **how)
+        else:
+            hits = opened.query(what, config.k, **how)
+        shown = hits.queries if like else asked
+        answers = [_answer(opened, name, of_query) for name, of_query in zip(shown, hits, strict=True)]
         ranking = {**hits.choice.to_dict(), "notes": list(hits.notes)}
-        document = {"index": str(index), **ranking, "k": config.k, "queries": answers}
+        examples = {"like": like, "unlike": unlike or [], "unlike_weight": unlike_weight} if like else {}
+        document = {
+            "index": str(index), **ranking, "k": config.k, "alarm_level": config.alarm_level, **examples,
+            "queries": answers,
+        }  # fmt: skip
+        if config.alarm_level < opened.novelty.smallest:
+            reporter.note(
+                f"--alarm-level {config.alarm_level:g} is never reached with so few films: whether there is nothing "
+                f"similar can be told from {opened.novelty.smallest:.2g} on"
+            )
         reporter.result(document, *map(_table, answers), f"ranking: {_described(hits)}")
+
+
+def _asked(films: list[str] | None, like: list[str] | None, unlike: list[str] | None) -> list[str]:
+    """Everything that is asked with: queries, or positive and then negative examples."""
+    if films and (like or unlike):
+        raise InvalidParameterError("films", " ".join(films), "either FILE..., or --like (and --unlike) FILE")
+    if unlike and not like:
+        raise InvalidParameterError("unlike", " ".join(unlike), "it with --like FILE, which says what is looked for")
+    asked = [*(films or ()), *(like or ()), *(unlike or ())]
+    if not asked:
+        raise InvalidParameterError("films", "nothing", "at least one FILE, or --like FILE")
+    return asked
 
 
 def _patients_of_data_set(index: "Index", films: list[str]) -> list[str | None] | None:
@@ -134,21 +177,12 @@ def _answer(index: "Index", name: str, hits: "QueryHits") -> dict[str, Any]:
     return {
         "query": name,
         **({"findings": hits.findings} if hits.findings else {}),
+        **hits.novelty(),
         "hits": [
-            {**hit.to_dict(why=True), "path": str(films.paths[hit.position]), "labels": _labels(films, hit.position)}
+            {**hit.to_dict(why=True), "path": str(films.paths[hit.position]), "labels": films.label_texts(hit.position)}
             for hit in hits
         ],
     }
-
-
-def _labels(films: "ImageTable", row: int) -> list[str]:
-    """Labels that are positive, and with "?" those that are uncertain."""
-    marks = {1: "", -1: "?"}
-    return [
-        f"{name}{marks[value]}"
-        for name, value in zip(films.label_names, films.labels[row].tolist(), strict=True)
-        if value in marks
-    ]
 
 
 def _described(hits: "Hits") -> str:
@@ -161,6 +195,9 @@ def _table(answer: dict[str, Any]) -> Table:
     if "findings" in answer:
         likeliest = ", ".join(f"{name} {share:.0%}" for name, share in list(answer["findings"].items())[:_FINDINGS])
         table.caption = f"uses the archive's labels; by those of its neighbours the query shows: {likeliest}"
+    if answer["nothing_similar"]:
+        alarm = f"nothing similar in this archive: its own films are as far from all others in {answer['p_value']:.1%}"
+        table.caption = f"{alarm}; {table.caption}" if table.caption else alarm
     for hit in answer["hits"]:
         labels = ", ".join(hit["labels"]) or "-"
         table.add_row(

@@ -9,6 +9,7 @@ import numpy as np
 from graphret._checks import check_integer
 from graphret._errors import InvalidParameterError, UnknownNameError
 from graphret.evaluation.queries import rows_with_same
+from graphret.index import as_index
 from graphret.retrieval import QueryBatch
 from graphret.tuning.candidates import read_labels
 from graphret.tuning.contest import choose_ranking
@@ -16,6 +17,7 @@ from graphret.tuning.criteria import ListAgreement, SharedFindings
 from graphret.tuning.metric_learner import MetricLearner, folds_of
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
@@ -39,7 +41,7 @@ FOLDS = 5
 
 
 def tune(
-    index: Index,
+    index: Index | str | os.PathLike[str],
     *,
     by: str = "auto",
     measures: Sequence[str] = ("P@10", "nDCG@100", "mAP@100"),
@@ -63,7 +65,7 @@ def tune(
     Parameters
     ----------
     index
-        The archive.
+        The archive, or its folder.
     by
         "labels", "agreement", or "auto": labels where any film has a positive one.
     measures
@@ -100,6 +102,7 @@ def tune(
     The queries took part in the graph: its edges to other films of their patients, and those of others to them, are
     known to it. That favours rankings that use the graph a little, all of them alike.
     """
+    index = as_index(index)
     if by not in BY:
         raise UnknownNameError("by", by, BY)
     check_integer("n_queries", n_queries, 2, "1000 tell good candidates apart")
