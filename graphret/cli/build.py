@@ -31,6 +31,7 @@ def build(
             "--tune/--no-tune",
             help="Then choose the ranking on these films, as graphret tune does; "
             "not given: where enough of them have a finding.",
+            show_default=False,
         ),
     ] = None,
     tune_budget: Annotated[
