@@ -12,7 +12,7 @@ import numpy as np
 
 from graphret._checks import check_codes, check_integer, check_number, unit_rows
 from graphret._errors import DeviceError, MissingDependencyError, UnknownNameError
-from graphret._numba import available_threads, borrow_threads
+from graphret._threads import available_threads, borrow_threads
 from graphret._types import Codes, Float32Array, Int32Array, Int64Array, Progress
 from graphret.neighbors._kernels import _cosines, _rank_candidates, _scan_tile
 from graphret.neighbors.exact_search import MARGIN, ROUNDING, TILE, ExactSearch, row_lengths

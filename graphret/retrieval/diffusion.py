@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from graphret._checks import check_integer, check_number
-from graphret._numba import borrow_threads
+from graphret._threads import borrow_threads
 from graphret.retrieval._diffusion_kernels import _diffuse
 from graphret.retrieval.edges import query_edges
 from graphret.retrieval.fill import fill_nearest
