@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import numpy as np
 
-from graphret._checks import check_integer
+from graphret._checks import as_array, check_integer
 from graphret._errors import CodesError, EncoderError, InvalidParameterError, MissingFileError
 from graphret._threads import one_blas_thread
 from graphret.files import replacing
@@ -270,7 +270,7 @@ def linear_arrays(directions: NDArray[Any], mean: NDArray[Any]) -> dict[str, NDA
 
 
 def _check(codes: Any, n_dimensions: int | None) -> NDArray[Any]:
-    array: NDArray[Any] = np.asanyarray(codes)
+    array = as_array("codes", codes)
     if array.ndim != 2 or array.shape[1] == 0:
         raise CodesError(f"codes have shape {array.shape}: give a float32 array (n, d) with d >= 1")
     if array.dtype.kind not in "fiu":

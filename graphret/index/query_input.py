@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from graphret._checks import check_codes
+from graphret._checks import as_array, check_codes
 from graphret._errors import CodesError, InvalidParameterError, MissingFileError
 from graphret.data import read_pixels
 from graphret.encoding import encode_each
@@ -91,7 +91,7 @@ def read_queries(what: Any, codes: Codes, lookup: FilmLookup, *, has_encoder: bo
         if entries and all(isinstance(entry, int | float | np.number) for entry in entries):
             return _read_codes(np.asarray(entries, dtype=np.float32)[None], archived, is_single=True)
         return _read_list(entries, archived, is_single=False)
-    array = np.asanyarray(what)
+    array = as_array("queries", what)
     if array.dtype.kind in "UO" and array.ndim <= 1:
         return _read_list(np.atleast_1d(array).tolist(), archived, is_single=array.ndim == 0)
     if array.dtype.kind != "f" or array.ndim not in {1, 2} or array.size == 0:
@@ -156,7 +156,7 @@ def _existing(entry: str | Path) -> Path:
 
 
 def _one_array(entry: Any) -> Float32Array:
-    array = np.asarray(entry)
+    array = as_array("a query", entry)
     if array.dtype.kind != "f" or array.ndim not in {1, 2} or array.size == 0:
         raise InvalidParameterError("what", f"{type(entry).__name__} {array.dtype} {array.shape}", KINDS)
     return np.asarray(array, dtype=np.float32)

@@ -23,6 +23,8 @@ __all__ = ["LabelScatter", "LearnedMetric", "mean_direction", "project_all"]
 
 DIMENSIONS = 32
 """Whitened directions that are kept beside the discriminant ones."""
+ROUNDING = float(np.finfo(np.float32).eps) ** 2
+"""Variance of unit codes below which there is nothing but the rounding of float32."""
 AT_MOST = 32
 """Discriminant directions, at most; there is one less than there are findings."""
 
@@ -186,7 +188,7 @@ class LearnedMetric:
         n_dimensions = scatter.origin.size
         within = scatter.within
         with one_blas_thread():
-            floor = max(ridge * within.values.mean(), np.finfo(np.float64).tiny)
+            floor = max(ridge * within.values.mean(), ROUNDING)
             # W is diagonal in the coordinates of the eigenvectors
             whiten = 1.0 / np.sqrt(within.values + floor)
             leading = [max(n_dimensions - dimensions, 0), n_dimensions - 1]

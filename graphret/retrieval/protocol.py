@@ -264,6 +264,18 @@ class QueryBatch:
         )
         return replace(self, neighbors=table.neighbors, similarities=table.similarities)
 
+    def only(self, row: int) -> QueryBatch:
+        """Return the batch of one query."""
+        rows = slice(row, row + 1)
+        return replace(
+            self,
+            codes=self.codes[rows],
+            neighbors=self.neighbors[rows],
+            similarities=self.similarities[rows],
+            forbidden=None if self.forbidden is None else self.forbidden[rows],
+            counts=None,
+        )
+
     def eligibility(self, archive: Archive) -> tuple[BoolArray, Int64Array, Int32Array]:
         """Return the mask (empty: all films) and the forbidden films as (starts (q + 1,), positions), for kernels.
 

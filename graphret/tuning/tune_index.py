@@ -18,7 +18,9 @@ from graphret.tuning.metric_learner import MetricLearner, folds_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from graphret._types import Int32Array, Int64Array, Progress
+    from numpy.typing import NDArray
+
+    from graphret._types import BoolArray, Int32Array, Int64Array, Progress
     from graphret.index import Index
     from graphret.retrieval import Archive
     from graphret.tuning.candidates import Candidate
@@ -61,7 +63,8 @@ def tune(
     index
         The archive.
     by
-        "labels", "agreement", or "auto": labels where any film has a positive one.
+        "labels", "agreement", or "auto": labels where any film that may ask shares a positive one with a film of
+        another patient. Films that share none with anybody cannot be judged, and do not ask.
     measures
         With labels: their mean is compared.
     candidates
@@ -89,7 +92,8 @@ def tune(
     Raises
     ------
     InvalidParameterError
-        A value out of its range, labels asked for where there are none, or nobody to ask.
+        A value out of its range, labels asked for where no patients share one, films of one patient only, or nobody to
+        ask.
 
     Notes
     -----
@@ -99,18 +103,21 @@ def tune(
     if by not in BY:
         raise UnknownNameError("by", by, BY)
     check_integer("n_queries", n_queries, 2, "1000 tell good candidates apart")
-    relevance = index.films.relevance()
+    relevance, patients = index.films.relevance(), index.films.patients
+    if np.unique(patients).size < 2:
+        hint = "no film gets films of its own patient, so nobody would get any"
+        raise InvalidParameterError("index", "films of one patient", "films of at least two patients", hint)
     rows = np.arange(len(index.films)) if split is None else np.flatnonzero(index.films.splits == split)
     if not rows.size:
         present = ", ".join(sorted(set(index.films.splits.tolist())))
         raise InvalidParameterError("split", split, f"a split of the archive: {present}")
-    with_finding = rows[relevance[rows].any(axis=1)]
-    if by == "labels" and not with_finding.size:
-        raise InvalidParameterError("by", by, '"agreement"', "no film that may ask has a positive label")
-    labelled = by != "agreement" and with_finding.size > 0
-    asking = np.random.default_rng(seed).permutation(with_finding if labelled else rows)[:n_queries]
+    judged = rows[relevance[rows][:, _shared(relevance, patients)].any(axis=1)]
+    if by == "labels" and not judged.size:
+        hint = "no film that may ask shares a positive label with a film of another patient"
+        raise InvalidParameterError("by", by, '"agreement"', hint)
+    labelled = by != "agreement" and judged.size > 0
+    asking = np.random.default_rng(seed).permutation(judged if labelled else rows)[:n_queries]
     archive = index.labelled_archive if read_labels(candidates or ()) else index.archive
-    patients = index.films.patients
     if not labelled:
         asking = pairs_of(archive, asking[: max(1, n_queries // 2)], patients, n_threads)
     forbidden = own_films(asking, patients)
@@ -137,6 +144,11 @@ def tune(
     )
 
 
+def _shared(relevance: BoolArray, patients: NDArray[np.str_]) -> BoolArray:
+    """Labels that films of two patients at least have."""
+    return np.array([np.unique(patients[films]).size > 1 for films in relevance.T], dtype=np.bool_)
+
+
 def own_films(films: Int64Array, patients: Any) -> list[Int32Array]:
     """For each film those of its patient, itself among them."""
     return [rows.astype(np.int32) for rows in rows_with_same(patients[films], patients)]
@@ -148,6 +160,4 @@ def pairs_of(archive: Archive, films: Int64Array, patients: Any, n_threads: int 
     codes = np.ascontiguousarray(archive.codes[films], dtype=np.float32)
     nearest = archive.search.search(codes, 1, forbidden=forbidden, n_threads=n_threads).neighbors[:, 0]
     found = nearest >= 0
-    if not found.any():
-        raise InvalidParameterError("index", "films of one patient", "films of at least two patients")
     return np.stack([films[found], nearest[found].astype(np.int64)], axis=1).ravel()
