@@ -51,16 +51,8 @@ def test_a_wrong_column_leaves_no_file(graph, tmp_path):
 
 def test_graphml_is_well_formed_whatever_texts_hold(graph, tmp_path, caplog):
     path = tmp_path / "graph.graphml"
-    others = [
-        "\x7f",
-        "\x85",
-        "\ud800",
-        "\ufffe",
-        "\uffff",
-        "\U0001f600",
-        "é",
-        "]]>",
-    ]
+    others = ("\x7f", "\x85", "\ud800", "\ufffe", "\uffff", "\U0001f600", "é", "]]>")
+    letters = [*(chr(number) for number in range(32)), *others]
     names = [f"film {letter} {node}" for node, letter in enumerate(letters)]
     with caplog.at_level(logging.WARNING):
         write_graphml(graph, path, node_attributes={"id": names, "a\x07b": np.arange(40)})
