@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,7 +12,6 @@ from hypothesis import strategies as st
 
 from graphret._errors import DataError, FilmError, InvalidParameterError, UnknownNameError
 from graphret.data import FilmProblem, ImageTable, write_png
-from graphret.data import splits as splits_module
 from graphret.data.splits import SPLITS, shared_patients, split_by_patient
 
 
@@ -211,7 +211,7 @@ def test_split_does_not_move_when_films_are_added():
 
 def test_the_last_places_are_below_one(monkeypatch):
     digest = SimpleNamespace(digest=lambda: b"\xff" * 8)
-    monkeypatch.setattr(splits_module.hashlib, "blake2b", lambda *_, **__: digest)
+    monkeypatch.setattr(hashlib, "blake2b", lambda *_, **__: digest)
     assert split_by_patient(np.array(["a", "b"]), (0.5, 0.0, 0.5)).tolist() == ["train", "test"]
     assert split_by_patient(np.array(["a"]), (1.0, 0.0, 0.0)).tolist() == ["train"]
 
