@@ -9,9 +9,11 @@ import numpy as np
 from graphret._errors import CodesError, InvalidParameterError
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from graphret._types import Codes
 
-__all__ = ["check_codes", "check_flag", "check_integer", "check_number", "unit_rows"]
+__all__ = ["as_array", "check_codes", "check_flag", "check_integer", "check_number", "unit_rows"]
 
 
 def check_integer(name: str, value: Any, minimum: int, hint: str = "") -> int:
@@ -62,6 +64,36 @@ def check_flag(name: str, value: Any) -> bool:
     return bool(value)
 
 
+def as_array(name: str, values: Any) -> NDArray[Any]:
+    """Return values as a numpy array, or say that they are none.
+
+    A tensor of torch may be on any device and part of a gradient; bfloat16, which numpy does not know, becomes float32.
+    What an array masks becomes NaN.
+
+    Raises
+    ------
+    CodesError
+        Rows of different lengths, or nothing that numpy can read.
+
+    Examples
+    --------
+    >>> as_array("codes", [[1.0, 2.0]]).shape
+    (1, 2)
+    """
+    if hasattr(values, "detach"):
+        values = values.detach().cpu()
+        if "bfloat16" in str(values.dtype):
+            values = values.float()
+    try:
+        array: NDArray[Any] = np.asanyarray(values)
+    except (TypeError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise CodesError(f"{name} cannot be read as an array: {reason} (give one float32 array (n, d))") from error
+    if np.ma.is_masked(array):
+        array = np.where(np.ma.getmaskarray(array), np.nan, np.ma.getdata(array))
+    return array
+
+
 def check_codes(codes: Any, *, name: str = "codes", n_dimensions: int | None = None) -> Codes:
     """Return codes as a C-contiguous float32 (n, d) array, or say which row is wrong.
 
@@ -71,7 +103,7 @@ def check_codes(codes: Any, *, name: str = "codes", n_dimensions: int | None = N
         Not two-dimensional, empty, of another length than ``n_dimensions``, with values that are
         not finite, or with a row of zeros (it has no cosine).
     """
-    array = np.asanyarray(codes)
+    array = as_array(name, codes)
     if array.ndim != 2 or array.shape[0] == 0 or array.shape[1] == 0:
         raise CodesError(f"{name} have shape {array.shape}: give a float32 array (n, d) with n >= 1 and d >= 1")
     if array.dtype.kind not in "fiu":

@@ -125,12 +125,20 @@ class DeviceError(GraphretError):
 
 
 class MissingDependencyError(GraphretError, ImportError):
-    """An optional package is not installed; the message gives the command that brings it."""
+    """An optional package is not installed, or does not load; the message gives the command that brings it.
 
-    def __init__(self, package: str, extra: str, purpose: str) -> None:
-        super().__init__(f"{purpose} needs the package {package}: pip install 'graphret[{extra}]'")
+    Examples
+    --------
+    >>> print(MissingDependencyError("faiss", "cpu", "backend='faiss'", "libcudart.so.12 is not there"))
+    backend='faiss' needs the package faiss, which does not load (libcudart.so.12 is not there): pip install ...
+    """
+
+    def __init__(self, package: str, extra: str, purpose: str, reason: str = "") -> None:
+        broken = f", which does not load ({reason})" if reason else ""
+        super().__init__(f"{purpose} needs the package {package}{broken}: pip install 'graphret[{extra}]'")
         self.package = package
         self.extra = extra
+        self.reason = reason
 
 
 class StoreError(GraphretError):

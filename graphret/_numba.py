@@ -1,10 +1,10 @@
-"""The one door to numba: the jit wrapper of every kernel, and threads borrowed for one call."""
+"""The one door to numba: the jit wrapper of every kernel, and two instructions that numba has no word for."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import functools
+from collections.abc import Callable
+from types import FunctionType
 from typing import Any, TypeVar, cast
 
 import numba
@@ -12,9 +12,9 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from graphret._errors import InvalidParameterError
+from graphret._threads import call_in_threads, threads_in_force
 
-__all__ = ["available_threads", "borrow_threads", "jit", "popcount", "prefetch"]
+__all__ = ["jit", "popcount", "prefetch"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -25,7 +25,9 @@ def jit(*, parallel: bool = False, reassociate: bool = False) -> Callable[[F], F
     Parameters
     ----------
     parallel
-        Turn ``numba.prange`` loops into threads.
+        Turn ``numba.prange`` loops into threads, as many as `graphret._threads.borrow_threads` has put in force. For
+        one thread the same lines are compiled as plain loops, which need no threads to be there. Such a kernel is
+        called from Python only, with positional arguments, and returns nothing.
     reassociate
         Let sums be re-ordered so that they vectorise. Only for kernels whose results are rounded
         afterwards, because the order then depends on the width of the processor's registers.
@@ -33,14 +35,40 @@ def jit(*, parallel: bool = False, reassociate: bool = False) -> Callable[[F], F
     fastmath: bool | set[str] = {"reassoc", "contract"} if reassociate else False
 
     def compile_kernel(function: F) -> F:
-        options = {"nogil": True, "parallel": parallel, "fastmath": fastmath, "error_model": "numpy"}
-        try:
-            kernel = numba.njit(cache=True, **options)(function)
-        except RuntimeError:  # numba found no folder to write its cache to
-            kernel = numba.njit(cache=False, **options)(function)
-        return cast("F", kernel)
+        if not parallel:
+            return cast("F", _compiled(function, fastmath=fastmath))
+        plain = _compiled(_named(function, "in_one_thread"), fastmath=fastmath)
+        threaded = _compiled(_named(function, "in_threads"), parallel=True, fastmath=fastmath)
+
+        @functools.wraps(function)
+        def call(*arguments: Any) -> None:
+            n_threads = threads_in_force()
+            if n_threads == 1:
+                plain(*arguments)
+            else:
+                call_in_threads(threaded, arguments, n_threads)
+
+        return cast("F", call)
 
     return compile_kernel
+
+
+def _compiled(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+    options |= {"nogil": True, "error_model": "numpy"}
+    try:
+        kernel = numba.njit(cache=True, **options)(function)
+    except RuntimeError:  # numba found no folder to write its cache to
+        kernel = numba.njit(cache=False, **options)(function)
+    return cast("Callable[..., Any]", kernel)
+
+
+def _named(function: Callable[..., Any], form: str) -> Callable[..., Any]:
+    """Return the same function under another name: numba's cache on disk knows functions by name and line only."""
+    original = cast("FunctionType", function)
+    name = f"{original.__name__}_{form}"
+    copy = FunctionType(original.__code__, original.__globals__, name, original.__defaults__, original.__closure__)
+    copy.__qualname__, copy.__module__ = name, original.__module__
+    return copy
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -74,33 +102,3 @@ def popcount(_typing: Any, word: Any) -> Any:  # noqa: ARG001 - numba matches it
         return builder.ctpop(arguments[0])
 
     return types.int64(types.uint64), generate
-
-
-def available_threads() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-
-
-@contextmanager
-def borrow_threads(n_threads: int | None, *, at_most: int | None = None) -> Iterator[int]:
-    """Run numba with ``n_threads`` threads inside the block, and give the old number back after it.
-
-    ``None`` means every processor that this process may use; more threads than numba started are cut to
-    those, and to ``at_most``: a thread without work still waits in the way of others. Yields the number in force.
-
-    Examples
-    --------
-    >>> with borrow_threads(1) as n:
-    ...     n
-    1
-    """
-    if n_threads is not None and (isinstance(n_threads, bool) or int(n_threads) != n_threads or n_threads < 1):
-        raise InvalidParameterError("n_threads", n_threads, "an integer >= 1, or None for all processors")
-    wanted = available_threads() if n_threads is None else int(n_threads)
-    before = numba.get_num_threads()
-    number = max(1, min(wanted, numba.config.NUMBA_NUM_THREADS, wanted if at_most is None else at_most))
-    numba.set_num_threads(number)
-    try:
-        yield number
-    finally:
-        numba.set_num_threads(before)

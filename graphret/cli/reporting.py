@@ -48,7 +48,7 @@ class Reporter:
             sys.stdout.write(text + "\n")
             return
         for part in shown:
-            self._results.print(part, highlight=False, soft_wrap=isinstance(part, str))
+            self._results.print(part, soft_wrap=isinstance(part, str))
 
     def progress(self, stage: str, done: int, total: int) -> None:
         """Draw a bar while the stage lasts, where somebody looks, and leave a line when it is done.
@@ -80,7 +80,7 @@ class Reporter:
         if self.quiet or not self.notes.is_terminal:
             yield
             return
-        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+        columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
         with Progress(*columns, console=self.notes) as bars:
             self._bars = bars
             try:
@@ -141,10 +141,11 @@ def without_nan(value: Any) -> Any:
 
 
 def _say(console: Console, text: str) -> None:
-    console.print(f"graphret: {text}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"graphret: {text}", soft_wrap=True)
 
 
 def _console(*, stderr: bool) -> Console:
-    """A console that never cuts a path in two where no terminal sets its width."""
-    console = Console(stderr=stderr)
-    return console if console.is_terminal else Console(stderr=stderr, width=_WIDTH_WITHOUT_TERMINAL)
+    """A console that shows names as they are, and never cuts a path in two where no terminal sets its width."""
+    plain: dict[str, Any] = {"stderr": stderr, "markup": False, "emoji": False, "highlight": False}
+    console = Console(**plain)
+    return console if console.is_terminal else Console(**plain, width=_WIDTH_WITHOUT_TERMINAL)

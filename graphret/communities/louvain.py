@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphret._errors import InvalidParameterError
-from graphret._numba import borrow_threads
+from graphret._threads import borrow_threads
 from graphret.communities._kernels import (
     BLOCK,
     _aggregate,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graphret._errors import DataError, ExperimentError, GraphretError, MissingFileError
-from graphret._numba import available_threads
+from graphret._threads import available_threads
 from graphret.data import DatasetSpec, ImageTable, read_dataset, read_dataset_spec
 from graphret.files import Stage, Stages, digest
 

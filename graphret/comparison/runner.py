@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from graphret._errors import ExperimentError
-from graphret._numba import available_threads
+from graphret._threads import available_threads
 from graphret._version import __version__
 from graphret.comparison.defaults import changed, default_experiment
 from graphret.comparison.experiment import Experiment, names_a_row

@@ -20,6 +20,7 @@ __all__ = ["SPLITS", "StrArray", "check_fractions", "shared_patients", "split_by
 StrArray: TypeAlias = NDArray[np.str_]
 
 SPLITS = ("train", "valid", "test")
+BELOW_ONE = math.nextafter(1.0, 0.0)
 
 
 def check_fractions(fractions: Sequence[float]) -> tuple[float, float, float]:
@@ -98,4 +99,4 @@ def shared_patients(patients: StrArray, splits: StrArray) -> list[str]:
 
 def _place(seed: int, patient: str) -> float:
     digest = hashlib.blake2b(f"{seed}:{patient}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") / 2.0**64
+    return min(int.from_bytes(digest, "big") / 2.0**64, BELOW_ONE)  # the 1024 largest would round to 1

@@ -12,7 +12,7 @@ import numpy as np
 
 from graphret._checks import check_integer
 from graphret._errors import CodesError, EncoderError, GraphretError
-from graphret._numba import available_threads
+from graphret._threads import available_threads
 from graphret._types import Codes, Float32Array, Int64Array
 
 if TYPE_CHECKING:

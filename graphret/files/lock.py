@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
+import logging
 import os
 import platform
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from graphret._errors import IndexLockedError
+from graphret._errors import IndexLockedError, StoreError
+from graphret._notes import note_once
 from graphret.files.atomic import storage_errors
 
 if TYPE_CHECKING:
@@ -19,7 +22,11 @@ if TYPE_CHECKING:
 
 __all__ = ["LOCK", "writer_lock"]
 
+logger = logging.getLogger(__name__)
+
 LOCK = "LOCK"
+_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
+"""What file systems answer that know no locks, as some that are mounted over a network."""
 
 
 @contextmanager
@@ -27,14 +34,15 @@ def writer_lock(root: Path) -> Iterator[None]:
     """Hold the lock of a folder inside the block.
 
     The file stays when the lock is given back: another process may already have it open, and two writers
-    that lock two files of the same name would not see each other. Its text only says who holds it.
+    that lock two files of the same name would not see each other. Its text only says who holds it. On a file system
+    without locks nobody is kept out, which is said.
 
     Raises
     ------
     IndexLockedError
         Another writer holds it; the message names the process.
     StoreError
-        The folder cannot be written to.
+        The folder cannot be written to, or its lock cannot be asked for.
     """
     path = root / LOCK
     with storage_errors(path):
@@ -47,6 +55,13 @@ def writer_lock(root: Path) -> Iterator[None]:
             raise IndexLockedError(
                 f"{root} is being written by {_holder(file.read())}: wait for it to end, or stop it, and run again"
             ) from error
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise StoreError(f"cannot lock {path}: {error.strerror} (choose another folder)") from error
+            note_once(
+                logger,
+                f"{root}: its file system has no locks ({error.strerror}): write to it with one process at a time",
+            )
         _write(file.fileno(), {"pid": os.getpid(), "host": platform.node(), "since": datetime.now(UTC).isoformat()})
         try:
             yield

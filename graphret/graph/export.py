@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape, quoteattr
 
@@ -17,6 +19,11 @@ if TYPE_CHECKING:
     from graphret.graph.similarity_graph import Graph
 
 __all__ = ["to_igraph", "to_networkx", "write_graphml"]
+
+logger = logging.getLogger(__name__)
+
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that no XML 1.0 document may hold, however they are written."""
 
 
 def to_networkx(graph: Graph) -> Any:
@@ -47,7 +54,7 @@ def to_igraph(graph: Graph) -> Any:
 def write_graphml(
     graph: Graph, path: str | Path, *, node_attributes: Mapping[str, Sequence[object]] | None = None
 ) -> None:
-    """Write the graph as GraphML (Gephi, Cytoscape, yEd), edge by edge, and only then under its name.
+    r"""Write the graph as GraphML (Gephi, Cytoscape, yEd), edge by edge, and only then under its name.
 
     Parameters
     ----------
@@ -56,7 +63,8 @@ def write_graphml(
     path
         File to write; replaced only when the new one is complete.
     node_attributes
-        Named columns of n_nodes values (community, id, ...), written as text or numbers.
+        Named columns of n_nodes values (community, id, ...), written as text or numbers. A character that XML cannot
+        hold is written as its escape in Python (``\x07``); how many texts had some is logged.
 
     Raises
     ------
@@ -77,6 +85,10 @@ def write_graphml(
     for name, values in columns.items():
         if values.shape != (graph.n_nodes,):
             raise InvalidParameterError(f"node_attributes[{name!r}]", values.shape, f"{graph.n_nodes} values")
+    texts = [*columns, *(str(value) for values in columns.values() if values.dtype.kind in "OUT" for value in values)]
+    n_changed = sum(bool(_NOT_XML.search(text)) for text in texts)
+    if n_changed:
+        logger.warning("%s: %d texts hold characters that XML cannot: each is written as its escape", path, n_changed)
     with replacing(path) as file:
         file.writelines(text.encode("utf-8") for text in _graphml(graph, columns))
 
@@ -86,12 +98,11 @@ def _graphml(graph: Graph, columns: Mapping[str, np.ndarray]) -> Iterator[str]:
     yield '<?xml version="1.0" encoding="UTF-8"?>\n<graphml xmlns="http://graphml.graphdrawing.org/xmlns">\n'
     for number, (name, values) in enumerate(columns.items()):
         kind = kinds.get(values.dtype.kind, "string")
-        yield f'<key id="n{number}" for="node" attr.name={quoteattr(name)} attr.type="{kind}"/>\n'
+        yield f'<key id="n{number}" for="node" attr.name={quoteattr(_allowed(name))} attr.type="{kind}"/>\n'
     yield '<key id="w" for="edge" attr.name="weight" attr.type="double"/>\n<graph edgedefault="undirected">\n'
     for node in range(graph.n_nodes):
         data = "".join(
-            f'<data key="n{number}">{escape(_text(values[node]))}</data>'
-            for number, values in enumerate(columns.values())
+            f'<data key="n{number}">{_text(values[node])}</data>' for number, values in enumerate(columns.values())
         )
         yield f'<node id="{node}">{data}</node>\n'
     for source, target, weight in _edges(graph):
@@ -100,7 +111,13 @@ def _graphml(graph: Graph, columns: Mapping[str, np.ndarray]) -> Iterator[str]:
 
 
 def _text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, np.bool_) else str(value)
+    if isinstance(value, np.bool_):
+        return str(value).lower()
+    return escape(_allowed(str(value)), {"\r": "&#13;"})  # a reader takes the character itself for the end of a line
+
+
+def _allowed(text: str) -> str:
+    return _NOT_XML.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def _edges(graph: Graph) -> Iterator[tuple[int, int, float]]:

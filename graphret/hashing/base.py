@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import numpy as np
 
-from graphret._checks import check_integer
+from graphret._checks import as_array, check_integer
 from graphret._errors import CodesError, EncoderError, InvalidParameterError, MissingFileError
+from graphret._threads import one_blas_thread
 from graphret.files import replacing
 from graphret.hashing.bits import n_bytes_of, pack_bits
 
@@ -101,8 +102,6 @@ class Hasher(ABC):
         CodesError, InvalidParameterError
             Codes that are not finite or too few, labels that do not fit them, more bits than the method can make.
         """
-        from threadpoolctl import threadpool_limits
-
         codes = _check(codes, None)
         if len(codes) < 2:
             raise CodesError(f"codes have {len(codes)} row: a hasher is fitted on at least two")
@@ -119,7 +118,7 @@ class Hasher(ABC):
             if not finite.all():
                 row = first + int(np.flatnonzero(~finite)[0])
                 raise CodesError(f"codes: row {row} holds NaN or infinity: remove or re-encode it")
-        with threadpool_limits(1, user_api="blas"):
+        with one_blas_thread():
             arrays = self._fit(codes, labels)
         self._arrays = {"n_dimensions": np.array(codes.shape[1]), **arrays}
         return self
@@ -271,7 +270,7 @@ def linear_arrays(directions: NDArray[Any], mean: NDArray[Any]) -> dict[str, NDA
 
 
 def _check(codes: Any, n_dimensions: int | None) -> NDArray[Any]:
-    array: NDArray[Any] = np.asanyarray(codes)
+    array = as_array("codes", codes)
     if array.ndim != 2 or array.shape[1] == 0:
         raise CodesError(f"codes have shape {array.shape}: give a float32 array (n, d) with d >= 1")
     if array.dtype.kind not in "fiu":

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from graphret._checks import check_integer
+from graphret._checks import as_array, check_integer
 from graphret._errors import CodesError
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def pack_bits(values: Any) -> PackedBits:
     >>> pack_bits([[0.5, -1.0, 0.0, -2.0], [-1.0, -1.0, -1.0, 3.0]]).tolist()
     [[5], [8]]
     """
-    array = np.asarray(values)
+    array = as_array("values", values)
     if array.ndim != 2 or array.shape[1] == 0:
         raise CodesError(f"values have shape {array.shape}: give (n, b), one column per bit, b >= 1")
     if array.dtype.kind not in "fiu":

@@ -8,7 +8,7 @@ import numpy as np
 
 from graphret._checks import check_integer
 from graphret._errors import CodesError, InvalidParameterError
-from graphret._numba import borrow_threads
+from graphret._threads import borrow_threads
 from graphret.hashing._kernels import _distances_to_all, _merge_parts, _scan_all
 from graphret.hashing.bits import check_packed
 

@@ -5,49 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from html import escape
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
 from graphret.index.hits_frame import lists_frame
+from graphret.index.reasons import FoundReasons, short_decimal
 from graphret.neighbors import SearchCounts
-from graphret.retrieval import SOURCES, explain
+from graphret.retrieval import SOURCES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
     from graphret._types import BoolArray, Float32Array, Float64Array, Int32Array
     from graphret.index.film_ids import FilmIds
     from graphret.index.hits_html import Pictures
+    from graphret.index.reasons import KeptReasons, Why
     from graphret.retrieval import Archive, QueryBatch, RankedLists, RankingChoice
 
-__all__ = ["Hit", "Hits", "QueryHits", "Why"]
+__all__ = ["Hit", "Hits", "QueryHits"]
 
 _SOURCE_NAMES = np.array(SOURCES)
-
-
-@dataclass(frozen=True)
-class Why:
-    """Why a film is where it is in its list.
-
-    Parameters
-    ----------
-    gain
-        Gain in weighted modularity of the step that added it; None where the ranking has no steps.
-    query_edge
-        Weight of its edge to the query; 0 where there is none.
-    earlier
-        (id, weight) of its edges to films before it in the list, in their order.
-    terms
-        What the score is the sum of, by name; empty for a ranking that does not take it apart.
-    """
-
-    gain: float | None
-    query_edge: float
-    earlier: tuple[tuple[str, float], ...]
-    terms: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -146,8 +127,8 @@ class QueryHits(Sequence[Hit]):
             id=str(hits.ids[row, place]),
             rank=place + 1,
             position=int(hits.positions[row, place]),
-            similarity=_short(hits.similarities[row, place]),
-            score=_short(hits.scores[row, place]),
+            similarity=short_decimal(hits.similarities[row, place]),
+            score=short_decimal(hits.scores[row, place]),
             community=int(hits.communities[row, place]),
             source=str(hits.sources[row, place]),
             _list=self,
@@ -175,7 +156,8 @@ class QueryHits(Sequence[Hit]):
         }
 
     def _repr_html_(self) -> str:
-        return self._hits.pictures.html_of(self, self._row)
+        pictures = self._hits.pictures
+        return escape(repr(self)) if pictures is None else pictures.html_of(self, self._row)
 
     @cached_property
     def findings(self) -> dict[str, float]:
@@ -195,7 +177,8 @@ class QueryHits(Sequence[Hit]):
 class Hits:
     """Ranked lists of all queries of one call, best first.
 
-    Iterating gives one `QueryHits` a query; ``hits[0]`` is that of the first.
+    Iterating gives one `QueryHits` a query; ``hits[0]`` is that of the first. Hits can be pickled: the copy has the
+    reasons of every hit, and needs no index.
 
     Parameters
     ----------
@@ -234,8 +217,8 @@ class Hits:
     gains: Float64Array
     counts: SearchCounts
     alarm_level: float
-    _found: tuple[Archive, QueryBatch, RankedLists, FilmIds] = field(repr=False)
-    _pictures: Pictures = field(repr=False)
+    _reasons: FoundReasons | KeptReasons = field(repr=False)
+    _pictures: Pictures | None = field(repr=False)
     _p_values: Callable[[], Float64Array] = field(repr=False)
 
     @classmethod
@@ -267,7 +250,7 @@ class Hits:
             gains=ranked.gains,
             counts=_counted(batch, ranked),
             alarm_level=alarm_level,
-            _found=(archive, batch, ranked, film_ids),
+            _reasons=FoundReasons(choice, archive, batch, ranked, film_ids),
             _pictures=pictures,
             _p_values=p_values,
         )
@@ -296,11 +279,11 @@ class Hits:
         return f"<Hits: {found:,} films for {len(self):,} queries, ranking {self.choice}>"
 
     def _repr_html_(self) -> str:
-        return self.pictures.html(self, repr(self))
+        return escape(repr(self)) if self.pictures is None else self.pictures.html(self, repr(self))
 
     @property
-    def pictures(self) -> Pictures:
-        """What a notebook shows."""
+    def pictures(self) -> Pictures | None:
+        """What a notebook shows; None once they were pickled, without the archive."""
         return self._pictures
 
     def to_pandas(self) -> Any:
@@ -322,7 +305,7 @@ class Hits:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader should know of how this archive was ranked."""
-        return self._found[2].notes
+        return self._reasons.notes
 
     @property
     def k(self) -> int:
@@ -342,29 +325,16 @@ class Hits:
 
     def explain(self, row: int) -> list[Why]:
         """Explain the list of one query, see `graphret.retrieval.explain`."""
-        archive, batch, ranked, film_ids = self._found
-        edges = self.choice.all_options.get("edges")
-        return [
-            Why(
-                gain=reason.gain,
-                query_edge=_short(reason.query_edge),
-                earlier=tuple(
-                    (film_ids[film], _short(weight))
-                    for film, weight in zip(reason.earlier.tolist(), reason.earlier_weights, strict=True)
-                ),
-                terms={name: _short(value) for name, value in reason.terms.items()},
-            )
-            for reason in explain(archive, batch, ranked, row, edges=edges)
-        ]
+        return self._reasons.explain(row)
 
     def estimated_findings(self, row: int) -> dict[str, float]:
         """Return the findings that the ranking expects of one query; see `QueryHits.findings`."""
-        archive, _, ranked, *_ = self._found
-        if ranked.findings is None or archive.findings is None:
-            return {}
-        probabilities = ranked.findings[row]
-        likeliest = (-probabilities).argsort(kind="stable")
-        return {archive.findings.names[label]: _short(probabilities[label]) for label in likeliest}
+        return self._reasons.estimated_findings(row)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Say what is pickled: the lists, with reasons and p-values worked out, and nothing of the archive."""
+        worked_out = {"p_values": self.p_values, "_reasons": self._reasons.kept()}
+        return {**self.__dict__, **worked_out, "_p_values": None, "_pictures": None}
 
     def to_dicts(self, *, why: bool = False) -> list[dict[str, Any]]:
         """Return one mapping a query, JSON values only: query, ranking, options, hits; on demand with the reasons.
@@ -392,8 +362,3 @@ def _counted(batch: QueryBatch, ranked: RankedLists) -> SearchCounts:
     if batch.counts is None:
         return SearchCounts.scanned(len(batch), 0) if ranked.counts is None else ranked.counts
     return batch.counts if ranked.counts is None else batch.counts + ranked.counts
-
-
-def _short(value: Any) -> float:
-    """Return the shortest decimal of a float32: JSON then shows 0.912345 and not 0.9123449921607971."""
-    return float(str(np.float32(value)))

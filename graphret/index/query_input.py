@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from PIL.Image import Image
 
-from graphret._checks import check_codes
+from graphret._checks import as_array, check_codes
 from graphret._errors import CodesError, InvalidParameterError, MissingFileError
 from graphret.data import film_in_memory, read_pixels
 from graphret.data.in_memory import FILM_ARRAYS
@@ -94,7 +94,7 @@ def read_queries(what: Any, codes: Codes, lookup: FilmLookup, *, has_encoder: bo
         return _read_list(entries, archived, is_single=False)
     if isinstance(what, Image):
         return _read_list([what], archived, is_single=True)
-    array = np.asanyarray(what)
+    array = as_array("queries", what)
     if array.dtype.kind in "UO" and array.ndim <= 1:
         return _read_list(np.atleast_1d(array).tolist(), archived, is_single=array.ndim == 0)
     if array.dtype.kind == "u" or array.ndim == 3:
@@ -163,7 +163,7 @@ def _existing(entry: str | Path) -> Path:
 def _one_array(entry: Any) -> NDArray[Any]:
     """A code (d,), or the pixels of a film (h, w)."""
     if not isinstance(entry, Image):
-        array = np.asarray(entry)
+        array = as_array("a query", entry)
         if array.dtype.kind == "f" and array.ndim == 1 and array.size:
             return array.astype(np.float32)
     film = film_in_memory(entry, "what")

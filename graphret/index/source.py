@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from graphret._checks import check_codes
+from graphret._checks import as_array, check_codes
 from graphret._errors import CodesError, DataError, EncoderError, InvalidParameterError
 from graphret._labels import read_labels
 from graphret.data import ImageTable
@@ -87,7 +87,7 @@ def describe_codes(
     DataError
         An id twice, a label other than 1, 0, -1, an unknown split.
     """
-    array = np.asanyarray(codes)
+    array = as_array("codes", codes)
     if array.dtype.kind != "f":
         raise CodesError(f"codes have dtype {array.dtype}: give float32 (n, d)")
     array = check_codes(array)

@@ -16,7 +16,7 @@ from graphret._numba import jit, prefetch
 from graphret._sort_kernels import _sort_ascending
 from graphret.neighbors._kernels import _dot, _round_similarity
 
-__all__ = ["_search_queries", "_search_share"]
+__all__ = ["_search_queries"]
 
 LAST_FILM = np.int64(0x7FFFFFFF)
 SCALE = np.int64(1 << 32)

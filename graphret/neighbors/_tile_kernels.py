@@ -125,68 +125,70 @@ def _join_tiles(
     left_scores, left_ids, left_kth_similarities = left_best
     right_scores, right_ids, right_kth_similarities = right_best
     n_blocks = left_rest.shape[0]
-    for pair in numba.prange(pairs.shape[0]):
-        products = scratch[0][numba.get_thread_id()]
-        columns = scratch[1][numba.get_thread_id()]
-        scores = scratch[2][numba.get_thread_id()]
-        i_stop = left_starts[pairs[pair, 0] + 1]
-        j_first = right_starts[pairs[pair, 1]]
-        j_stop = right_starts[pairs[pair, 1] + 1]
-        diagonal = mirror and left_starts[pairs[pair, 0]] == j_first
-        for i_first in range(left_starts[pairs[pair, 0]], i_stop, ROW_BLOCK):
-            i_last = min(i_first + ROW_BLOCK, i_stop)
-            shape = (i_last - i_first, j_stop - j_first)
-            bounds = products[0, : shape[0] * shape[1]].reshape(shape)
-            np.dot(left_head[i_first:i_last], right_head[j_first:j_stop].T, bounds)
-            seen = 0
-            while seen < n_blocks:
-                if (
-                    _promising_share(
-                        bounds, left_kth_similarities[i_first:i_last], right_kth_similarities[j_first:j_stop]
-                    )
-                    < DENSE
-                ):
-                    break
-                block_products = products[1, : shape[0] * shape[1]].reshape(shape)
-                np.dot(left_rest[seen, i_first:i_last], right_rest[seen, j_first:j_stop].T, block_products)
-                before = (left_beyond[seen, i_first:i_last], right_beyond[seen, j_first:j_stop])
-                seen += 1
-                after = (left_beyond[seen, i_first:i_last], right_beyond[seen, j_first:j_stop])
-                _tighten(bounds, block_products, before[0], after[0], before[1], after[1], slack_factor)
-            for i in range(i_first, i_last):
-                row_bounds = bounds[i - i_first]
-                for start in range(i - j_first + 1 if diagonal else 0, shape[1], STRETCH):
-                    stop = min(start + STRETCH, shape[1])
-                    kth_similarities = right_kth_similarities[j_first + start : j_first + stop]
-                    n_columns = _survivors(
-                        row_bounds[start:stop], kth_similarities, left_kth_similarities[i], start, columns
-                    )
-                    for place in range(n_columns):
-                        j = j_first + columns[place]
-                        scores[place] = (
-                            row_bounds[columns[place]] - slack_factor * left_beyond[seen, i] * right_beyond[seen, j]
+    n_workers = scratch[0].shape[0]
+    for worker in numba.prange(n_workers):
+        products = scratch[0][worker]
+        columns = scratch[1][worker]
+        scores = scratch[2][worker]
+        for pair in range(worker, pairs.shape[0], n_workers):
+            i_stop = left_starts[pairs[pair, 0] + 1]
+            j_first = right_starts[pairs[pair, 1]]
+            j_stop = right_starts[pairs[pair, 1] + 1]
+            diagonal = mirror and left_starts[pairs[pair, 0]] == j_first
+            for i_first in range(left_starts[pairs[pair, 0]], i_stop, ROW_BLOCK):
+                i_last = min(i_first + ROW_BLOCK, i_stop)
+                shape = (i_last - i_first, j_stop - j_first)
+                bounds = products[0, : shape[0] * shape[1]].reshape(shape)
+                np.dot(left_head[i_first:i_last], right_head[j_first:j_stop].T, bounds)
+                seen = 0
+                while seen < n_blocks:
+                    if (
+                        _promising_share(
+                            bounds, left_kth_similarities[i_first:i_last], right_kth_similarities[j_first:j_stop]
                         )
-                    # block by block for all of them: without a branch on what is read, reads overlap
-                    for block in range(seen, n_blocks):
-                        n_left = 0
-                        own_beyond = slack_factor * left_beyond[block + 1, i]
+                        < DENSE
+                    ):
+                        break
+                    block_products = products[1, : shape[0] * shape[1]].reshape(shape)
+                    np.dot(left_rest[seen, i_first:i_last], right_rest[seen, j_first:j_stop].T, block_products)
+                    before = (left_beyond[seen, i_first:i_last], right_beyond[seen, j_first:j_stop])
+                    seen += 1
+                    after = (left_beyond[seen, i_first:i_last], right_beyond[seen, j_first:j_stop])
+                    _tighten(bounds, block_products, before[0], after[0], before[1], after[1], slack_factor)
+                for i in range(i_first, i_last):
+                    row_bounds = bounds[i - i_first]
+                    for start in range(i - j_first + 1 if diagonal else 0, shape[1], STRETCH):
+                        stop = min(start + STRETCH, shape[1])
+                        kth_similarities = right_kth_similarities[j_first + start : j_first + stop]
+                        n_columns = _survivors(
+                            row_bounds[start:stop], kth_similarities, left_kth_similarities[i], start, columns
+                        )
                         for place in range(n_columns):
-                            column = columns[place]
-                            j = j_first + column
-                            score = scores[place] + _block_product(left_rest, right_rest, block, i, j)
-                            bound = score + own_beyond * right_beyond[block + 1, j]
-                            columns[n_left] = column
-                            scores[n_left] = score
-                            n_left += int((bound > left_kth_similarities[i]) | (bound > right_kth_similarities[j]))
-                        n_columns = n_left
-                    for place in range(n_columns):
-                        j = j_first + columns[place]
-                        if scores[place] > left_kth_similarities[i]:
-                            _replace_root(left_scores[i], left_ids[i], scores[place], firsts[1] + j)
-                            left_kth_similarities[i] = max(left_kth_similarities[i], left_scores[i, 0])
-                        if scores[place] > right_kth_similarities[j]:
-                            _replace_root(right_scores[j], right_ids[j], scores[place], firsts[0] + i)
-                            right_kth_similarities[j] = max(right_kth_similarities[j], right_scores[j, 0])
+                            j = j_first + columns[place]
+                            scores[place] = (
+                                row_bounds[columns[place]] - slack_factor * left_beyond[seen, i] * right_beyond[seen, j]
+                            )
+                        # block by block for all of them: without a branch on what is read, reads overlap
+                        for block in range(seen, n_blocks):
+                            n_left = 0
+                            own_beyond = slack_factor * left_beyond[block + 1, i]
+                            for place in range(n_columns):
+                                column = columns[place]
+                                j = j_first + column
+                                score = scores[place] + _block_product(left_rest, right_rest, block, i, j)
+                                bound = score + own_beyond * right_beyond[block + 1, j]
+                                columns[n_left] = column
+                                scores[n_left] = score
+                                n_left += int((bound > left_kth_similarities[i]) | (bound > right_kth_similarities[j]))
+                            n_columns = n_left
+                        for place in range(n_columns):
+                            j = j_first + columns[place]
+                            if scores[place] > left_kth_similarities[i]:
+                                _replace_root(left_scores[i], left_ids[i], scores[place], firsts[1] + j)
+                                left_kth_similarities[i] = max(left_kth_similarities[i], left_scores[i, 0])
+                            if scores[place] > right_kth_similarities[j]:
+                                _replace_root(right_scores[j], right_ids[j], scores[place], firsts[0] + i)
+                                right_kth_similarities[j] = max(right_kth_similarities[j], right_scores[j, 0])
 
 
 @jit()

@@ -9,7 +9,7 @@ import numpy as np
 
 from graphret._checks import check_codes, check_integer
 from graphret._errors import CodesError
-from graphret._numba import borrow_threads
+from graphret._threads import borrow_threads
 from graphret.neighbors._kernels import _cosines, _rank_candidates, _scan, _update_heaps
 from graphret.neighbors.neighbor_table import NeighborTable, SearchCounts
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from graphret._checks import check_codes, check_integer
 from graphret._errors import CodesError
-from graphret._numba import borrow_threads
-from graphret.neighbors._graph_search_kernels import _search_queries, _search_share
+from graphret._threads import borrow_threads
+from graphret.neighbors._graph_search_kernels import _search_queries
 from graphret.neighbors.exact_search import ExactSearch, ragged_lists, row_lengths
 from graphret.neighbors.neighbor_table import NeighborTable, SearchCounts
 
@@ -205,11 +205,8 @@ class GraphSearch:
             similarities,
             counts,
         )
-        if n_threads == 1 or (n_queries == 1 and n_threads is None):
-            _search_share(0, 1, *given)  # without what it costs to wake threads
-        else:
-            with borrow_threads(n_threads, at_most=n_queries) as n_workers:
-                _search_queries(n_workers, *given)
+        with borrow_threads(n_threads, at_most=n_queries) as n_workers:
+            _search_queries(n_workers, *given)
         if counts[2].min() < 0:
             left = np.flatnonzero(counts[2] < 0)
             scanned = self.exact.search(

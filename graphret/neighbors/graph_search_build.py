@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graphret._checks import check_integer, check_number
+from graphret._threads import one_blas_thread
 from graphret.neighbors.beam_width import Beam, HeldOut, measure_beam, narrowest_beam
 from graphret.neighbors.graph_search import HIGHEST_CODE, PLACE_COST, GraphSearch, GraphSearchStructure
-from graphret.neighbors.join import one_blas_thread
 from graphret.neighbors.rotation import Rotation
 
 if TYPE_CHECKING:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -11,18 +10,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from graphret._errors import InvalidParameterError
-from graphret._numba import borrow_threads
+from graphret._threads import borrow_threads, one_blas_thread
 from graphret.neighbors._tile_kernels import ROW_BLOCK, _join_tiles
 from graphret.neighbors.exact_search import ROUNDING
 from graphret.neighbors.rotation import BLOCK_WIDTH, Parts, Plan, Rotation, plan_join
 from graphret.neighbors.tiles import Tiles, principal_order, rounds_of_pairs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from graphret._types import Codes, Float32Array, Float64Array, Int32Array, Int64Array, Progress
 
-__all__ = ["Candidates", "join_tiles", "one_blas_thread"]
+__all__ = ["Candidates", "join_tiles"]
 
 TILE = 512
 """Rows of a tile."""
@@ -242,13 +239,3 @@ def _groups(tiles: Tiles, n_dimensions: int, max_memory: int | None) -> list[ran
         )
     cuts = np.arange(n_groups + 1) * tiles.n_tiles // n_groups
     return [range(int(first), int(last)) for first, last in itertools.pairwise(cuts)]
-
-
-@contextmanager
-def one_blas_thread() -> Iterator[None]:
-    """Let every thread of the join multiply its own matrices: numba calls the BLAS of scipy."""
-    import scipy.linalg.cython_blas  # noqa: F401 - a library that is not loaded can not be limited
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1, user_api="blas"):
-        yield

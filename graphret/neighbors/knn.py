@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import importlib
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -12,7 +14,8 @@ import numpy as np
 
 from graphret._checks import check_codes, check_integer, check_number, unit_rows
 from graphret._errors import DeviceError, MissingDependencyError, UnknownNameError
-from graphret._numba import available_threads, borrow_threads
+from graphret._notes import note_once
+from graphret._threads import available_threads, borrow_threads, is_forked
 from graphret._types import Codes, Float32Array, Int32Array, Int64Array, Progress
 from graphret.neighbors._kernels import _cosines, _rank_candidates, _scan_tile
 from graphret.neighbors.exact_search import MARGIN, ROUNDING, TILE, ExactSearch, row_lengths
@@ -20,6 +23,8 @@ from graphret.neighbors.join import join_tiles
 from graphret.neighbors.neighbor_table import NeighborTable
 
 __all__ = ["BACKENDS", "METHODS", "nearest_neighbors"]
+
+logger = logging.getLogger(__name__)
 
 BACKENDS = ("auto", "faiss", "torch")
 METHODS = ("approximate", "auto", "exact")
@@ -64,7 +69,9 @@ def nearest_neighbors(
         At least 1; the table has k' = min(k, n - 1) columns.
     backend
         "faiss" (flat search, on a GPU where its GPU build and a device are there), "torch" (CUDA: chunked products and
-        top-k), or "auto": Faiss on a GPU, else torch on a CUDA device, else the join on the processor.
+        top-k), or "auto": Faiss on a GPU, else torch on a CUDA device, else the processor, by Faiss for few rows and
+        by the join for many. Where one of them is not there, or does not load, the next takes its place, which is
+        logged once: the join needs neither.
     method
         "exact": proven, up to rounding; "approximate": pairs are followed only while they are likely neighbours,
         with the recall measured on a sample of rows and reported in the table; "auto": exact up to 50,000 rows (and
@@ -92,7 +99,7 @@ def nearest_neighbors(
     InvalidParameterError
         k < 1, recall outside (0, 1), max_memory too small, or an unknown backend or method.
     DeviceError, MissingDependencyError
-        The backend is not there.
+        The backend that was named is not there.
 
     Notes
     -----
@@ -242,19 +249,21 @@ def _from_proposals(table: _Table, propose: Propose, unit: Codes) -> NeighborTab
 
 
 def _engine(backend: str, n_rows: int, method: str) -> str:
-    """What searches: "faiss", "torch" or "join"."""
+    """What searches: "faiss", "torch" or "join". Where one of them is not there the next takes its place."""
     if backend != "auto":
+        _import(backend, f"backend={backend!r}")
         return backend
-    if _has_cuda_driver():
+    if _has_cuda_driver() and not is_forked():  # a forked process cannot use the GPU of its parent
         if _faiss_gpus() > 0:
             return "faiss"
         if _torch_has_cuda():
             return "torch"
-    return "faiss" if n_rows < JOIN_LIMIT and method != "approximate" else "join"
+    return "faiss" if n_rows < JOIN_LIMIT and method != "approximate" and _there("faiss") else "join"
 
 
 def _faiss_proposer(database: Codes) -> Propose:
-    faiss = _import_faiss()
+    import faiss
+
     if _faiss_gpus() > 0:
         index = faiss.GpuIndexFlatIP(faiss.StandardGpuResources(), database.shape[1])
         index.add(database)
@@ -269,10 +278,8 @@ def _faiss_proposer(database: Codes) -> Propose:
 
 
 def _torch_proposer(database: Codes, tile: int = 262_144) -> Propose:
-    try:
-        import torch
-    except ImportError as error:
-        raise MissingDependencyError("torch", "cpu", "backend='torch'") from error
+    import torch
+
     if not torch.cuda.is_available():
         raise DeviceError("backend='torch' needs a CUDA device and there is none: use backend='faiss'")
     on_device = torch.from_numpy(database).to("cuda")
@@ -305,12 +312,25 @@ def _full_float32(torch: Any) -> Iterator[None]:
         torch.set_float32_matmul_precision(before)
 
 
-def _import_faiss() -> Any:
+def _import(library: str, purpose: str) -> Any:
+    """Import an optional library, or say why it cannot be: it is not installed, or something that it needs is not."""
     try:
-        import faiss
-    except ImportError as error:
-        raise MissingDependencyError("faiss", "cpu", "searching nearest neighbours") from error
-    return faiss
+        return importlib.import_module(library)
+    except (ImportError, OSError, AttributeError, RuntimeError) as error:  # CUDA's libraries, another numpy, ...
+        missing = isinstance(error, ModuleNotFoundError) and error.name == library
+        reason = "" if missing else " ".join(str(error).split()) or type(error).__name__
+        raise MissingDependencyError(library, "cpu", purpose, reason) from error
+
+
+def _there(library: str) -> bool:
+    """Whether a library can be used; why it cannot is said once, since another takes its place."""
+    try:
+        _import(library, f"finding neighbours by {library}")
+    except MissingDependencyError as error:
+        level = logging.WARNING if error.reason else logging.INFO
+        note_once(logger, f"{error} (until then another backend finds the same neighbours)", level)
+        return False
+    return True
 
 
 def _has_cuda_driver() -> bool:
@@ -323,15 +343,25 @@ def _has_cuda_driver() -> bool:
 
 
 def _faiss_gpus() -> int:
-    faiss = _import_faiss()
-    return int(faiss.get_num_gpus()) if hasattr(faiss, "StandardGpuResources") else 0
+    if not _there("faiss"):
+        return 0
+    import faiss
+
+    try:
+        return int(faiss.get_num_gpus()) if hasattr(faiss, "StandardGpuResources") else 0
+    except RuntimeError as error:  # a driver that is older than its CUDA
+        note_once(
+            logger,
+            f"Faiss cannot use the GPU: {' '.join(str(error).split())} (another backend finds the same neighbours)",
+        )
+        return 0
 
 
 def _torch_has_cuda() -> bool:
-    try:
-        import torch
-    except ImportError:
+    if not _there("torch"):
         return False
+    import torch
+
     return bool(torch.cuda.is_available())
 
 
@@ -341,7 +371,8 @@ def _faiss_threads(engine: str, n_threads: int) -> Iterator[None]:
     if engine != "faiss":
         yield
         return
-    faiss = _import_faiss()
+    import faiss
+
     before = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(min(n_threads, available_threads()))
     try:

@@ -8,7 +8,7 @@ import numpy as np
 
 from graphret._checks import check_flag, check_integer, check_number
 from graphret._errors import InvalidParameterError, UnknownNameError
-from graphret._numba import borrow_threads
+from graphret._threads import borrow_threads
 from graphret.retrieval._context_kernels import _rank_in_context
 from graphret.retrieval.density import density_ranks, local_density
 from graphret.retrieval.expansion import expanded_queries

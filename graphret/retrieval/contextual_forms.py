@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from graphret._numba import borrow_threads
+from graphret._threads import borrow_threads
 from graphret.retrieval._context_kernels import _rank_in_contexts
 from graphret.retrieval.contextual import AMONG
 

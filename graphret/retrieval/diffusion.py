@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from graphret._checks import check_integer, check_number
-from graphret._numba import borrow_threads
+from graphret._threads import borrow_threads
 from graphret.retrieval._diffusion_kernels import _diffuse
 from graphret.retrieval.edges import query_edges
 from graphret.retrieval.fill import fill_nearest
@@ -89,7 +89,8 @@ class Diffusion:
         graph = self.archive.graph
         values = graph.weights.astype(np.float64) ** self.gamma
         rows = np.repeat(np.arange(graph.n_nodes), np.diff(graph.indptr))
-        degrees = np.bincount(rows, weights=values, minlength=graph.n_nodes)
+        # without an edge the sums would be integers
+        degrees = np.bincount(rows, weights=values, minlength=graph.n_nodes).astype(np.float64, copy=False)
         scales = np.divide(1.0, np.sqrt(degrees), out=np.zeros_like(degrees), where=degrees > 0)
         entries: Float32Array = (values * (scales[rows] * scales[graph.indices])).astype(np.float32)
         return entries

@@ -86,8 +86,8 @@ def explain(
     (1, 0, 0.0, [0])
     """
     n_edges = archive.k if edges is None else check_integer("edges", edges, 1, "edges of the query")
-    linked = query_edges(archive, queries.at_least(archive, n_edges), n_edges)
-    to_query = dict(zip(linked.nodes[row].tolist(), linked.weights[row].tolist(), strict=True))
+    linked = query_edges(archive, queries.only(row).at_least(archive, n_edges), n_edges)
+    to_query = dict(zip(linked.nodes[0].tolist(), linked.weights[0].tolist(), strict=True))
     films = ranked.positions[row][ranked.positions[row] >= 0]
     reasons = []
     for place, film in enumerate(films.tolist()):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from graphret._numba import borrow_threads
+from graphret._threads import borrow_threads
 from graphret.retrieval._finding_kernels import _vote
 
 if TYPE_CHECKING:

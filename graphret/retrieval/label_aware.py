@@ -9,7 +9,7 @@ import numpy as np
 
 from graphret._checks import check_flag, check_integer, check_number
 from graphret._errors import InvalidParameterError
-from graphret._numba import borrow_threads
+from graphret._threads import borrow_threads
 from graphret.retrieval._finding_kernels import _rank_by_findings
 from graphret.retrieval.fill import fill_nearest
 from graphret.retrieval.finding_estimate import Calibration, estimate_findings, fit_calibration

@@ -11,6 +11,7 @@ import numpy as np
 
 from graphret._checks import check_integer, check_number
 from graphret._errors import InvalidParameterError
+from graphret._threads import one_blas_thread
 from graphret.neighbors.exact_search import TILE, row_lengths
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ __all__ = ["LabelScatter", "LearnedMetric", "mean_direction", "project_all"]
 
 DIMENSIONS = 32
 """Whitened directions that are kept beside the discriminant ones."""
+ROUNDING = float(np.finfo(np.float32).eps) ** 2
+"""Variance of unit codes below which there is nothing but the rounding of float32."""
 AT_MOST = 32
 """Discriminant directions, at most; there is one less than there are findings."""
 
@@ -56,12 +59,10 @@ class LabelScatter:
 
         Single-threaded, so that it does not depend on the threads of the caller.
         """
-        from threadpoolctl import threadpool_limits
-
         findings = np.concatenate([labels, ~labels.any(axis=1, keepdims=True)], axis=1).astype(np.float32)
         sums = np.zeros((findings.shape[1], origin.size))
         squares = np.zeros((origin.size, origin.size))
-        with threadpool_limits(1, user_api="blas"):
+        with one_blas_thread():
             for first in range(0, len(codes), TILE):
                 block = _unit(codes[first : first + TILE], origin)
                 marks = findings[first : first + TILE]
@@ -111,10 +112,9 @@ class WithinScatter:
     def of(cls, scatter: LabelScatter) -> WithinScatter:
         """Decompose the sums over films; single-threaded."""
         from scipy.linalg import eigh
-        from threadpoolctl import threadpool_limits
 
         total = scatter.counts.sum()
-        with threadpool_limits(1, user_api="blas"):
+        with one_blas_thread():
             mean = scatter.sums.sum(axis=0) / total
             there = scatter.counts > 0.5  # subtracted sums may leave a rounding of 0
             counts = scatter.counts[there, None]
@@ -179,7 +179,6 @@ class LearnedMetric:
             A value out of its range, or not one film.
         """
         from scipy.linalg import eigh
-        from threadpoolctl import threadpool_limits
 
         discriminant_share = check_number("discriminant_share", discriminant_share, at_least=0.0, at_most=1.0)
         ridge = check_number("ridge", ridge, above=0.0)
@@ -188,8 +187,8 @@ class LearnedMetric:
             raise InvalidParameterError("scatter", "0 films", "at least one film to learn from")
         n_dimensions = scatter.origin.size
         within = scatter.within
-        with threadpool_limits(1, user_api="blas"):
-            floor = max(ridge * within.values.mean(), np.finfo(np.float64).tiny)
+        with one_blas_thread():
+            floor = max(ridge * within.values.mean(), ROUNDING)
             # W is diagonal in the coordinates of the eigenvectors
             whiten = 1.0 / np.sqrt(within.values + floor)
             leading = [max(n_dimensions - dimensions, 0), n_dimensions - 1]
@@ -262,11 +261,9 @@ def project_all(metrics: Sequence[LearnedMetric], codes: Codes) -> list[Float32A
 
     Metrics that differ in their share only have the same directions: one product serves them.
     """
-    from threadpoolctl import threadpool_limits
-
     outs = [np.empty((len(codes), len(metric.directions)), np.float32) for metric in metrics]
     offsets = {id(metric.directions): metric.directions @ metric.centre for metric in metrics}
-    with threadpool_limits(1, user_api="blas"):
+    with one_blas_thread():
         for first in range(0, len(codes), TILE):
             block = _unit(codes[first : first + TILE], np.zeros(1))
             products: dict[int, Float32Array] = {}

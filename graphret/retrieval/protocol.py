@@ -14,6 +14,7 @@ from graphret._labels import read_labels
 from graphret.communities import louvain
 from graphret.graph import similarity_graph
 from graphret.neighbors import ExactSearch, nearest_neighbors
+from graphret.retrieval._forbidden import check_forbidden
 from graphret.retrieval.findings import Findings
 
 if TYPE_CHECKING:
@@ -260,7 +261,7 @@ class QueryBatch:
             array[None] if array.ndim == 1 else array, name="query codes", n_dimensions=archive.codes.shape[1]
         )
         mask = None if allowed is None else np.ascontiguousarray(allowed, dtype=np.bool_)
-        lists = None if forbidden is None else _check_forbidden(forbidden, array.shape[0], archive.n_films)
+        lists = None if forbidden is None else check_forbidden(forbidden, array.shape[0], archive.n_films)
         table = archive.search.search(array, max(k, archive.k), allowed=mask, forbidden=lists, n_threads=n_threads)
         return cls(array, table.neighbors, table.similarities, mask, lists, table.counts)
 
@@ -272,6 +273,18 @@ class QueryBatch:
             self.codes, n_neighbors, allowed=self.allowed, forbidden=self.forbidden, n_threads=n_threads
         )
         return replace(self, neighbors=table.neighbors, similarities=table.similarities)
+
+    def only(self, row: int) -> QueryBatch:
+        """Return the batch of one query."""
+        rows = slice(row, row + 1)
+        return replace(
+            self,
+            codes=self.codes[rows],
+            neighbors=self.neighbors[rows],
+            similarities=self.similarities[rows],
+            forbidden=None if self.forbidden is None else self.forbidden[rows],
+            counts=None,
+        )
 
     def eligibility(self, archive: Archive) -> tuple[BoolArray, Int64Array, Int32Array]:
         """Return the mask (empty: all films) and the forbidden films as (starts (q + 1,), positions), for kernels.
@@ -286,7 +299,7 @@ class QueryBatch:
             raise CodesError(f"allowed has shape {mask.shape}: give bool ({archive.n_films},), one per film")
         lists: Sequence[Int32Array] = [np.empty(0, np.int32)] * len(self)
         if self.forbidden is not None:
-            lists = _check_forbidden(self.forbidden, len(self), archive.n_films)
+            lists = check_forbidden(self.forbidden, len(self), archive.n_films)
         starts = np.concatenate([[0], np.cumsum([entry.size for entry in lists])]).astype(np.int64)
         return mask, starts, np.concatenate([*lists, np.empty(0, np.int32)]).astype(np.int32)
 
@@ -383,14 +396,3 @@ class Ranker(Protocol):
             ``None`` for all processors.
         """
         ...
-
-
-def _check_forbidden(forbidden: Sequence[Any], n_queries: int, n_films: int) -> list[Int32Array]:
-    if len(forbidden) != n_queries:
-        raise InvalidParameterError("forbidden", f"{len(forbidden)} lists", f"{n_queries} lists, one per query")
-    lists = [np.asarray(entry, dtype=np.int64).reshape(-1) for entry in forbidden]
-    for entry in lists:
-        wrong = entry[(entry < 0) | (entry >= n_films)]
-        if wrong.size:
-            raise InvalidParameterError("forbidden", int(wrong[0]), f"positions from 0 to {n_films - 1}")
-    return [entry.astype(np.int32) for entry in lists]

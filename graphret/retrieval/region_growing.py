@@ -10,7 +10,7 @@ import numpy as np
 
 from graphret._checks import check_integer
 from graphret._errors import InvalidParameterError
-from graphret._numba import borrow_threads
+from graphret._threads import borrow_threads
 from graphret.communities.modularity import check_labels
 from graphret.retrieval._kernels import TOLERANCE, _community_totals, _grow_regions
 from graphret.retrieval.edges import QueryEdges, query_edges

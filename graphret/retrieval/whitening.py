@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from graphret._threads import one_blas_thread
 from graphret.neighbors.exact_search import TILE, row_lengths
 
 if TYPE_CHECKING:
@@ -55,14 +56,13 @@ class Whitening:
         that it does not depend on the threads of the caller.
         """
         from scipy.linalg import eigh
-        from threadpoolctl import threadpool_limits
 
         n_films, n_dimensions = search.codes.shape
         rows = np.unique(np.linspace(0, n_films - 1, min(n_films, SAMPLE)).astype(np.int64))
         sample = search.codes[rows] / search.lengths[rows, None].astype(np.float32)
         mean = sample.mean(axis=0, dtype=np.float64)
         sample -= mean.astype(np.float32)
-        with threadpool_limits(1, user_api="blas"):
+        with one_blas_thread():
             covariance = (sample.T @ sample).astype(np.float64) / len(rows)
             ridge = max(float(np.trace(covariance)) / n_dimensions, np.finfo(np.float64).tiny)
             leading = [max(n_dimensions - DIRECTIONS, 0), n_dimensions - 1]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graphret._errors import GraphretError
-from graphret._numba import available_threads
+from graphret._threads import available_threads
 from graphret.data import FilmProblem, ImageTable
 from graphret.encoders.inference.resize import prepare_film
 from graphret.training.masks import Masks

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from graphret._numba import available_threads
+from graphret._threads import available_threads
 from graphret.retrieval import LabelScatter, LearnedMetric
 from graphret.retrieval.learned_metric import mean_direction, project_all
 

@@ -67,7 +67,8 @@ def tune(
     index
         The archive, or its folder.
     by
-        "labels", "agreement", or "auto": labels where any film has a positive one.
+        "labels", "agreement", or "auto": labels where any film that may ask shares a positive one with a film of
+        another patient. Films that share none with anybody cannot be judged, and do not ask.
     measures
         With labels: their mean is compared.
     candidates
@@ -95,7 +96,8 @@ def tune(
     Raises
     ------
     InvalidParameterError
-        A value out of its range, labels asked for where there are none, or nobody to ask.
+        A value out of its range, labels asked for where no patients share one, films of one patient only, or nobody to
+        ask.
 
     Notes
     -----
@@ -106,18 +108,19 @@ def tune(
     if by not in BY:
         raise UnknownNameError("by", by, BY)
     check_integer("n_queries", n_queries, 2, "1000 tell good candidates apart")
-    relevance = index.films.relevance()
-    can_ask: BoolArray = np.any(relevance, axis=1)
-    if by == "agreement":
-        can_ask = np.ones(len(relevance), np.bool_)
-    rows = _asking(index.films.splits, can_ask, split)
-    with_finding = rows[relevance[rows].any(axis=1)]
+    relevance, patients = index.films.relevance(), index.films.patients
+    if np.unique(patients).size < 2:
+        hint = "no film gets films of its own patient, so nobody would get any"
+        raise InvalidParameterError("index", "films of one patient", "films of at least two patients", hint)
+    judged: BoolArray = np.any(relevance[:, _shared(relevance, patients)], axis=1)
+    rows = _asking(index.films.splits, np.ones(len(judged), np.bool_) if by == "agreement" else judged, split)
+    with_finding = rows[judged[rows]]
     if by == "labels" and not with_finding.size:
-        raise InvalidParameterError("by", by, '"agreement"', "no film that may ask has a positive label")
+        hint = "no film that may ask shares a positive label with a film of another patient"
+        raise InvalidParameterError("by", by, '"agreement"', hint)
     labelled = by != "agreement" and with_finding.size > 0
     asking = np.random.default_rng(seed).permutation(with_finding if labelled else rows)[:n_queries]
     archive = index.labelled_archive if read_labels(candidates or ()) else index.archive
-    patients = index.films.patients
     if not labelled:
         asking = pairs_of(archive, asking[: max(1, n_queries // 2)], patients, n_threads)
     forbidden = own_films(asking, patients)
@@ -155,6 +158,11 @@ def _asking(splits: NDArray[Any], can_ask: BoolArray, split: str | None) -> Int6
     return np.flatnonzero(new) if (splits == TRAINED_ON).any() and new.sum() >= LEAST_NEW else np.arange(len(splits))
 
 
+def _shared(relevance: BoolArray, patients: NDArray[np.str_]) -> BoolArray:
+    """Labels that films of two patients at least have."""
+    return np.array([np.unique(patients[films]).size > 1 for films in relevance.T], dtype=np.bool_)
+
+
 def own_films(films: Int64Array, patients: Any) -> list[Int32Array]:
     """For each film those of its patient, itself among them."""
     return [rows.astype(np.int32) for rows in rows_with_same(patients[films], patients)]
@@ -166,6 +174,4 @@ def pairs_of(archive: Archive, films: Int64Array, patients: Any, n_threads: int 
     codes = np.ascontiguousarray(archive.codes[films], dtype=np.float32)
     nearest = archive.search.search(codes, 1, forbidden=forbidden, n_threads=n_threads).neighbors[:, 0]
     found = nearest >= 0
-    if not found.any():
-        raise InvalidParameterError("index", "films of one patient", "films of at least two patients")
     return np.stack([films[found], nearest[found].astype(np.int64)], axis=1).ravel()

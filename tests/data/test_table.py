@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -204,6 +207,13 @@ def test_split_does_not_move_when_films_are_added():
     patients = np.array([f"p{i}" for i in range(300)])
     few = split_by_patient(patients[:200])
     np.testing.assert_array_equal(split_by_patient(patients)[:200], few)
+
+
+def test_the_last_places_are_below_one(monkeypatch):
+    digest = SimpleNamespace(digest=lambda: b"\xff" * 8)
+    monkeypatch.setattr(hashlib, "blake2b", lambda *_, **__: digest)
+    assert split_by_patient(np.array(["a", "b"]), (0.5, 0.0, 0.5)).tolist() == ["train", "test"]
+    assert split_by_patient(np.array(["a"]), (1.0, 0.0, 0.0)).tolist() == ["train"]
 
 
 def test_split_shares_hold_and_the_seed_counts():

@@ -174,12 +174,13 @@ def test_load_encoder_gives_another_size(folder):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
 def test_cuda_without_one_is_an_error_and_auto_says_what_it_took(caplog):
-    from graphret.encoders.inference.device import _say_once, choose_device
+    from graphret._notes import note_once
+    from graphret.encoders.inference.device import choose_device
 
     with pytest.raises(DeviceError, match="no CUDA device") as caught:
         Encoder.untrained("resnet18", ["a"], 32, device="cuda")
     assert caught.value.exit_status == 2
-    _say_once.cache_clear()
+    note_once.cache_clear()
     with caplog.at_level(logging.INFO):
         assert choose_device("auto").type == choose_device("auto").type == "cpu"
     assert caplog.text.count("using the processor") == 1

@@ -1,5 +1,7 @@
 """The graph leaves without losing an edge."""
 
+import logging
+
 import networkx as nx
 import numpy as np
 import pytest
@@ -45,3 +47,19 @@ def test_a_wrong_column_leaves_no_file(graph, tmp_path):
     with pytest.raises(InvalidParameterError, match="40 values"):
         write_graphml(graph, tmp_path / "g.graphml", node_attributes={"id": ["a"]})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_graphml_is_well_formed_whatever_texts_hold(graph, tmp_path, caplog):
+    path = tmp_path / "graph.graphml"
+    others = ("\x7f", "\x85", "\ud800", "\ufffe", "\uffff", "\U0001f600", "é", "]]>")
+    letters = [*(chr(number) for number in range(32)), *others]
+    names = [f"film {letter} {node}" for node, letter in enumerate(letters)]
+    with caplog.at_level(logging.WARNING):
+        write_graphml(graph, path, node_attributes={"id": names, "a\x07b": np.arange(40)})
+    back = nx.read_graphml(path, node_type=int)
+    xml_cannot = [*range(9), 11, 12, *range(14, 32), 34, 35, 36]
+    for node, letter in enumerate(letters):
+        expected = f"film {ascii(letter)[1:-1]} {node}" if node in xml_cannot else names[node]
+        assert back.nodes[node]["id"] == expected
+    assert back.nodes[0]["a\\x07b"] == 0
+    assert f"{len(xml_cannot) + 1} texts hold characters that XML cannot" in caplog.text

@@ -3,6 +3,7 @@
 import copy
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 
@@ -57,6 +58,23 @@ def test_an_index_can_be_pickled_at_any_time(codes, tmp_path, asked):
         np.testing.assert_array_equal(hits.scores, expected.scores)
         other.close()
     assert len(asked.query("3", 5)) == 1, "closing a copy closes that copy"
+
+
+@pytest.mark.parametrize("ranking", ["region_growing", "contextual", "label_aware"])
+def test_hits_can_be_pickled_and_know_their_reasons(codes, tmp_path, ranking):
+    labels = np.eye(3, dtype=np.int8)[np.arange(len(codes)) % 3]
+    index = graphret.build(codes, out=tmp_path / "index", k=6, labels=labels)
+    hits = index.query(["3", "8"], 5, ranking=ranking)
+    hits._repr_html_()
+    content = pickle.dumps(hits)
+    expected = hits.to_dicts(why=True)
+    assert len(content) < 10_000, "the lists and their reasons, and nothing of the archive"
+    shutil.rmtree(index.path)
+    for copied in (received(content), sent(received(content))):
+        assert copied.to_dicts(why=True) == expected
+        np.testing.assert_array_equal(copied.positions, hits.positions)
+    assert sent(hits[1]).findings == hits[1].findings
+    assert sent(hits[1][2]).why == hits[1][2].why
 
 
 def test_another_process_in_another_folder_can_ask(asked, tmp_path):

@@ -7,11 +7,12 @@ own calls only: log lines by thread, warnings under a lock, since their filters 
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from graphret._threads import ProcessLock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,9 +21,7 @@ __all__ = ["no_log_lines", "no_warnings"]
 
 _LOGGERS = ("pydicom", "pydicom.pixels.decoders.base")
 _thread = threading.local()
-_lock = threading.Lock()
-if hasattr(os, "register_at_fork"):  # a child must not inherit a lock that another thread holds
-    os.register_at_fork(after_in_child=lambda: globals().update(_lock=threading.Lock()))
+_lock = ProcessLock()
 
 
 class _ThreadFilter(logging.Filter):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
-from functools import cache
 from typing import TYPE_CHECKING
 
 from graphret._errors import DeviceError, UnknownNameError
+from graphret._notes import note_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +42,7 @@ def choose_device(device: str) -> torch.device:
         raise UnknownNameError("device", device, DEVICES, "CUDA_VISIBLE_DEVICES chooses among several")
     if device == "cpu" or (device == "auto" and not torch.cuda.is_available()):
         if device == "auto":
-            _say_once("no CUDA device: using the processor")
+            note_once(logger, "no CUDA device: using the processor", logging.INFO)
         return torch.device("cpu")
     if not torch.cuda.is_available():
         raise DeviceError(
@@ -50,11 +50,6 @@ def choose_device(device: str) -> torch.device:
             "(give device='cpu', or 'auto' to take what there is)"
         )
     return torch.device("cuda")
-
-
-@cache
-def _say_once(message: str) -> None:
-    logger.info(message)
 
 
 @contextmanager

@@ -60,15 +60,15 @@ class Forward:
         """
         import torch
 
-        from graphret.encoders.inference.workers import Begun, single_threaded_workers
+        from graphret.encoders.inference.workers import Begun, single_threaded_workers, threads_of_torch
 
         out, fill = self._work(method, images, n_outputs, precision, batch_size)
-        in_threads = self._works_in_threads(precision)
+        in_threads, n_threads = self._works_in_threads(precision), threads_of_torch()
         if in_threads:
             parts = self._parts(len(out), batch_size)
         else:
             parts = [slice(start, start + batch_size) for start in range(0, len(out), batch_size)]
-        workers = min(torch.get_num_threads(), len(parts))
+        workers = min(n_threads, len(parts))
         if in_threads and workers > 1:
             with single_threaded_workers(workers) as pool:
                 return Begun(out, [pool.submit(fill, part) for part in parts]).result()
@@ -83,14 +83,12 @@ class Forward:
         self, method: str, n_outputs: int, precision: str, batch_size: int
     ) -> Iterator[Callable[[Float32Array], Begun]]:
         """Give a function that begins a batch and returns at once; see `Encoder.encoding`."""
-        import torch
-
-        from graphret.encoders.inference.workers import Begun, single_threaded_workers
+        from graphret.encoders.inference.workers import Begun, single_threaded_workers, threads_of_torch
 
         if not self._works_in_threads(precision):
             yield lambda images: Begun(self.apply(method, images, n_outputs, precision, batch_size), [])
             return
-        with single_threaded_workers(torch.get_num_threads()) as pool:
+        with single_threaded_workers(threads_of_torch()) as pool:
 
             def begin(images: Float32Array) -> Begun:
                 out, fill = self._work(method, images, n_outputs, precision, batch_size)
@@ -102,8 +100,11 @@ class Forward:
         """Return where the network looks, float32 (b, size, size); None for a network without a spatial attention."""
         import torch
 
+        from graphret.encoders.inference.workers import threads_of_torch
+
         array = self._checked(images, batch_size)
         out = np.empty(array.shape, dtype=np.float32)
+        threads_of_torch()  # one in a forked process
         with torch.inference_mode(), arithmetic(self.device, "float32"):
             for start in range(0, max(len(array), 1), batch_size):
                 block = torch.from_numpy(np.ascontiguousarray(array[start : start + batch_size])[:, None])
@@ -149,8 +150,6 @@ class Forward:
         return self.device.type == "cpu" and precision == "float32"
 
     def _parts(self, n: int, batch_size: int) -> list[slice]:
-        import torch
+        from graphret.encoders.inference.workers import parts_of, threads_of_torch
 
-        from graphret.encoders.inference.workers import parts_of
-
-        return parts_of(n, min(batch_size, max(1, PIXELS_AT_ONCE // self.size**2)), torch.get_num_threads())
+        return parts_of(n, min(batch_size, max(1, PIXELS_AT_ONCE // self.size**2)), threads_of_torch())

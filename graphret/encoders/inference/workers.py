@@ -14,14 +14,23 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from graphret._threads import ProcessLock, is_forked
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from graphret._types import Float32Array
 
-__all__ = ["Begun", "parts_of", "single_threaded_workers"]
+__all__ = ["Begun", "parts_of", "single_threaded_workers", "threads_of_torch"]
 
-_setting_threads = threading.Lock()
+_setting_threads = ProcessLock()
+
+
+def threads_of_torch() -> int:
+    """Threads that torch may use in this thread; in a process that was forked torch gets one, as in a DataLoader."""
+    if is_forked():
+        torch.set_num_threads(1)  # with more, the next operation waits for threads that stayed in the parent
+    return torch.get_num_threads()
 
 
 @contextmanager

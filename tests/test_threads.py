@@ -1,0 +1,78 @@
+"""Threads of a call: how many are in force, locks that a fork frees, the BLAS with one thread."""
+
+import os
+import threading
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from graphret._errors import InvalidParameterError
+from graphret._numba import jit
+from graphret._threads import ProcessLock, borrow_threads, one_blas_thread, threads_in_force
+
+
+def test_threads_are_borrowed_for_a_block_and_a_thread_of_the_program():
+    seen = []
+    with borrow_threads(1), borrow_threads(None, at_most=1) as inner:
+        thread = threading.Thread(target=lambda: seen.append(threads_in_force()))
+        thread.start()
+        thread.join()
+        assert inner == threads_in_force() == 1
+    assert seen == [1]
+
+
+def test_an_error_gives_borrowed_threads_back():
+    with pytest.raises(ZeroDivisionError), borrow_threads(2):
+        1 / 0  # noqa: B018
+    assert threads_in_force() == 1
+
+
+@pytest.mark.parametrize("n_threads", [0, -1, True, 1.5])
+def test_a_wrong_number_of_threads_is_refused(n_threads):
+    with pytest.raises(InvalidParameterError, match="n_threads"), borrow_threads(n_threads):
+        pass
+
+
+def test_a_kernel_is_written_once_and_compiled_in_two_forms():
+    import numba
+
+    @jit(parallel=True)
+    def count_up(out):
+        for place in numba.prange(out.shape[0]):
+            out[place] = place
+
+    for n_threads in (1, 2):
+        out = np.zeros(5)
+        with borrow_threads(n_threads):
+            count_up(out)
+        assert out.tolist() == [0, 1, 2, 3, 4]
+
+
+def test_a_lock_is_free_in_a_forked_child():
+    lock = ProcessLock()
+    with lock:
+        child = os.fork()
+        if child == 0:
+            with lock:
+                os._exit(7)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    with lock:
+        pass
+
+
+def blas_threads():
+    return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+
+
+def test_the_blas_has_one_thread_until_the_last_block_is_left():
+    with one_blas_thread():
+        pass  # its libraries are loaded
+    with threadpool_limits(2, user_api="blas"):
+        first, second = one_blas_thread(), one_blas_thread()
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        assert blas_threads() == {1}, "another thread of the program is still inside"
+        second.__exit__(None, None, None)
+        assert blas_threads() == {2}
