@@ -13,6 +13,7 @@ from graphret.cli.encode import encode
 from graphret.cli.encoders import encoders
 from graphret.cli.evaluate import evaluate
 from graphret.cli.export import export
+from graphret.cli.flags import FlagCommand
 from graphret.cli.info import info, verify
 from graphret.cli.query import query
 from graphret.cli.train import train
@@ -29,7 +30,7 @@ app = typer.Typer(
 )
 
 for command in (demo, datasets, encoders, train, encode, build, tune, query, evaluate, compare, info, verify, export):
-    app.command()(command)
+    app.command(cls=FlagCommand)(command)
 
 
 def _say_version(asked: bool) -> None:

@@ -121,7 +121,7 @@ class Encoder:
         if encoder.fingerprint != document["fingerprint"]:
             raise EncoderError(
                 f"damaged encoder: {folder / 'encoder.json'}: its config is not the one that it was saved with "
-                "(restore it from a backup; load_encoder(folder, size=...) gives another size)"
+                "(restore it from a backup; another size is asked for when it is loaded)"
             )
         return encoder
 
@@ -240,7 +240,7 @@ class Encoder:
         """
         if self.kind != "hash":
             raise EncoderError(
-                f"{self.name!r} is a dense encoder, whose codes have no bits (graphret.hashing makes bits of them)"
+                f"{self.name!r} is a dense encoder, whose codes have no bits (hashers make bits of them)"
             )
         codes = self.encode(images, precision=precision, batch_size=batch_size)
         return np.packbits(codes >= 0, axis=1, bitorder="little")

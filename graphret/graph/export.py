@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["to_igraph", "to_networkx", "write_graphml"]
 
+_SUFFIXES = (".graphml", ".xml")
+
 
 def to_networkx(graph: Graph) -> Any:
     """Return a ``networkx.Graph`` with nodes 0..n-1 and the edge attribute ``weight``."""
@@ -61,7 +63,8 @@ def write_graphml(
     Raises
     ------
     InvalidParameterError
-        A column of another length than the graph has nodes.
+        A file name that ends in neither ``.graphml`` nor ``.xml``, or a column of another length than the graph has
+        nodes.
 
     Examples
     --------
@@ -73,6 +76,9 @@ def write_graphml(
     ...     pathlib.Path(f"{folder}/g.graphml").read_text().count("<edge ")
     1
     """
+    if not str(path).lower().endswith(_SUFFIXES):
+        hint = "the graph is written as GraphML, which Gephi, Cytoscape and yEd read"
+        raise InvalidParameterError("path", str(path), f"a name that ends in {' or '.join(_SUFFIXES)}", hint)
     columns = {name: np.asarray(values) for name, values in (node_attributes or {}).items()}
     for name, values in columns.items():
         if values.shape != (graph.n_nodes,):
