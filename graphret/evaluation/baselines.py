@@ -55,7 +55,7 @@ def random_hits(
 
 
 def _drawn(n: int, at_most: int, generator: np.random.Generator) -> Iterator[int]:
-    """Shuffle 0..n-1 from its start (Fisher and Yates) and yield the first entries; those moved are all that is kept."""
+    """Shuffle 0..n-1 from its start (Fisher and Yates) and yield the first; only entries that moved are kept."""
     moved: dict[int, int] = {}
     for place, other in enumerate(generator.integers(np.arange(min(n, at_most)), n).tolist()):
         yield moved.get(other, other)
