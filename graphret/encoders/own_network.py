@@ -1,4 +1,4 @@
-"""The network of an encoder on its device, in the form that the device runs; made of stored weights when it is needed."""
+"""The network of an encoder on its device; of a saved encoder it is made when something needs it."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class StoredNetwork:
 
 
 def _folded(config: EncoderConfig, tensors: dict[str, torch.Tensor]) -> InferenceNetwork | None:
-    """The form for a processor of weights alone; None where there is no such form, or for weights of another network."""
+    """The form for a processor of weights alone; None where there is none, or for weights of another network."""
     spec = encoder_spec(config.name)
     if not spec.from_tensors:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from graphret._checks import check_integer, check_number
 from graphret._errors import InvalidParameterError
+from graphret._progress import Stage
 from graphret.evaluation.bootstrap import paired_difference
 from graphret.tuning.candidate_lists import CandidateLists
 from graphret.tuning.candidates import REFERENCE, Candidate, default_candidates
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from graphret.tuning.metric_learner import MetricLearner
 
 __all__ = ["choose_ranking"]
+
+logger = logging.getLogger(__name__)
 
 FIRST_BLOCK = 64
 """Queries of the first block; each further block asks as many as all before it."""
@@ -150,12 +154,15 @@ def _run_block(race: _Race, lists: CandidateLists, rows: slice, stop: float | No
         values = race.criterion.values(positions, rows)
         judged.append((chunk, values, positions[:, :, :SHORT], time.monotonic() - started))
         if progress is not None:
-            progress("tune", rows.start + (rows.stop - rows.start) * (number + 1) // len(chunks), n_queries)
+            note = race.best_so_far() or f"first {rows.stop} queries, by {len(race.alive)} candidates"
+            stage = Stage("tune", note)
+            progress(stage, rows.start + (rows.stop - rows.start) * (number + 1) // len(chunks), n_queries)
     in_time = len(judged) == len(chunks)
     if in_time or rows.start == 0:
         for entry in judged:
             race.add(*entry)
         race.drop_beaten()
+        logger.info("%s", race.best_so_far())
     if progress is not None and not in_time:
         progress("tune", n_queries, n_queries)
     return in_time
@@ -202,6 +209,17 @@ class _Race:
         """Mean of the measures for every unit, float64 (u,)."""
         scores = self._scores[number]
         return np.concatenate([np.mean(list(block.values()), axis=0) for block in scores])
+
+    def best_so_far(self) -> str:
+        """The leader beside "nearest", and how many are still in the race; "" before the first block."""
+        if not self._scores[0]:
+            return ""
+        best, reference = self.trial(self._ranked(self.alive)[0]), self.trial(0)
+        options = ",".join(f"{name}={value}" for name, value in {**best.options, **(best.metric or {})}.items())
+        return (
+            f"after {best.n_queries} queries: best {best.ranking}{':' if options else ''}{options} {best.value:.4f}, "
+            f"{REFERENCE} {reference.value:.4f}; {len(self.alive)} of {len(self.contest)} candidates left"
+        )
 
     def trial(self, number: int) -> Trial:
         """The record of a candidate."""

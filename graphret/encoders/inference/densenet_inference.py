@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
     from graphret.encoders.inference.pixels import ImageNetPixels, XrayVisionPixels
 
-__all__ = ["DenseNetInference", "TrainedDenseNet"]
+__all__ = ["DenseNetInference"]
 
 TILE_VALUES = 1 << 17
 """Values of the rows that are clamped and multiplied at a time: they stay in a second-level cache, and are rows enough
 for the product to arrange the weights anew for them."""
 
 
-class TrainedDenseNet(Protocol):
-    """What is read of a `DenseNet121`: the layers of its backbone by torchvision's names, its pixels and its classifier."""
+class _Trained(Protocol):
+    """What is read of a `DenseNet121`, or of layers that hold its weights."""
 
     @property
     def backbone(self) -> Any: ...
@@ -53,7 +53,7 @@ class DenseNetInference:
     Differs from the module by float32 rounding: codes agree to about 1e-6 of their largest value.
     """
 
-    def __init__(self, network: TrainedDenseNet) -> None:
+    def __init__(self, network: _Trained) -> None:
         backbone = network.backbone
         self.stem = GreyStem(network.pixels, backbone.conv0, *fold_into(backbone.conv0, backbone.norm0))
         self.blocks: list[_Block] = []

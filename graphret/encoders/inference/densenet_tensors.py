@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["for_inference"]
 
+_Layer = TypeVar("_Layer", bound=nn.Module)
 _LAYERS = (6, 12, 24, 16)
-_STEM = {"stride": 2, "padding": 3}
 
 
 def for_inference(tensors: Mapping[str, Tensor], *, pixels: str, **_training: Any) -> DenseNetInference:
@@ -61,7 +61,7 @@ def for_inference(tensors: Mapping[str, Tensor], *, pixels: str, **_training: An
         for name in (f"transition{number}" for number in range(1, len(_LAYERS)))
     }
     backbone = SimpleNamespace(
-        conv0=layers.convolution("backbone.conv0", **_STEM),
+        conv0=layers.convolution("backbone.conv0", stride=2, padding=3),
         norm0=layers.norm("backbone.norm0"),
         norm5=layers.norm("backbone.norm5"),
         **blocks,
@@ -84,18 +84,20 @@ class _Layers:
     def norm(self, name: str) -> nn.BatchNorm2d:
         return self._filled(nn.BatchNorm2d(len(self._of[name]["weight"]), device="meta"), name)
 
-    def convolution(self, name: str, **options: int) -> nn.Conv2d:
+    def convolution(self, name: str, stride: int = 1, padding: int = 0) -> nn.Conv2d:
         n_out, n_in, side, _ = self._of[name]["weight"].shape
-        return self._filled(nn.Conv2d(n_in, n_out, side, bias=False, device="meta", **options), name)
+        return self._filled(nn.Conv2d(n_in, n_out, side, stride, padding, bias=False, device="meta"), name)
 
     def linear(self, name: str) -> nn.Linear:
         n_out, n_in = self._of[name]["weight"].shape
         return self._filled(nn.Linear(n_in, n_out, device="meta"), name)
 
-    def _filled(self, layer: Any, name: str) -> Any:
+    def _filled(self, layer: _Layer, name: str) -> _Layer:
         layer.load_state_dict(self._of.pop(name), assign=True)
+        filled: Any = layer.requires_grad_(False).eval()
         # as a whole network is moved: the order of a product's terms in memory decides the last bit of its sum
-        return layer.requires_grad_(False).eval().to(memory_format=torch.channels_last)
+        moved: _Layer = filled.to(memory_format=torch.channels_last)
+        return moved
 
     def check_all_used(self) -> None:
         """Refuse tensors of another network.
