@@ -114,21 +114,6 @@ def test_when_the_time_is_over_what_was_tried_decides(contest):
     assert [trial.ranking for trial in tuning.trials] == ["nearest"]
 
 
-def test_it_says_what_is_best_so_far(contest, caplog):
-    calls = []
-    with caplog.at_level("INFO", logger="graphret"):
-        tuning = choose_ranking(*contest, CANDIDATES, variety=0.0, progress=lambda *call: calls.append(call))
-    said = [record.getMessage() for record in caplog.records]
-    assert [line.split(":")[0] for line in said] == ["after 64 queries", "after 128 queries", "after 150 queries"]
-    reference = next(trial for trial in tuning.trials if trial.ranking == "nearest")
-    best = tuning.trials[0]
-    form = f"contextual:n={best.options['n']},context={best.options['context']} {best.value:.4f}, "
-    assert f"best {form}nearest {reference.value:.4f}; " in said[-1]
-    notes = [stage.note for stage, *_ in calls]
-    assert notes[0] == f"first 64 queries, by {len(CANDIDATES) + 1} candidates"
-    assert set(notes[1:]) <= {notes[0], *said}
-
-
 def test_progress_ends_at_its_total(contest):
     archive, queries, criterion, *_ = contest
     said = []
