@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from graphret._version import __version__
+from graphret.cli.audit import audit
 from graphret.cli.build import build
 from graphret.cli.compare import compare
 from graphret.cli.datasets import datasets
@@ -29,7 +30,22 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for command in (demo, datasets, encoders, train, encode, build, tune, query, evaluate, compare, info, verify, export):
+for command in (
+    demo,
+    datasets,
+    encoders,
+    train,
+    encode,
+    build,
+    tune,
+    query,
+    evaluate,
+    compare,
+    audit,
+    info,
+    verify,
+    export,
+):
     app.command(cls=FlagCommand)(command)
 
 

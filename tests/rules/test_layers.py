@@ -20,7 +20,7 @@ FLOORS = [
     {"communities"},
     {"retrieval"},
     {"index"},
-    {"evaluation"},
+    {"evaluation", "auditing"},
     {"tuning"},
     {"comparison", "cluster"},
     {"serve", "cli"},
