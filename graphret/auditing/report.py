@@ -6,7 +6,6 @@ import csv
 import io
 import json
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from graphret.files import make_folder, write_text
@@ -14,6 +13,7 @@ from graphret.files import make_folder, write_text
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from os import PathLike
+    from pathlib import Path
 
 __all__ = ["Audit", "DoubtfulLabel", "Group", "Pair"]
 

@@ -98,5 +98,5 @@ def _shown(found: "Audit", n: int) -> Iterator[RenderableType]:
     doubts.caption = "0.9: such neighbours are 9 times as frequent among films labelled the other way"
     yield doubts
     if found.n_without_neighbors:
-        yield f"{found.n_without_neighbors:,} films with too few neighbours of other patients: their labels were not judged"
+        yield f"{found.n_without_neighbors:,} films have too few neighbours of other patients: labels not judged"
     yield "These are suspicions, not verdicts: look at the films."
