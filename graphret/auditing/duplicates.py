@@ -69,7 +69,7 @@ def choose_threshold(table: NeighborTable) -> float:
     dimension = 1 / max(float(np.median(slopes)), 1e-3)
     reach = float(np.quantile(last, _SCALE_QUANTILE))
     distance = reach * float(len(last) * table.k) ** (-1 / dimension)
-    return min(1 - distance**2 / 2, _SAME)
+    return min(float(1 - distance**2 / 2), _SAME)
 
 
 def _distances(cosines: Float32Array) -> Float64Array:

@@ -81,11 +81,11 @@ def doubtful_labels(neighbors: Int32Array, labels: NDArray[np.int8], patients: N
     having = np.zeros((n_films, n_labels), np.int32)
     asked = np.zeros((n_films, n_labels), np.int32)
     others = np.zeros(n_films, np.int64)
-    for rows, near, counts in _blocks(neighbors, numbers):
-        others[rows] = counts.sum(axis=1)
+    for block, near, counts in _blocks(neighbors, numbers):
+        others[block] = counts.sum(axis=1)
         found = labels[near]
-        having[rows] = ((found == 1) & counts[:, :, None]).sum(axis=1)
-        asked[rows] = ((found >= 0) & counts[:, :, None]).sum(axis=1)
+        having[block] = ((found == 1) & counts[:, :, None]).sum(axis=1)
+        asked[block] = ((found >= 0) & counts[:, :, None]).sum(axis=1)
     judged = (labels >= 0) & (asked >= MINIMUM_NEIGHBORS)
     suspicion = np.zeros((n_films, n_labels))
     bins = np.rint(having * k / np.maximum(asked, 1)).astype(np.int64)

@@ -5,7 +5,6 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import typer
 from typer.core import TyperCommand
 
 from graphret._errors import FilmError, GraphretError, MissingFileError
@@ -37,7 +36,7 @@ _FURTHER: Mapping[str, Mapping[str, Flag]] = {
 class FlagCommand(TyperCommand):
     """A command whose errors name its options."""
 
-    def invoke(self, ctx: typer.Context) -> Any:
+    def invoke(self, ctx: Any) -> Any:
         """Run the command.
 
         Raises

@@ -154,15 +154,16 @@ def _run_block(race: _Race, lists: CandidateLists, rows: slice, stop: float | No
         values = race.criterion.values(positions, rows)
         judged.append((chunk, values, positions[:, :, :SHORT], time.monotonic() - started))
         if progress is not None:
-            note = race.best_so_far() or f"first {rows.stop} queries, by {len(race.alive)} candidates"
-            stage = Stage("tune", note)
-            progress(stage, rows.start + (rows.stop - rows.start) * (number + 1) // len(chunks), n_queries)
+            note = race.best_so_far or f"first {rows.stop} queries, by {len(race.alive)} candidates"
+            progress(
+                Stage("tune", note), rows.start + (rows.stop - rows.start) * (number + 1) // len(chunks), n_queries
+            )
     in_time = len(judged) == len(chunks)
     if in_time or rows.start == 0:
         for entry in judged:
             race.add(*entry)
         race.drop_beaten()
-        logger.info("%s", race.best_so_far())
+        logger.info("%s", race.best_so_far)
     if progress is not None and not in_time:
         progress("tune", n_queries, n_queries)
     return in_time
@@ -181,6 +182,7 @@ class _Race:
         self._hits: list[list[NDArray[Any]]] = [[] for _ in contest]
         self._seconds = [0.0] * len(contest)
         self._varieties: dict[tuple[int, int], float] = {}
+        self.best_so_far = ""
 
     @property
     def tried(self) -> list[int]:
@@ -199,22 +201,21 @@ class _Race:
         there = [number for number in self.alive if len(self._scores[number]) == len(self._scores[0])]
         values = np.stack([self.values(number) for number in there])
         means = dict(zip(there, np.nanmean(values, axis=1).tolist(), strict=True))
-        leader = values[there.index(self._first(self._by_mean(means)))]
-        behind = leader - values
+        leader = self._first(self._by_mean(means))
+        behind = values[there.index(leader)] - values
         error = np.nanstd(behind, axis=1) / np.sqrt(values.shape[1])
         beaten = np.nanmean(behind, axis=1) > BEATEN_BY * error + 1e-12
         self.alive = [number for number, out in zip(there, beaten, strict=True) if number == 0 or not out]
+        self.best_so_far = self._note(leader)
 
     def values(self, number: int) -> Float64Array:
         """Mean of the measures for every unit, float64 (u,)."""
         scores = self._scores[number]
         return np.concatenate([np.mean(list(block.values()), axis=0) for block in scores])
 
-    def best_so_far(self) -> str:
-        """The leader beside "nearest", and how many are still in the race; "" before the first block."""
-        if not self._scores[0]:
-            return ""
-        best, reference = self.trial(self._ranked(self.alive)[0]), self.trial(0)
+    def _note(self, leader: int) -> str:
+        """Say who leads, beside "nearest", and how many are still in the race."""
+        best, reference = self.trial(leader), self.trial(0)
         options = ",".join(f"{name}={value}" for name, value in {**best.options, **(best.metric or {})}.items())
         return (
             f"after {best.n_queries} queries: best {best.ranking}{':' if options else ''}{options} {best.value:.4f}, "
