@@ -12,9 +12,12 @@ from graphret.auditing.duplicates import Pairs, choose_threshold, groups_of, nea
 from graphret.auditing.labels import doubtful_labels
 from graphret.auditing.report import Audit, DoubtfulLabel, Group, Pair
 from graphret.data.splits import shared_patients
+from graphret.index import as_index
 from graphret.neighbors import nearest_neighbors
 
 if TYPE_CHECKING:
+    from os import PathLike
+
     from graphret._types import Progress
     from graphret.data import ImageTable
     from graphret.index import Index
@@ -23,7 +26,7 @@ __all__ = ["audit"]
 
 
 def audit(
-    index: Index,
+    index: Index | str | PathLike[str],
     *,
     k: int = 10,
     threshold: float | str = "auto",
@@ -39,7 +42,7 @@ def audit(
     Parameters
     ----------
     index
-        The archive; of a whole data set with its test films, where leaks between its splits are looked for.
+        The archive, or its folder; of a whole data set with its test films, where leaks between its splits are looked for.
     k
         Neighbours of each film, >= 2.
     threshold
@@ -81,6 +84,7 @@ def audit(
         if isinstance(threshold, str):
             raise InvalidParameterError("threshold", threshold, "auto, or a cosine in (0, 1]")
         check_number("threshold", threshold, above=0, at_most=1)
+    index = as_index(index)
     films = index.films
     table = nearest_neighbors(index.codes, k, seed=seed, n_threads=n_threads, progress=progress)
     cosine = choose_threshold(table) if isinstance(threshold, str) else float(threshold)

@@ -26,7 +26,10 @@ class Flag(NamedTuple):
 
 
 _FURTHER: Mapping[str, Mapping[str, Flag]] = {
-    "query": {"exclude": Flag("--exclude-same-patient", "--exclude-same-patient")},
+    "query": {
+        "exclude": Flag("--exclude-same-patient", "--exclude-same-patient"),
+        "negative_weight": Flag("--unlike-weight"),
+    },
     "evaluate": {"queries": Flag("--split")},
     "export": {"path": Flag("FILE")},
 }

@@ -152,7 +152,7 @@ def test_the_command_says_the_same_and_writes_files(planted, run, tmp_path):
     done = run("audit", index.path, "--out", tmp_path / "out", "--json")
     assert done.status == 0, done.err
     document = json.loads(done.out)
-    expected = graphret.audit(index)
+    expected = graphret.audit(index.path)
     assert document["counts"] == expected.counts
     assert document["threshold"] == expected.threshold
     rows = list(csv.DictReader((tmp_path / "out" / "duplicates.csv").read_text().splitlines()))

@@ -27,13 +27,15 @@ FLOORS = [
 ]
 """From the ground up: a room may import rooms of lower floors, and its own files."""
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-GROUND_ORDER = ["_version", "_errors", "_types", "_checks", "_labels", "_progress", "_registry", "_numba", "_sort_kernels"]
+GROUND_ORDER = [
+    *("_version", "_errors", "_types", "_checks", "_labels", "_progress", "_registry", "_numba", "_sort_kernels")
+]
 """Files of the ground floor may import those before them."""
 ENTRIES = {"", "__main__"}
 """The face and the start of the command line, which may import everything."""
 TORCH_FREE = {
-    *("_errors", "_types", "_numba", "_checks", "_labels", "_progress", "_registry", "_version", "files", "data", "hashing"),
-    *("graph", "communities", "retrieval"),
+    *("_errors", "_types", "_numba", "_checks", "_labels", "_progress", "_registry", "_version"),
+    *("files", "data", "hashing", "graph", "communities", "retrieval"),
 }
 FAISS_AT = {"graphret/neighbors/knn.py"}
 IMPORTS = [entry for path in rules.package_files() for entry in rules.imports_of(path)]
