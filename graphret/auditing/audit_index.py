@@ -42,7 +42,7 @@ def audit(
     Parameters
     ----------
     index
-        The archive, or its folder; of a whole data set with its test films, where leaks between its splits are looked for.
+        The archive, or its folder; of a whole data set with its test films, where leaks between splits are looked for.
     k
         Neighbours of each film, >= 2.
     threshold
