@@ -28,6 +28,7 @@ from graphret._errors import (
 from graphret._version import __version__
 
 if TYPE_CHECKING:
+    from graphret.auditing import audit
     from graphret.comparison import compare
     from graphret.data import ImageTable, read_dataset, read_film
     from graphret.encoders import list_encoders, load_encoder
@@ -58,6 +59,7 @@ __all__ = [
     "StoreError",
     "UnknownNameError",
     "__version__",
+    "audit",
     "build",
     "compare",
     "evaluate",
@@ -75,6 +77,7 @@ _HOMES = {
     "Hits": "graphret.index",
     "ImageTable": "graphret.data",
     "Index": "graphret.index",
+    "audit": "graphret.auditing",
     "build": "graphret.tuning",
     "compare": "graphret.comparison",
     "evaluate": "graphret.evaluation",

@@ -26,4 +26,5 @@ Int32Array: TypeAlias = NDArray[np.int32]
 Int64Array: TypeAlias = NDArray[np.int64]
 
 Progress: TypeAlias = Callable[[str, int, int], None]
-"""Called as ``progress(stage, done, total)`` by every long step; the command line draws bars with it."""
+"""Called as ``progress(stage, done, total)`` by every long step; the command line draws bars with it. The stage is a
+text, perhaps a `graphret._progress.Stage`, whose ``note`` says how it goes so far."""

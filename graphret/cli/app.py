@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from graphret._version import __version__
+from graphret.cli.audit import audit
 from graphret.cli.build import build
 from graphret.cli.compare import compare
 from graphret.cli.datasets import datasets
@@ -13,6 +14,7 @@ from graphret.cli.encode import encode
 from graphret.cli.encoders import encoders
 from graphret.cli.evaluate import evaluate
 from graphret.cli.export import export
+from graphret.cli.flags import FlagCommand
 from graphret.cli.info import info, verify
 from graphret.cli.query import query
 from graphret.cli.train import train
@@ -28,8 +30,23 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for command in (demo, datasets, encoders, train, encode, build, tune, query, evaluate, compare, info, verify, export):
-    app.command()(command)
+for command in (
+    demo,
+    datasets,
+    encoders,
+    train,
+    encode,
+    build,
+    tune,
+    query,
+    evaluate,
+    compare,
+    audit,
+    info,
+    verify,
+    export,
+):
+    app.command(cls=FlagCommand)(command)
 
 
 def _say_version(asked: bool) -> None:

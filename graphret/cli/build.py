@@ -1,7 +1,9 @@
 """`graphret build`: an index from films and an encoder."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from shlex import quote
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +12,9 @@ from graphret.cli.info import show_info
 from graphret.cli.options import config_options, parse_word
 from graphret.cli.reporting import AsJson, Quiet, report_to_user
 from graphret.index import BuildConfig
+
+if TYPE_CHECKING:
+    from graphret.data import ImageTable
 
 __all__ = ["build"]
 
@@ -65,5 +70,15 @@ def build(
         reporter.result(
             index.info(),
             show_info(index.info()),
-            f"Next: graphret query {out} FILE -k 10",
+            f"Next: graphret query {quote(str(out))} FILE -k 10",
+            *_how_to_measure(out, films, split),
         )
+
+
+def _how_to_measure(out: Path, films: "ImageTable", split: list[str] | None) -> Iterator[str]:
+    """Say how the index is measured on test films, or that it holds them itself."""
+    n_test = int((films.splits == "test").sum())
+    if n_test:
+        yield f"{n_test} test films are in this index: to measure it on them, leave them out (--split train,valid)"
+    elif split:
+        yield f"      graphret evaluate {quote(str(out))} --split test"

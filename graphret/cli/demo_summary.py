@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -79,11 +80,11 @@ def show_summary(summary: dict[str, Any], out: Path, *, query: str) -> Iterator[
     yield table
     for name, of in summary["auc"].items():
         yield f"AUC of the {name} classifier, mean over {len(of['labels'])} labels, test films: {of['mean']:.3f}"
-    index = out / "index"
+    index = quote(str(out / "index"))
     yield f"\n{summary['seconds']:.0f} s, {summary['epochs_done']:g} epochs. Written:"
     yield from (f"  {path}" for path in summary["files"])
     yield "\nNext:"
-    yield f"  graphret query {index} {query} -k 10"
+    yield f"  graphret query {index} {quote(query)} -k 10"
     yield f"  graphret info {index}"
     yield f"  graphret evaluate {index} --split test --rankings region_growing,nearest"
     yield "  graphret train --data folder --root YOUR_FILMS --encoder densenet121 --out YOUR_ENCODER"

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markdown import Markdown
 
 from graphret.cli.info import IndexFolder
 from graphret.cli.options import parse_names
@@ -57,6 +56,8 @@ def evaluate(
 ) -> None:
     """Measure rankings of an index on films with known findings; means, 95 % intervals, differences, and chance."""
     with report_to_user(as_json=as_json, quiet=quiet) as reporter:
+        from rich.markdown import Markdown  # here: other commands need it not, and it takes long to import
+
         import graphret
 
         report = graphret.evaluate(

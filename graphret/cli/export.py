@@ -14,7 +14,9 @@ __all__ = ["export"]
 
 def export(
     index: IndexFolder,
-    out: Annotated[Path, typer.Argument(metavar="FILE", help="GraphML file to write; replaced when complete.")],
+    out: Annotated[
+        Path, typer.Argument(metavar="FILE", help="GraphML file to write (.graphml or .xml); replaced when complete.")
+    ],
     *,
     as_json: AsJson = False,
 ) -> None:

@@ -19,6 +19,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes; warnings and errors stay.")]
 
 _WIDTH_WITHOUT_TERMINAL = 160
+_WAITING = "working"
+"""The bar without an end that is drawn while no stage says how far it is."""
 
 
 class Reporter:
@@ -38,6 +40,7 @@ class Reporter:
         self._results = _console(stderr=False)
         self._bars: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
+        self._waiting: list[TaskID] = []
         self._began: dict[str, float] = {}
         self._last = ""
 
@@ -59,15 +62,23 @@ class Reporter:
             return  # a stage may say twice that it is done
         began = self._began.setdefault(stage, time.monotonic())
         if self._bars is not None:
-            if stage not in self._tasks:
-                self._tasks[stage] = self._bars.add_task(stage, total=total)
-            self._bars.update(self._tasks[stage], completed=done, total=total)
+            self._draw(self._bars, stage, done, total)
         if done >= total:
-            if self._bars is not None:
-                self._bars.remove_task(self._tasks.pop(stage))
             del self._began[stage]
             self._last = stage
             self.note(f"{stage}: {done} of {total}, {time.monotonic() - began:.1f} s")
+
+    def _draw(self, bars: Progress, stage: str, done: int, total: int) -> None:
+        if stage not in self._tasks:
+            self._tasks[stage] = bars.add_task(stage, total=total, note="")
+        bars.update(self._tasks[stage], completed=done, total=total, note=getattr(stage, "note", ""))
+        if done >= total:
+            bars.remove_task(self._tasks.pop(stage))
+        for waiting in self._waiting:  # so that work between the stages is seen too
+            if self._tasks:
+                bars.reset(waiting, visible=False)
+            else:
+                bars.update(waiting, visible=True)
 
     def note(self, text: str) -> None:
         """Say something that is not the result."""
@@ -81,11 +92,13 @@ class Reporter:
             yield
             return
         columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-        with Progress(*columns, console=self.notes) as bars:
-            self._bars = bars
+        note = TextColumn("{task.fields[note]}", markup=False)
+        with Progress(*columns, note, console=self.notes) as bars:
+            self._bars, self._waiting = bars, [bars.add_task(_WAITING, total=None, note="")]
             try:
                 yield
             finally:
+                bars.remove_task(self._waiting.pop())
                 self._bars = None
                 self._tasks.clear()
 

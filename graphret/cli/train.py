@@ -1,6 +1,7 @@
 """`graphret train`: an encoder from films and their labels."""
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any
 
 import typer
@@ -62,5 +63,6 @@ def train(
             },
             table,
             f"Encoder: {out}",
-            f"Next: graphret build --data {data} --root {root} --encoder {out} --out INDEX",
+            f"Next: graphret build --data {quote(data)} --root {quote(str(root))} --split train,valid "
+            f"--encoder {quote(str(out))} --out INDEX",
         )

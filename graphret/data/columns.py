@@ -21,6 +21,7 @@ __all__ = [
     "label_matrix",
     "names_of",
     "numbers",
+    "numbers_of",
     "text_column",
     "whole_numbers",
 ]
@@ -52,6 +53,13 @@ def text_column(texts: Sequence[str]) -> NDArray[Any]:
     if longest <= _SHORT or longest * len(texts) <= _TIMES_THE_MEAN * sum(map(len, texts)):
         return np.array(texts, dtype=np.str_)
     return np.array(texts, dtype=np.dtypes.StringDType())
+
+
+def numbers_of(chunks: Any) -> NDArray[Any]:
+    """Copy a column of numbers out of Arrow; its own `to_numpy` imports pandas, which takes longer than a query."""
+    if chunks.null_count or str(chunks.type) == "bool" or not chunks.num_chunks:  # bools are bits there
+        return np.asarray(chunks.to_numpy())
+    return np.concatenate([np.from_dlpack(chunk) for chunk in chunks.chunks])
 
 
 def further_column(texts: Sequence[str]) -> NDArray[Any]:

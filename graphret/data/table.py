@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphret._errors import DataError, DatasetSpecError, FilmError, UnknownNameError
-from graphret.data.columns import is_text, text_column
+from graphret.data.columns import is_text, numbers_of, text_column
 from graphret.data.entries import further_entries, label_entries, read_only, text_entries
 from graphret.data.film_html import film_figure, film_row
 from graphret.data.frames import LABEL_PREFIX, fields_of_frame
@@ -364,7 +364,7 @@ class ImageTable:
             }
             labels = np.zeros((table.num_rows, len(label_names)), dtype=np.int8)
             for number, name in enumerate(label_names):
-                labels[:, number] = table[LABEL_PREFIX + name].to_numpy()
+                labels[:, number] = numbers_of(table[LABEL_PREFIX + name])
             known = {*_TEXT_COLUMNS, *(LABEL_PREFIX + name for name in label_names)}
             columns = {name: _from_arrow(table[name]) for name in table.column_names if name not in known}
             problems = tuple(_problem(*problem) for problem in record["problems"])
@@ -391,4 +391,4 @@ def _problem(name: str, path: str, reason: str, n_files: int = 1, is_film: bool 
 
 def _from_arrow(chunks: Any) -> Column:
     is_string = str(chunks.type) in {"string", "large_string"}
-    return text_column(chunks.to_pylist()) if is_string else np.asarray(chunks.to_numpy())
+    return text_column(chunks.to_pylist()) if is_string else numbers_of(chunks)

@@ -15,6 +15,7 @@ from graphret.encoders.encoder_config import EncoderConfig
 from graphret.encoders.inference.device import choose_device
 from graphret.encoders.inference.forward import Forward
 from graphret.encoders.inference.resize import prepare_film
+from graphret.encoders.own_network import OwnNetwork, StoredNetwork
 from graphret.encoders.registry.create import encoder_spec, list_encoders
 
 if TYPE_CHECKING:
@@ -66,14 +67,13 @@ class Encoder:
         device: str = "auto",
         record: Mapping[str, Any] | None = None,
     ) -> None:
-        import torch
+        self._own(OwnNetwork(module, choose_device(device)), config, record)
 
-        self.config = config
-        self.record = dict(record or {})
-        self._device = choose_device(device)
-        # The type stubs of torch know no call that takes both.
-        network: Any = module.eval().requires_grad_(False)
-        self._module = network.to(self._device, memory_format=torch.channels_last)
+    def _own(
+        self, network: OwnNetwork | StoredNetwork, config: EncoderConfig, record: Mapping[str, Any] | None
+    ) -> None:
+        self.config, self.record = config, dict(record or {})
+        self._network = network
 
     @classmethod
     def untrained(
@@ -112,16 +112,12 @@ class Encoder:
         folder = Path(folder)
         document, tensors = encoder_files.read_encoder(folder)
         config = EncoderConfig.from_json(document["config"], folder / "encoder.json")
-        import torch
-
-        with torch.random.fork_rng(devices=[]):
-            module = config.create()
-        encoder_files.fill(module, tensors, folder)
-        encoder = cls(module, config, device=device, record=document["record"])
+        encoder = cls.__new__(cls)
+        encoder._own(StoredNetwork(config, tensors, choose_device(device), folder), config, document["record"])
         if encoder.fingerprint != document["fingerprint"]:
             raise EncoderError(
                 f"damaged encoder: {folder / 'encoder.json'}: its config is not the one that it was saved with "
-                "(restore it from a backup; load_encoder(folder, size=...) gives another size)"
+                "(restore it from a backup; another size is asked for when it is loaded)"
             )
         return encoder
 
@@ -167,7 +163,7 @@ class Encoder:
     @property
     def device(self) -> str:
         """Where the network is: ``"cpu"`` or ``"cuda"``."""
-        return self._device.type
+        return self._network.device.type
 
     @property
     def trained(self) -> bool:
@@ -181,12 +177,14 @@ class Encoder:
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """The weights by name, on the processor, contiguous."""
-        return {key: value.detach().cpu().contiguous() for key, value in self._module.state_dict().items()}
+        return self._network.tensors()
 
     def resized(self, size: int) -> Encoder:
         """The same weights for inputs of another size; they are shared, not copied."""
         config = EncoderConfig(self.name, size, self.label_names, self.config.n_bits, self.config.options)
-        return Encoder(self._module, config, device=self.device, record=self.record)
+        resized = Encoder.__new__(Encoder)
+        resized._own(self._network, config, self.record)
+        return resized
 
     def prepare(self, film: NDArray[Any]) -> Float32Array:
         """Resize a film, or its stored pixels, to the input of the network; see :func:`prepare_film`."""
@@ -240,7 +238,7 @@ class Encoder:
         """
         if self.kind != "hash":
             raise EncoderError(
-                f"{self.name!r} is a dense encoder, whose codes have no bits (graphret.hashing makes bits of them)"
+                f"{self.name!r} is a dense encoder, whose codes have no bits (hashers make bits of them)"
             )
         codes = self.encode(images, precision=precision, batch_size=batch_size)
         return np.packbits(codes >= 0, axis=1, bitorder="little")
@@ -313,4 +311,4 @@ class Encoder:
 
     @cached_property
     def _forward(self) -> Forward:
-        return Forward(self._module, self._device, self.size)
+        return Forward(self._network, self.size)

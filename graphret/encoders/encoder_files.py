@@ -68,7 +68,7 @@ def read_encoder(folder: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]
     if not path.is_file() and not (folder / PENDING).is_file():
         unfinished = (folder / "checkpoint" / "checkpoint.json").is_file()
         hint = "its training has not finished: train again into this folder to resume it" if unfinished else ""
-        raise MissingFileError(path, "encoder", hint or "give a folder that graphret.train or Encoder.save wrote")
+        raise MissingFileError(path, "encoder", hint or "give the folder of a trained or saved encoder")
     if not weights_path.is_file():
         raise EncoderError(f"damaged encoder: {weights_path} is missing (restore it from a backup, or train again)")
     weights = weights_path.read_bytes()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from graphret._types import BoolArray, Int32Array, Int64Array
 
@@ -28,12 +28,13 @@ def random_hits(
     excluded
         For each query, further rows that it may not get.
     seed
-        Of ``numpy.random.default_rng``.
+        Each query has a generator of its own, ``numpy.random.default_rng([seed, query])``.
 
     Returns
     -------
     int32 (n_queries, k)
-        Rows of the archive; -1 pads where fewer than k films are left. O(n_queries * k).
+        Rows of the archive; -1 pads where fewer than k films are left. The list of a smaller k begins that of a larger
+        one. O(n_queries * k).
 
     Examples
     --------
@@ -41,15 +42,24 @@ def random_hits(
     >>> sorted(hits[0].tolist())
     [-1, -1, 0, 1, 3]
     """
-    generator = np.random.default_rng(seed)
-    films = np.arange(n_films) if allowed is None else np.flatnonzero(allowed)
+    films = None if allowed is None else np.flatnonzero(allowed)
+    n_allowed = n_films if films is None else len(films)
     hits = np.full((n_queries, k), -1, dtype=np.int32)
-    for row, forbidden in enumerate(excluded):
-        # A uniform sample that is longer by the number of excluded films has k others left, and they are uniform too.
-        drawn = generator.choice(films, min(k + len(forbidden), len(films)), replace=False)
+    for query, forbidden in enumerate(excluded):
+        drawn = np.fromiter(_drawn(n_allowed, k + len(forbidden), np.random.default_rng([seed, query])), dtype=np.int64)
+        drawn = drawn if films is None else films[drawn]
+        # The excluded ones among so many leave k others, and they are uniform too.
         kept = drawn[~np.isin(drawn, forbidden)][:k]
-        hits[row, : len(kept)] = kept
+        hits[query, : len(kept)] = kept
     return hits
+
+
+def _drawn(n: int, at_most: int, generator: np.random.Generator) -> Iterator[int]:
+    """Shuffle 0..n-1 from its start (Fisher and Yates) and yield the first; only entries that moved are kept."""
+    moved: dict[int, int] = {}
+    for place, other in enumerate(generator.integers(np.arange(min(n, at_most)), n).tolist()):
+        yield moved.get(other, other)
+        moved[other] = moved.get(place, place)
 
 
 BASELINES: dict[str, Callable[..., Int32Array]] = {"random": random_hits}

@@ -126,7 +126,7 @@ def _split_of_source(index: Index, name: str) -> ImageTable:
         raise InvalidParameterError(
             "queries",
             name,
-            f"a split of the archive ({', '.join(present)}), or {_QUERIES.removeprefix(_SPLIT)}",
+            f"a split of the archive ({', '.join(present)}), or in Python {_QUERIES.removeprefix(_SPLIT)}",
             "the index does not record a data set to read further splits from",
         )
     films = read_dataset(origin.spec, root, split=name)
@@ -135,7 +135,7 @@ def _split_of_source(index: Index, name: str) -> ImageTable:
         raise InvalidParameterError(
             "queries",
             name,
-            _QUERIES.removeprefix(_SPLIT),
+            f"another split, or in Python {_QUERIES.removeprefix(_SPLIT)}",
             f"{int(known.sum())} of the {len(films)} films of that split are in the archive, first "
             f"{films.ids[known][0]}: its films were split in another way than the dataset spec says",
         )

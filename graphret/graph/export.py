@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that no XML 1.0 document may hold, however they are written."""
+_SUFFIXES = (".graphml", ".xml")
 
 
 def to_networkx(graph: Graph) -> Any:
@@ -69,7 +70,8 @@ def write_graphml(
     Raises
     ------
     InvalidParameterError
-        A column of another length than the graph has nodes.
+        A file name that ends in neither ``.graphml`` nor ``.xml``, or a column of another length than the graph has
+        nodes.
 
     Examples
     --------
@@ -81,6 +83,9 @@ def write_graphml(
     ...     pathlib.Path(f"{folder}/g.graphml").read_text().count("<edge ")
     1
     """
+    if not str(path).lower().endswith(_SUFFIXES):
+        hint = "the graph is written as GraphML, which Gephi, Cytoscape and yEd read"
+        raise InvalidParameterError("path", str(path), f"a name that ends in {' or '.join(_SUFFIXES)}", hint)
     columns = {name: np.asarray(values) for name, values in (node_attributes or {}).items()}
     for name, values in columns.items():
         if values.shape != (graph.n_nodes,):

@@ -166,7 +166,7 @@ class Generation:
         self._check_hash(FILMS)
         path = self.folder / FILMS
         try:
-            # pq.read_table would import Arrow's datasets first, which takes longer than to read the ids
+            # as in read_films: pq.read_table imports too much
             with pq.ParquetFile(path) as file:
                 ids = FilmIds.from_arrow(file.read(columns=["id"], use_threads=False).column("id"))
         except (pa.ArrowException, KeyError, OSError, ValueError) as error:
@@ -190,7 +190,9 @@ class Generation:
         self._check_hash(FILMS)
         path = self.folder / FILMS
         try:
-            table = ImageTable.from_arrow(pq.read_table(path))
+            # pq.read_table would import Arrow's datasets, and pandas with them: as long as a small query takes
+            with pq.ParquetFile(path) as file:
+                table = ImageTable.from_arrow(file.read())
         except (DataError, pa.ArrowException, OSError, ValueError) as error:
             raise DamagedIndexError(path, str(error)) from error
         if len(table) != self.codes.shape[0]:

@@ -232,7 +232,13 @@ class Index:
         return verify_generation(self.path, self._generation.name, progress)
 
     def export_graph(self, path: str | os.PathLike[str]) -> None:
-        """Write the graph as GraphML; nodes carry id, community, patient, view and one attribute a label."""
+        """Write the graph as GraphML; nodes carry id, community, patient, view and one attribute a label.
+
+        Raises
+        ------
+        InvalidParameterError
+            The name of the file ends in neither ``.graphml`` nor ``.xml``.
+        """
         films = self.films
         columns: dict[str, Any] = {
             "id": films.ids,

@@ -14,6 +14,7 @@ from accelerate.utils import broadcast_object_list, gather_object
 from torch import Tensor
 
 from graphret._errors import EncoderError
+from graphret._progress import Stage
 from graphret.encoders.objectives import create_objective
 from graphret.files import make_folder, write_text
 from graphret.training.checkpoint import Checkpoint, CheckpointFolder, flatten_optimizer, restore_optimizer
@@ -23,7 +24,7 @@ from graphret.training.optimization import LearningRate, make_optimizer
 from graphret.training.run_state import RunState
 from graphret.training.step import TrainingStep
 from graphret.training.validator import Validator, to_device
-from graphret.training.verdict import warnings_of
+from graphret.training.verdict import score_name, warnings_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["Trainer"]
 
 logger = logging.getLogger(__name__)
+_NOTE_SECONDS = 1.0
 
 
 class Trainer:
@@ -157,13 +159,16 @@ class Trainer:
         self._prepared.train()
         begun, saved = time.monotonic() - state.seconds, time.monotonic()
         stage = f"epoch {state.epoch + 1}/{self.config.epochs}"
+        note, noted = "", -np.inf
         for rows, images, readable in films.batches(mine[state.step :]):
             loss += self._train_step(rows, images, readable, flips, films.masks(rows))
             state.step += 1
             state.iterations += 1
-            if progress is not None:
-                progress(stage, state.step, n_steps)
             now = time.monotonic()
+            if progress is not None:
+                if now - noted >= _NOTE_SECONDS:  # not every step: a GPU would be waited for
+                    note, noted = f"loss {float(loss) / state.step:.4g}{self._best_so_far()}", now
+                progress(Stage(stage, note), state.step, n_steps)
             if state.step == n_steps:
                 break
             out_of_time = deadline is not None and self._agree(now >= deadline)
@@ -217,10 +222,11 @@ class Trainer:
             )
         learning_rate = self._learning_rate.current
         score = self._validate(films, progress)
-        logger.info("epoch %d: loss %.4g, validation %s %.3f", state.epoch + 1, state.loss, score.name, score.score)
         self._note_problems(films)
         state.epoch += 1
         better = self._choose(state.epoch, score, films)
+        how = f"validation {score.name} {score.score:.3f}{self._best_so_far()}"
+        logger.info("epoch %d: loss %.4g, %s", state.epoch, state.loss, how)
         self._learning_rate.after_epoch(score.score)
         state.history.append(
             {
@@ -262,6 +268,13 @@ class Trainer:
         self.state.best = {"epoch": epoch, **score.to_json()}
         self._best_tensors = {key: value.detach().cpu().clone() for key, value in self._module.state_dict().items()}
         return True
+
+    def _best_so_far(self) -> str:
+        """The chosen epoch as the end of a sentence, "" before there is one."""
+        best = self.state.best
+        if best is None:
+            return ""
+        return f", best so far {score_name(best)} {best['score']:.3f} of epoch {best['epoch']:g}"
 
     def _agree(self, wish: bool) -> bool:
         """What the first process wishes: clocks differ, and all must stop at the same step."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from graphret._checks import check_integer, check_number
 from graphret._errors import InvalidParameterError
+from graphret._progress import Stage
 from graphret.evaluation.bootstrap import paired_difference
 from graphret.tuning.candidate_lists import CandidateLists
 from graphret.tuning.candidates import REFERENCE, Candidate, default_candidates
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from graphret.tuning.metric_learner import MetricLearner
 
 __all__ = ["choose_ranking"]
+
+logger = logging.getLogger(__name__)
 
 FIRST_BLOCK = 64
 """Queries of the first block; each further block asks as many as all before it."""
@@ -150,12 +154,16 @@ def _run_block(race: _Race, lists: CandidateLists, rows: slice, stop: float | No
         values = race.criterion.values(positions, rows)
         judged.append((chunk, values, positions[:, :, :SHORT], time.monotonic() - started))
         if progress is not None:
-            progress("tune", rows.start + (rows.stop - rows.start) * (number + 1) // len(chunks), n_queries)
+            note = race.best_so_far or f"first {rows.stop} queries, by {len(race.alive)} candidates"
+            progress(
+                Stage("tune", note), rows.start + (rows.stop - rows.start) * (number + 1) // len(chunks), n_queries
+            )
     in_time = len(judged) == len(chunks)
     if in_time or rows.start == 0:
         for entry in judged:
             race.add(*entry)
         race.drop_beaten()
+        logger.info("%s", race.best_so_far)
     if progress is not None and not in_time:
         progress("tune", n_queries, n_queries)
     return in_time
@@ -174,6 +182,7 @@ class _Race:
         self._hits: list[list[NDArray[Any]]] = [[] for _ in contest]
         self._seconds = [0.0] * len(contest)
         self._varieties: dict[tuple[int, int], float] = {}
+        self.best_so_far = ""
 
     @property
     def tried(self) -> list[int]:
@@ -192,16 +201,26 @@ class _Race:
         there = [number for number in self.alive if len(self._scores[number]) == len(self._scores[0])]
         values = np.stack([self.values(number) for number in there])
         means = dict(zip(there, np.nanmean(values, axis=1).tolist(), strict=True))
-        leader = values[there.index(self._first(self._by_mean(means)))]
-        behind = leader - values
+        leader = self._first(self._by_mean(means))
+        behind = values[there.index(leader)] - values
         error = np.nanstd(behind, axis=1) / np.sqrt(values.shape[1])
         beaten = np.nanmean(behind, axis=1) > BEATEN_BY * error + 1e-12
         self.alive = [number for number, out in zip(there, beaten, strict=True) if number == 0 or not out]
+        self.best_so_far = self._note(leader)
 
     def values(self, number: int) -> Float64Array:
         """Mean of the measures for every unit, float64 (u,)."""
         scores = self._scores[number]
         return np.concatenate([np.mean(list(block.values()), axis=0) for block in scores])
+
+    def _note(self, leader: int) -> str:
+        """Say who leads, beside "nearest", and how many are still in the race."""
+        best, reference = self.trial(leader), self.trial(0)
+        options = ",".join(f"{name}={value}" for name, value in {**best.options, **(best.metric or {})}.items())
+        return (
+            f"after {best.n_queries} queries: best {best.ranking}{':' if options else ''}{options} {best.value:.4f}, "
+            f"{REFERENCE} {reference.value:.4f}; {len(self.alive)} of {len(self.contest)} candidates left"
+        )
 
     def trial(self, number: int) -> Trial:
         """The record of a candidate."""

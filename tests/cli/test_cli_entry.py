@@ -1,5 +1,6 @@
 """How the program ends: status, one line, and the streams it uses."""
 
+import io
 import json
 import logging
 import os
@@ -11,9 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 import graphret
-from graphret.cli import main
+from graphret._progress import Stage
+from graphret.cli import main, reporting
 from graphret.cli.reporting import report_to_user
 from graphret.data import generate_phantom
 
@@ -123,6 +126,39 @@ def test_progress_leaves_one_line_for_every_stage_that_is_done(capsys):
     assert said.out == ""
     lines = [line.split(",")[0] for line in said.err.splitlines()]
     assert lines == ["graphret: read: 2 of 2", "graphret: learn: 2 of 2", "graphret: read: 2 of 2"]
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """A terminal in place of stderr; gives what it was shown."""
+    screen = io.StringIO()
+    monkeypatch.setattr(reporting, "_console", lambda *, stderr: Console(file=screen, force_terminal=stderr, width=100))
+    return screen.getvalue
+
+
+def test_a_bar_without_an_end_is_drawn_while_no_stage_says_how_far_it_is(drawn):
+    def seen(reporter):
+        before = len(drawn())
+        reporter._bars.refresh()
+        return drawn()[before:]
+
+    with report_to_user(as_json=False, quiet=False) as reporter:
+        assert "working" in seen(reporter)
+        reporter.progress("read", 1, 2)
+        assert "working" not in seen(reporter)
+        reporter.progress("read", 2, 2)
+        assert "working" in seen(reporter)
+        reporter.progress(Stage("learn", "loss 0.5"), 1, 3)
+        assert "loss 0.5" in seen(reporter)
+        reporter.progress(Stage("learn", "loss [0.25]"), 2, 3)
+        assert "loss [0.25]" in seen(reporter)
+
+
+@pytest.mark.parametrize("how", [{"as_json": True, "quiet": True}, {"as_json": False, "quiet": True}])
+def test_nothing_is_drawn_where_it_must_be_quiet(drawn, how):
+    with report_to_user(**how) as reporter:
+        reporter.progress("read", 1, 2)
+    assert drawn() == ""
 
 
 @pytest.mark.parametrize(("quiet", "expected"), [(False, ["graphret: a", "graphret: b"]), (True, ["graphret: b"])])

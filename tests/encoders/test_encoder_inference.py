@@ -74,7 +74,7 @@ def test_codes_and_probabilities_are_those_of_the_network(pair, size, n):
 def test_a_processor_uses_the_faster_form_and_bfloat16_the_network(pair, monkeypatch):
     _, encoder = pair
     seen = []
-    kinds = {"fast": encoder._forward.folded, "plain": encoder._module}
+    kinds = {"fast": encoder._network.folded, "plain": encoder._network.module}
     for kind, form in kinds.items():
         real = form.features
         record = lambda images, real=real, kind=kind: seen.append(kind) or real(images)  # noqa: E731
@@ -95,7 +95,7 @@ def test_weights_files_and_training_stay_as_they_were(pair, tmp_path):
     assert before.keys() == after.keys()
     assert all(torch.equal(before[key], after[key]) for key in before)
 
-    module = fresh._module.requires_grad_(True).train()
+    module = fresh._network.module.requires_grad_(True).train()
     loss = module(torch.from_numpy(images_of(64))[:, None]).square().sum()
     loss.backward()
     assert all(parameter.grad is not None for parameter in module.parameters())
@@ -135,14 +135,14 @@ def test_every_film_is_encoded_once_whatever_the_threads(n_threads, n, monkeypat
     torch.set_num_threads(n_threads)
     try:
         sizes, names = [], set()
-        real = encoder._forward.folded.features
+        real = encoder._network.folded.features
 
         def features(grey):
             sizes.append(len(grey))
             names.add(threading.current_thread().name)
             return real(grey)
 
-        monkeypatch.setattr(encoder._forward.folded, "features", features)
+        monkeypatch.setattr(encoder._network.folded, "features", features)
         codes = encoder.encode(images)
         assert torch.get_num_threads() == n_threads
     finally:
@@ -177,7 +177,7 @@ def test_a_thread_that_is_ready_goes_on_with_the_next_batch(monkeypatch):
     """One film holds a thread until all others, of both batches, are encoded: passes only without a wait between."""
     encoder = Encoder.untrained("resnet18", ["Mass"], 32, device="cpu")
     monkeypatch.setattr(forward, "PIXELS_AT_ONCE", 32 * 32)
-    real = encoder._forward.folded.features
+    real = encoder._network.folded.features
     others = threading.Semaphore(0)
     held = []
 
@@ -193,7 +193,7 @@ def test_a_thread_that_is_ready_goes_on_with_the_next_batch(monkeypatch):
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        monkeypatch.setattr(encoder._forward.folded, "features", features)
+        monkeypatch.setattr(encoder._network.folded, "features", features)
         with encoder.encoding() as begin:
             first, second = begin(images_of(32, 4)), begin(images_of(32, 4))
             assert first.result().shape == second.result().shape == (4, 512)
@@ -212,7 +212,7 @@ def test_an_error_of_a_batch_comes_with_its_result(monkeypatch):
         assert good.result().shape == (4, 512)
         with pytest.raises(InvalidParameterError, match=r"float32 \(b, 32, 32\)"):
             begin(images_of(33, 2))
-        monkeypatch.setattr(encoder._forward.folded, "features", fail)
+        monkeypatch.setattr(encoder._network.folded, "features", fail)
         bad = begin(images_of(32, 4))
         with pytest.raises(RuntimeError, match="out of memory"):
             bad.result()
@@ -247,7 +247,7 @@ def test_an_error_in_a_worker_reaches_the_caller(monkeypatch):
     def fail(_):
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr(encoder._forward.folded, "features", fail)
+    monkeypatch.setattr(encoder._network.folded, "features", fail)
     with pytest.raises(RuntimeError, match="out of memory"):
         encoder.encode(images_of(32, 4))
 

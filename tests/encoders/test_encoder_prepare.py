@@ -186,5 +186,5 @@ def test_probabilities_are_the_sigmoid_of_the_logits(encoder):
 
     images = np.random.default_rng(1).random((3, 32, 32), dtype=np.float32)
     with torch.inference_mode():
-        logits = encoder._module(torch.from_numpy(images)[:, None])
+        logits = encoder._network.module(torch.from_numpy(images)[:, None])
     np.testing.assert_allclose(encoder.predict(images), torch.sigmoid(logits).numpy(), atol=1e-6)

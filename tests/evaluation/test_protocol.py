@@ -372,3 +372,14 @@ def test_the_share_of_hits_that_are_fill_is_reported(make_index):
     assert (report["nearest"].fill_share, report["random"].fill_share) == (0, None)
     assert "reversed: 25.0% of its hits are fill" in report.to_markdown()
     assert "nearest: " not in report.to_markdown()
+
+
+def test_a_shorter_random_list_begins_the_longer_one():
+    excluded = [np.arange(row % 4) for row in range(30)]
+    allowed = np.arange(50) % 5 > 0
+    for mask in (None, allowed):
+        whole = random_hits(50, 30, 60, allowed=mask, excluded=excluded, seed=3)
+        for k in (1, 2, 9, 35, 49, 59):
+            np.testing.assert_array_equal(
+                random_hits(50, 30, k, allowed=mask, excluded=excluded, seed=3), whole[:, :k], err_msg=f"k {k}"
+            )

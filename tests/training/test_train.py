@@ -61,6 +61,25 @@ def test_out_is_an_encoder_with_history_and_card(table, tmp_path, small, capsys)
     assert measured == pytest.approx(best["auc"], abs=1e-5)
 
 
+def test_it_says_loss_score_and_best_epoch_as_it_goes(table, tmp_path, small, caplog, monkeypatch):
+    monkeypatch.setattr("graphret.training.trainer._NOTE_SECONDS", 0.0)
+    calls = []
+    with caplog.at_level("INFO", logger="graphret"):
+        train(table, "tiny", out=tmp_path / "out", progress=lambda *call: calls.append(call), **small)
+    epochs = history_of(tmp_path / "out")["epochs"]
+    said = [record.getMessage() for record in caplog.records if record.getMessage().startswith("epoch ")]
+    assert len(said) == len(epochs) == 3
+    notes = {n: [stage.note for stage, *_ in calls if stage == f"epoch {n}/3"] for n in (1, 2, 3)}
+    for number, (epoch, line) in enumerate(zip(epochs, said, strict=True), 1):
+        best = max(epochs[:number], key=lambda entry: entry["score"])
+        so_far = f"best so far AUC {best['score']:.3f} of epoch {best['epoch']}"
+        assert line == f"epoch {number}: loss {epoch['loss']:.4g}, validation AUC {epoch['score']:.3f}, {so_far}"
+        assert notes[number][-1].startswith(f"loss {epoch['loss']:.4g}")
+        if number < 3:
+            assert all(note.endswith(so_far) for note in notes[number + 1])
+    assert "best" not in notes[1][-1]
+
+
 def test_the_first_step_is_that_of_adam_on_the_loss_of_the_paper(table, tmp_path, small):
     options = {**small, "batch_size": 24, "horizontal_flip": False, "options": {"drop_rate": 0.0}, "epochs": 1}
     encoder = train(table, "tiny", out=tmp_path / "out", **options)

@@ -118,7 +118,9 @@ def stored_pixels(picture: Image.Image) -> NDArray[Any]:
     """
     if picture.mode in _SHOWN and hasattr(picture, "__arrow_c_array__"):  # Pillow 11.2 and later
         try:
-            shown: NDArray[Any] = pa.array(picture).to_numpy(zero_copy_only=True)
+            # pa.array would first import pandas, to ask whether this is one of its columns
+            capsules = picture.__arrow_c_array__()
+            shown: NDArray[Any] = np.from_dlpack(pa.Array._import_from_c_capsule(*capsules))
         except ValueError:  # a picture beyond Pillow's largest block has its rows in several
             return np.asarray(picture)
         if picture.mode == "I;16":

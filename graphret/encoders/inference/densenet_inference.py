@@ -30,7 +30,7 @@ for the product to arrange the weights anew for them."""
 
 
 class _Trained(Protocol):
-    """What is read of a `DenseNet121`."""
+    """What is read of a `DenseNet121`, or of layers that hold its weights."""
 
     @property
     def backbone(self) -> Any: ...

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
     from graphret._types import Float32Array
     from graphret.encoders.inference.workers import Begun
-    from graphret.encoders.networks.network import EncoderNetwork, InferenceNetwork
+    from graphret.encoders.own_network import OwnNetwork, StoredNetwork
 
 __all__ = ["PRECISIONS", "Forward"]
 
@@ -33,22 +32,19 @@ class Forward:
 
     Parameters
     ----------
-    module
-        In evaluation mode, on ``device``.
-    device
-        Where it is.
+    network
+        In evaluation mode, on its device.
     size
         Side of its input in px.
     """
 
-    def __init__(self, module: EncoderNetwork, device: torch.device, size: int) -> None:
-        self.module, self.device, self.size = module, device, size
+    def __init__(self, network: OwnNetwork | StoredNetwork, size: int) -> None:
+        self.network, self.size = network, size
 
-    @cached_property
-    def folded(self) -> InferenceNetwork:
-        """The form of the network that is faster on a processor."""
-        network: InferenceNetwork = self.module.for_inference()
-        return network
+    @property
+    def device(self) -> torch.device:
+        """Where the network runs."""
+        return self.network.device
 
     def apply(self, method: str, images: Float32Array, n_outputs: int, precision: str, batch_size: int) -> Float32Array:
         """Return what a method of the network makes of the images, float32 (b, n_outputs).
@@ -108,7 +104,7 @@ class Forward:
         with torch.inference_mode(), arithmetic(self.device, "float32"):
             for start in range(0, max(len(array), 1), batch_size):
                 block = torch.from_numpy(np.ascontiguousarray(array[start : start + batch_size])[:, None])
-                maps = self.module.saliency(block.to(self.device))
+                maps = self.network.module.saliency(block.to(self.device))
                 if maps is None:
                     return None
                 out[start : start + batch_size] = maps.float().cpu().numpy()
@@ -124,7 +120,7 @@ class Forward:
             raise UnknownNameError("precision", precision, PRECISIONS)
         array = self._checked(images, batch_size)
         out = np.empty((len(array), n_outputs), dtype=np.float32)
-        function = getattr(self.folded if self._works_in_threads(precision) else self.module, method)
+        function = getattr(self.network.folded if self._works_in_threads(precision) else self.network.module, method)
 
         def fill(rows: slice) -> None:
             block = torch.from_numpy(np.ascontiguousarray(array[rows])[:, None])

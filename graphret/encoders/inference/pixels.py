@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-__all__ = ["ImageNetPixels", "XrayVisionPixels"]
+__all__ = ["PIXELS", "ImageNetPixels", "XrayVisionPixels"]
 
 
 class ImageNetPixels(nn.Module):
@@ -34,3 +34,9 @@ class XrayVisionPixels(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """(b, 1, s, s) in [0, 1] -> (b, 1, s, s)."""
         return images * 2048.0 - 1024.0
+
+
+PIXELS: dict[str, type[ImageNetPixels] | type[XrayVisionPixels]] = {
+    "imagenet": ImageNetPixels,
+    "xrayvision": XrayVisionPixels,
+}

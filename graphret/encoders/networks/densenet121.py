@@ -11,13 +11,11 @@ from torchvision.models.densenet import DenseNet
 
 from graphret._errors import InvalidParameterError, UnknownNameError
 from graphret.encoders.inference.densenet_inference import DenseNetInference
-from graphret.encoders.inference.pixels import ImageNetPixels, XrayVisionPixels
+from graphret.encoders.inference.pixels import PIXELS
 from graphret.encoders.networks.network import EncoderNetwork
 from graphret.encoders.objectives.objective import NetworkOutputs
 
 __all__ = ["DenseNet121"]
-
-_PIXELS = {"imagenet": ImageNetPixels, "xrayvision": XrayVisionPixels}
 
 
 class DenseNet121(EncoderNetwork):
@@ -42,12 +40,12 @@ class DenseNet121(EncoderNetwork):
         self, n_labels: int, pixels: str = "imagenet", drop_rate: float = 0.0, memory_efficient: bool = False
     ) -> None:
         super().__init__()
-        if pixels not in _PIXELS:
-            raise UnknownNameError("pixels", pixels, _PIXELS)
+        if pixels not in PIXELS:
+            raise UnknownNameError("pixels", pixels, PIXELS)
         if not 0 <= drop_rate < 1:
             raise InvalidParameterError("drop_rate", drop_rate, "a number in [0, 1)")
         network = DenseNet(32, (6, 12, 24, 16), 64, drop_rate=drop_rate, memory_efficient=memory_efficient)
-        self.pixels = _PIXELS[pixels]()
+        self.pixels = PIXELS[pixels]()
         self.backbone = network.features
         if self.pixels.n_channels == 1:
             self.backbone.conv0 = nn.Conv2d(1, 64, kernel_size=7, stride=2, padding=3, bias=False)

@@ -34,6 +34,7 @@ ENCODERS = Registry(
                 options={"pixels": "imagenet", "drop_rate": 0.0, "memory_efficient": False},
                 non_negative=True,
                 pretrained=("imagenet", "txrv"),
+                from_tensors="graphret.encoders.inference.densenet_tensors",
             ),
             EncoderSpec(
                 name="resnet18",

@@ -61,6 +61,9 @@ class EncoderSpec:
         Parameters of a training that its paper sets otherwise than Haq et al. 2021, by their names in ``TrainConfig``.
     default_bits
         Bits of a hash encoder when no number is asked for.
+    from_tensors
+        Module with a function ``for_inference(tensors, **options)`` that makes the network's form for a processor of
+        its weights alone, without the libraries of ``module``; "" where there is none.
     length_option
         Option that decides the length of a code: a number, or the name of a backbone whose channels it is.
 
@@ -87,6 +90,7 @@ class EncoderSpec:
     recipe: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     default_bits: int | None = None
     length_option: str | None = None
+    from_tensors: str = ""
 
     def length(self, n_bits: int | None, options: Mapping[str, Any]) -> int:
         """Length of a code with these bits, of a hash encoder, and these options (:meth:`check_options`).
