@@ -181,6 +181,8 @@ class Hits:
         The ranking, with the options and the metric that it ranked with.
     queries
         Id or path of each query, "" for arrays.
+    query_positions
+        int32 (q,), row of ``index.films`` that the query is, by its id or path; -1 for any other.
     ids
         str (q, k), "" pads a short list at its end.
     positions
@@ -197,10 +199,13 @@ class Hits:
         float64 (q, k), step gains; NaN where there was no step.
     counts
         What was looked at for each query: codes compared, films whose links were expanded, candidates scored again.
+    group_by
+        The column of which every value gave one film at most; None where films were not grouped.
     """
 
     choice: RankingChoice
     queries: list[str]
+    query_positions: Int32Array
     ids: NDArray[np.str_]
     positions: Int32Array
     similarities: Float32Array
@@ -209,6 +214,7 @@ class Hits:
     communities: Int32Array
     gains: Float64Array
     counts: SearchCounts
+    group_by: str | None
     _found: tuple[Archive, QueryBatch, RankedLists, FilmIds] = field(repr=False)
 
     @classmethod
@@ -216,10 +222,12 @@ class Hits:
         cls,
         choice: RankingChoice,
         queries: list[str],
+        query_positions: Int32Array,
         archive: Archive,
         batch: QueryBatch,
         ranked: RankedLists,
         film_ids: FilmIds,
+        group_by: str | None,
     ) -> Hits:
         """Name the films of ranked lists."""
         there = ranked.positions >= 0
@@ -227,6 +235,7 @@ class Hits:
         return cls(
             choice=choice,
             queries=queries,
+            query_positions=query_positions,
             ids=film_ids.take(ranked.positions),
             positions=ranked.positions,
             similarities=ranked.similarities,
@@ -235,6 +244,7 @@ class Hits:
             communities=np.where(there, archive.communities[films], np.int32(-1)),
             gains=ranked.gains,
             counts=_counted(batch, ranked),
+            group_by=group_by,
             _found=(archive, batch, ranked, film_ids),
         )
 
@@ -246,7 +256,8 @@ class Hits:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader should know of how this archive was ranked."""
-        return self._found[2].notes
+        notes = self._found[2].notes
+        return notes if self.group_by is None else (*notes, f"one film of each {self.group_by} at most")
 
     @property
     def k(self) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from graphret._errors import StoreError
 from graphret.graph import write_graphml
 from graphret.index.config import QueryConfig
@@ -14,12 +16,13 @@ from graphret.index.hits import Hits
 from graphret.index.opened import OpenedIndex
 from graphret.index.query_input import encode_queries, read_queries
 from graphret.index.tuned import forget_tuning, read_tuning, record_tuning, with_tuning
-from graphret.retrieval import QueryBatch
+from graphret.retrieval import QueryBatch, rank_one_per_group
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+    from graphret._errors import GraphretError
     from graphret._types import Codes, Int32Array, Progress
     from graphret.data import ImageTable
     from graphret.encoders import Encoder
@@ -283,6 +286,8 @@ class Index:
         search: str = "auto",
         n_threads: int | None = None,
         options: Mapping[str, Any] | None = None,
+        group_by: str | None = None,
+        on_problem: Callable[[str, GraphretError], None] | None = None,
     ) -> Hits:
         """Find the films that are most similar to one query or many.
 
@@ -300,7 +305,9 @@ class Index:
             otherwise with the ranking's defaults. "NAME:default": the defaults in any case. ``None`` or "tuned": the
             ranking that the index was tuned to; ``None`` is "nearest" where it was not tuned.
         where
-            Column -> value or list of values: only films that have one of them, in every column named.
+            Column -> value or list of values: only films that have one of them, in every column named. Or column ->
+            comparisons, as ``{"age": {">=": 60, "<": 80}}``, of "=", "!=", "<", "<=", ">", ">=". "label" stands for the
+            labels: ``{"label": "Edema"}`` keeps films in which it is positive. See `conditions.films_that_pass`.
         exclude
             ``"patient"``: no film of the query's own patient. Or column -> what must not come: a single value or
             a set holds for all queries; a list holds, for a lone query, its values, and for a batch one entry for each
@@ -316,6 +323,12 @@ class Index:
             Threads; ``None`` for all processors. Hits do not depend on it.
         options
             Options of the ranking as a mapping, in the place of those in ``ranking``; ``{}``: its defaults.
+        group_by
+            A column, as "patient": at most one film of each of its values, the one that stands first in the whole list
+            of the ranking. A film without a value stands for itself.
+        on_problem
+            Called with the name of a film that cannot be decoded and the reason; it is then left out of the hits
+            (``Hits.queries`` has those that remain). ``None``: such a film ends the call.
 
         Returns
         -------
@@ -333,6 +346,8 @@ class Index:
             A code of another length, with NaN, or all zeros.
         FilmError
             A film cannot be decoded.
+        DataError
+            With ``on_problem``: no query is left.
 
         Notes
         -----
@@ -347,11 +362,22 @@ class Index:
         queries = read_queries(what, self.codes, parts.lookup, has_encoder=self.manifest["encoder"] is not None)
         allowed = allowed_films(parts.lookup, where)
         forbidden = forbidden_films(parts.lookup, queries, exclude, patients)
-        codes = queries.codes
+        groups = None if group_by is None else parts.lookup.groups(group_by)
+        kept, codes = np.arange(len(queries)), queries.codes
         if queries.films and parts.encoder is not None:
-            codes = encode_queries(queries, parts.encoder, config.n_threads)
+            kept, codes = encode_queries(queries, parts.encoder, config.n_threads, on_problem)
         batch = QueryBatch.of(
-            archive, codes, config.k, allowed=allowed, forbidden=forbidden, n_threads=config.n_threads
+            archive,
+            codes,
+            config.k,
+            allowed=allowed,
+            forbidden=None if forbidden is None else [forbidden[number] for number in kept],
+            n_threads=config.n_threads,
         )
-        ranked = ranker.rank(batch, config.k, fill=config.fill, n_threads=config.n_threads)
-        return Hits.of(choice, queries.names, archive, batch, ranked, parts.film_ids)
+        how: dict[str, Any] = {"fill": config.fill, "n_threads": config.n_threads}
+        if groups is None:
+            ranked = ranker.rank(batch, config.k, **how)
+        else:
+            ranked = rank_one_per_group(ranker, archive, batch, config.k, groups, **how)
+        names = [queries.names[number] for number in kept]
+        return Hits.of(choice, names, queries.known[kept], archive, batch, ranked, parts.film_ids, group_by)

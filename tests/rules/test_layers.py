@@ -14,7 +14,7 @@ _SPEC.loader.exec_module(rules)
 
 FLOORS = [
     {"_errors", "_types", "_numba", "_sort_kernels", "_checks", "_registry", "_version"},
-    {"files"},
+    {"files", "html"},
     {"data", "neighbors", "hashing", "encoders"},
     {"graph", "training", "encoding"},
     {"communities"},
@@ -32,7 +32,7 @@ GROUND_ORDER = ["_version", "_errors", "_types", "_checks", "_registry", "_numba
 ENTRIES = {"", "__main__"}
 """The face and the start of the command line, which may import everything."""
 TORCH_FREE = {
-    *("_errors", "_types", "_numba", "_checks", "_registry", "_version", "files", "data", "hashing"),
+    *("_errors", "_types", "_numba", "_checks", "_registry", "_version", "files", "html", "data", "hashing"),
     *("graph", "communities", "retrieval"),
 }
 FAISS_AT = {"graphret/neighbors/knn.py"}
