@@ -5,6 +5,7 @@ from graphret.data.datasets import read_dataset
 from graphret.data.images import read_film, read_pixels, write_png
 from graphret.data.phantom import generate_phantom, phantom_films
 from graphret.data.table import FilmProblem, ImageTable
+from graphret.data.unlabelled import read_unlabelled
 
 __all__ = [
     "DatasetSpec",
@@ -17,5 +18,6 @@ __all__ = [
     "read_dataset_spec",
     "read_film",
     "read_pixels",
+    "read_unlabelled",
     "write_png",
 ]

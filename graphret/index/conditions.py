@@ -105,7 +105,7 @@ def _is_label(lookup: FilmLookup, column: str) -> bool:
 def _known(lookup: FilmLookup, column: str) -> list[Any]:
     films = lookup.films
     if not _is_label(lookup, column):
-        return np.unique(films.column(column)).tolist()
+        return list(np.unique(films.column(column)).tolist())
     return [name for name, positive in zip(films.label_names, (films.labels == 1).any(axis=0), strict=True) if positive]
 
 
