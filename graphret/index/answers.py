@@ -35,8 +35,8 @@ def describe_hits(index: Index, hits: Hits) -> dict[str, Any]:
     dict
         index, ranking, options, learned_metric, notes, k, group_by (a column or None), and "queries": each with its
         query (name), path and labels ("" and None where they are not known), findings where the ranking estimates
-        them, and "hits", as `Hit.to_dict` with why, path, labels (positive ones, and uncertain ones with "?"), and where
-        films were grouped "group", the value of the column (None for NaN).
+        them, and "hits", as `Hit.to_dict` with why, path, labels (positive ones, and uncertain ones with "?"), and
+        where films were grouped "group", the value of the column (None for NaN).
 
     Examples
     --------
