@@ -34,9 +34,9 @@ def draw(demo: Path, picture: Path) -> None:
     hits = index.query(Path(films.paths[row]), N_HITS, ranking="region_growing", group_by="patient")
     document = describe_hits(index, hits)
     answer = document["queries"][0]
+    call = f"graphret query graphret-demo/index {Path(answer['path']).name} -k {N_HITS}"
     heads = [
-        f"$ graphret query graphret-demo/index {Path(answer['path']).name} -k {N_HITS} --ranking region_growing "
-        "--group-by patient --html hits.html",
+        f"$ {call} --ranking region_growing --group-by patient --html hits.html",
         *(f"source {name}: {meaning}" for name, meaning in legend_of(document).items()),
     ]
     tiles = [(answer["path"], ["query"]), *((hit["path"], _lines(hit)) for hit in answer["hits"])]

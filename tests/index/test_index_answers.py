@@ -9,8 +9,10 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import graphret
+from graphret.data import read_film
 from graphret.data.thumbnails import read_thumbnails
 from graphret.index import describe_hits, write_hits_csv, write_hits_html
 from graphret.index.answers import legend_of, why_in_words
@@ -123,17 +125,12 @@ def test_films_that_are_gone_are_boxes_and_counted(film_index, film_table, tmp_p
 
 def test_each_film_is_read_once_and_small(film_table, monkeypatch):
     read = []
-    from graphret.data import thumbnails
-
-    original = thumbnails.read_film
-    monkeypatch.setattr(thumbnails, "read_film", lambda path: read.append(path) or original(path))
+    monkeypatch.setattr("graphret.data.thumbnails.read_film", lambda path: read.append(path) or read_film(path))
     paths = film_table.paths[:3].tolist() * 4
     told = []
     made = read_thumbnails(paths, 16, n_threads=2, progress=lambda *said: told.append(said))
     assert sorted(read) == sorted(set(paths)) == sorted(made.pictures)
     assert told[-1] == ("thumbnails", 3, 3)
-    from PIL import Image
-
     with Image.open(io.BytesIO(made.pictures[paths[0]])) as picture:
         assert (picture.format, picture.mode, max(picture.size)) == ("JPEG", "L", 16)
 
