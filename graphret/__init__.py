@@ -33,10 +33,9 @@ if TYPE_CHECKING:
     from graphret.encoders import list_encoders, load_encoder
     from graphret.evaluation import evaluate
     from graphret.index import Hits, Index, open
-    from graphret.index.build import build
     from graphret.retrieval import list_rankings
     from graphret.training import train
-    from graphret.tuning import tune
+    from graphret.tuning import build, tune
 
 __all__ = [
     "CodesError",
@@ -76,7 +75,7 @@ _HOMES = {
     "Hits": "graphret.index",
     "ImageTable": "graphret.data",
     "Index": "graphret.index",
-    "build": "graphret.index",
+    "build": "graphret.tuning",
     "compare": "graphret.comparison",
     "evaluate": "graphret.evaluation",
     "list_encoders": "graphret.encoders",

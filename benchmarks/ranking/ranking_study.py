@@ -3,7 +3,7 @@
     PYTHONPATH=.:benchmarks python benchmarks/ranking/ranking_study.py [SET ...] [--minutes 2.5]
 
 Every method of METHODS is tried with every option of its grid on the validation queries of a set; those of TUNED are
-what `choose_ranking` makes of it (successive halving over `default_candidates`, as `graphret tune`): with metrics learned
+what `choose_ranking` makes of it (a race of `default_candidates`, as `graphret tune`): with metrics learned
 from the archive's labels, without, and by agreement of lists inside the archive, which sees no label at all. Then each
 method, with its best options, ranks the test queries; the choice by agreement stays on the validation queries. On sim107k
 the baselines try what was best on sim20k's validation queries, and one step of every option beside it. Every figure is a row of ranking.jsonl, so that the study goes on where it was
@@ -33,9 +33,9 @@ from graphret.evaluation import evaluate_ranking, paired_difference, patient_boo
 from graphret.graph import similarity_graph
 from graphret.neighbors import ExactSearch, NeighborTable, nearest_neighbors
 from graphret.retrieval import Archive, QueryBatch, create_ranking
+from graphret.tuning import choose_ranking, default_candidates
 from graphret.tuning.criteria import ListAgreement, SharedFindings
 from graphret.tuning.metric_learner import OUTSIDE, MetricLearner
-from graphret.tuning.successive_halving import choose_ranking, default_candidates
 from graphret.tuning.tune_index import own_films, pairs_of
 
 if TYPE_CHECKING:

@@ -38,8 +38,8 @@ class AskedFilms:
     unreadable: list[dict[str, Any]] = field(default_factory=list)
 
     @classmethod
-    def of(cls, given: list[str], reporter: "Reporter") -> "AskedFilms":
-        """Look into folders, by the rules of a data set of folders, and say what is no film there.
+    def of(cls, given: list[str], reporter: "Reporter", *, folders: bool = True) -> "AskedFilms":
+        """Look into ``folders``, by the rules of a data set of folders, and say what is no film there.
 
         Raises
         ------
@@ -50,7 +50,7 @@ class AskedFilms:
 
         asked = cls()
         for name in given:
-            if not os.path.isdir(name):  # noqa: PTH112 - a name with a zero byte is no folder
+            if not folders or not os.path.isdir(name):  # noqa: PTH112 - a name with a zero byte is no folder
                 asked.paths.append(Path(name))
                 asked.named.add(str(Path(name)))
                 continue

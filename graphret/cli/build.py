@@ -7,7 +7,7 @@ import typer
 
 from graphret.cli.films import Bits, Data, Device, EncoderSource, InputSize, Root, Splits, read_films
 from graphret.cli.info import show_info
-from graphret.cli.options import config_options
+from graphret.cli.options import config_options, parse_word
 from graphret.cli.reporting import AsJson, Quiet, report_to_user
 from graphret.index import BuildConfig
 
@@ -26,8 +26,20 @@ def build(
     bits: Bits = None,
     device: Device = "auto",
     tune: Annotated[
-        bool, typer.Option("--tune", help="Then choose the ranking on these films, as graphret tune with its defaults.")
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--tune/--no-tune",
+            help="Then choose the ranking on these films, as graphret tune does; "
+            "not given: where enough of them have a finding.",
+            show_default=False,
+        ),
+    ] = None,
+    tune_budget: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|SECONDS|none", help="Time for that; auto: a quarter of the build's, at least 30 seconds."
+        ),
+    ] = "auto",
     as_json: AsJson = False,
     quiet: Quiet = False,
     config: BuildConfig,
@@ -41,9 +53,15 @@ def build(
         import graphret
 
         loaded = graphret.load_encoder(encoder, n_bits=bits, device=device, size=size)
-        index = graphret.build(films, loaded, out=out, config=config, progress=reporter.progress)
-        if tune:
-            index.record_tuning(graphret.tune(index, n_threads=config.n_threads, progress=reporter.progress).to_dict())
+        index = graphret.build(
+            films,
+            loaded,
+            out=out,
+            config=config,
+            tune="auto" if tune is None else tune,
+            tune_budget=parse_word(tune_budget, number=float, nothing=True),
+            progress=reporter.progress,
+        )
         reporter.result(
             index.info(),
             show_info(index.info()),

@@ -78,7 +78,7 @@ def demo(
         default = str(index.choose())
         rankings = list(dict.fromkeys(["region_growing", default, "nearest"]))
         report = _evaluate(index, queries, rankings, settings, reporter)
-        floor = _index(out / "index-untrained", archive, untrained, reporter)
+        floor = _index(out / "index-untrained", archive, untrained, reporter, tune=False)
         report_untrained = _evaluate(floor, queries, ["nearest"], settings, reporter)
         written = report.save(out / "report")
 
@@ -167,7 +167,7 @@ def _untrained(films: "ImageTable", settings: _Settings) -> "Encoder":
     return Encoder.untrained(settings.encoder, films.label_names, settings.size, settings.seed)
 
 
-def _index(out: Path, archive: "ImageTable", encoder: "Encoder", reporter: Reporter) -> "Index":
+def _index(out: Path, archive: "ImageTable", encoder: "Encoder", reporter: Reporter, *, tune: bool = True) -> "Index":
     import graphret
 
     if (out / "CURRENT").exists():
@@ -175,7 +175,7 @@ def _index(out: Path, archive: "ImageTable", encoder: "Encoder", reporter: Repor
         if index.encoder is not None and index.encoder.fingerprint == encoder.fingerprint:
             reporter.note(f"the index of {out} is used again")
             return index
-    return graphret.build(archive, encoder, out=out, progress=reporter.progress)
+    return graphret.build(archive, encoder, out=out, tune=tune, tune_budget=None, progress=reporter.progress)
 
 
 def _evaluate(

@@ -60,7 +60,7 @@ def evaluate(
         import graphret
 
         report = graphret.evaluate(
-            graphret.open(index),
+            index,
             split,
             measures=parse_names(measures),
             rankings=rankings,

@@ -21,6 +21,9 @@ def hit_table(answer: dict[str, Any], group_by: str | None) -> Table:
     if "findings" in answer:
         likeliest = ", ".join(f"{name} {share:.0%}" for name, share in list(answer["findings"].items())[:_FINDINGS])
         table.caption = Text(f"uses the archive's labels; by those of its neighbours the query shows: {likeliest}")
+    if answer["nothing_similar"]:
+        alarm = f"nothing similar in this archive: its own films are as far from all others in {answer['p_value']:.1%}"
+        table.caption = Text(f"{alarm}; {table.caption}" if table.caption else alarm)
     for hit in answer["hits"]:
         cells = [
             str(hit["rank"]),

@@ -17,6 +17,7 @@ from graphret.cli.options import config_options, parse_assignments
 from graphret.cli.reporting import AsJson, Quiet, report_to_user
 from graphret.cli.where import parse_where
 from graphret.index import QueryConfig, describe_hits
+from graphret.index.examples import NEGATIVE_WEIGHT
 
 if TYPE_CHECKING:
     from graphret.index import Hits, Index
@@ -30,9 +31,23 @@ logger = logging.getLogger(__name__)
 def query(
     index: IndexFolder,
     films: Annotated[
-        list[str], typer.Argument(metavar="FILE...", help="Films, folders of films, or ids of the index with --id.")
-    ],
+        list[str] | None,
+        typer.Argument(metavar="FILE...", help="Films, folders of films, or ids of the index with --id."),
+    ] = None,
     *,
+    like: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE", help="In the place of FILE...: an example of one query, several allowed; an id with --id."
+        ),
+    ] = None,
+    unlike: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE", help="With --like: an example of what the hits should not be like."),
+    ] = None,
+    unlike_weight: Annotated[
+        float, typer.Option(help="Weight of the mean of --unlike against that of --like, >= 0.")
+    ] = NEGATIVE_WEIGHT,
     by_id: Annotated[bool, typer.Option("--id", help="The queries are ids of films of the index.")] = False,
     where: Annotated[
         list[str] | None,
@@ -72,37 +87,58 @@ def query(
         files = HitFiles(html, csv)
         opened = graphret.open(index)
         conditions = parse_where(opened.films, where) if where else None
-        asked = AskedFilms()
+        given, asked = _asked(films, like, unlike), AskedFilms()
         if by_id:
-            _check_ids(opened, films)
+            _check_ids(opened, given)
         else:
-            asked = AskedFilms.of(films, reporter)
+            asked = AskedFilms.of(given, reporter, folders=not like)
         if patients is not None and not exclude_same_patient:
             raise InvalidParameterError("patients", patients, "it with --exclude-same-patient", "nothing else uses it")
         names: list[Any] | None = None if patients is None else [name.strip() for name in patients.split(",")]
         if exclude_same_patient and names is None and not by_id:
             names = _patients_of_data_set(opened, asked.paths)
-        what: list[Any] = films if by_id else asked.paths
-        hits = opened.query(
-            what,
-            config.k,
-            ranking=config.ranking,
-            fill=config.fill,
-            search=config.search,
-            n_threads=config.n_threads,
-            where=conditions,
-            exclude="patient" if exclude_same_patient else None,
-            options=parse_assignments("options", options) if options else None,
-            patients=names * len(what) if names is not None and len(names) == 1 else names,
-            group_by=group_by,
-            on_problem=asked.leave_out,
-        )
+        what: list[Any] = given if by_id else asked.paths
+        how: dict[str, Any] = {
+            "ranking": config.ranking,
+            "fill": config.fill,
+            "search": config.search,
+            "n_threads": config.n_threads,
+            "alarm_level": config.alarm_level,
+            "where": conditions,
+            "exclude": "patient" if exclude_same_patient else None,
+            "options": parse_assignments("options", options) if options else None,
+            "patients": names * len(what) if names is not None and len(names) == 1 else names,
+            "group_by": group_by,
+        }
+        if like:
+            positives, negatives = what[: len(like)], what[len(like) :] or None
+            hits = opened.query_examples(positives, negatives, config.k, negative_weight=unlike_weight, **how)
+        else:
+            hits = opened.query(what, config.k, on_problem=asked.leave_out, **how)
         asked.say_unreadable(reporter)
+        examples = {"like": like, "unlike": unlike or [], "unlike_weight": unlike_weight} if like else {}
         problems = [*asked.unreadable, *asked.others]
-        document = {**describe_hits(opened, hits), "index": str(index), "problems": problems}
+        document = {**describe_hits(opened, hits), "index": str(index), **examples, "problems": problems}
+        if config.alarm_level < opened.novelty.smallest:
+            reporter.note(
+                f"--alarm-level {config.alarm_level:g} is never reached with so few films: whether there is nothing "
+                f"similar can be told from {opened.novelty.smallest:.2g} on"
+            )
         document["files"] = files.write(document, config.n_threads, reporter)
         tables = [hit_table(answer, group_by) for answer in document["queries"]]
         reporter.result(document, *tables, score_legend(document), Text(f"ranking: {_described(hits)}"))
+
+
+def _asked(films: list[str] | None, like: list[str] | None, unlike: list[str] | None) -> list[str]:
+    """Everything that is asked with: queries, or positive and then negative examples."""
+    if films and (like or unlike):
+        raise InvalidParameterError("films", " ".join(films), "either FILE..., or --like (and --unlike) FILE")
+    if unlike and not like:
+        raise InvalidParameterError("unlike", " ".join(unlike), "it with --like FILE, which says what is looked for")
+    asked = [*(films or ()), *(like or ()), *(unlike or ())]
+    if not asked:
+        raise InvalidParameterError("films", "nothing", "at least one FILE, or --like FILE")
+    return asked
 
 
 def _patients_of_data_set(index: "Index", films: list[Path]) -> list[str | None] | None:

@@ -3,6 +3,7 @@
 from graphret.data.cards import DatasetSpec, list_dataset_specs, read_dataset_spec
 from graphret.data.datasets import read_dataset
 from graphret.data.images import read_film, read_pixels, write_png
+from graphret.data.in_memory import film_in_memory
 from graphret.data.phantom import generate_phantom, phantom_films
 from graphret.data.table import FilmProblem, ImageTable
 from graphret.data.unlabelled import read_unlabelled
@@ -11,6 +12,7 @@ __all__ = [
     "DatasetSpec",
     "FilmProblem",
     "ImageTable",
+    "film_in_memory",
     "generate_phantom",
     "list_dataset_specs",
     "phantom_films",

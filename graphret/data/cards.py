@@ -83,7 +83,7 @@ class CardColumns:
 
     ``labels`` is one column of names between ``separator``; without it every label of the dataset spec is a column of
     its own, with the values ``positive``, ``negative`` and ``uncertain``. A cell that is empty or says so (NaN, N/A,
-    NA, None, null; see `columns.MISSING`) is no finding, unless the dataset spec names it as a value or as a label.
+    NA, None, null; see `_labels.MISSING`) is no finding, unless the dataset spec names it as a value or as a label.
     """
 
     id: str = ""

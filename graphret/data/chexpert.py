@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from graphret._errors import DataError
-from graphret.data.columns import is_missing, numbers, text_column
+from graphret._labels import is_missing
+from graphret.data.columns import numbers, text_column
 from graphret.data.listing import file_problem
 from graphret.data.records import Records, find_table
 from graphret.data.table import FilmProblem
@@ -87,7 +88,7 @@ def read_chexpert(spec: DatasetSpec, root: Path) -> Records:
 def parse_chexpert_table(path: Path, strip_prefixes: tuple[str, ...] = ()) -> Records:
     """Read train.csv or valid.csv (plain or .gz) without looking for films.
 
-    1 is positive, -1 uncertain, 0 negative, and a blank (`columns.MISSING`) is negative too (Haq et al. 2021, Table 1
+    1 is positive, -1 uncertain, 0 negative, and a blank (`_labels.MISSING`) is negative too (Haq et al. 2021, Table 1
     counts it so). The view of a lateral film is "LATERAL", of a frontal one what the column AP/PA says.
 
     Raises

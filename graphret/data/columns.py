@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from graphret._labels import is_missing
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
 __all__ = [
-    "MISSING",
     "further_column",
-    "is_missing",
     "is_text",
     "label_matrix",
     "names_of",
@@ -25,26 +25,12 @@ __all__ = [
     "whole_numbers",
 ]
 
-MISSING = frozenset({"", "nan", "-nan", "na", "n/a", "#n/a", "#na", "<na>", "nat", "none", "null"})
-"""What stands for no value, in upper or lower case: an empty cell, or what pandas, R, Excel and SQL write into one."""
-
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)")
 _DECIMAL = re.compile(r"-?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)")
 _PANDAS_INTEGER = re.compile(r"(0|[1-9][0-9]*)\.0+")
 _EXACT_DIGITS = 15  # decimal digits that every float64 keeps
 _SHORT, _TIMES_THE_MEAN = 128, 16
 _INT64 = np.iinfo(np.int64)
-
-
-def is_missing(text: str) -> bool:
-    """Whether a cell stands for no value, see `MISSING`.
-
-    Examples
-    --------
-    >>> [is_missing(text) for text in ("", "NaN", " n/a ", "0", "nano")]
-    [True, True, True, False, False]
-    """
-    return text.strip().casefold() in MISSING
 
 
 def is_text(values: NDArray[Any]) -> bool:

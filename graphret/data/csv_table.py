@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from graphret._errors import DataError
-from graphret.data.columns import further_column, is_missing, label_matrix, names_of, whole_numbers
+from graphret._labels import is_missing
+from graphret.data.columns import further_column, label_matrix, names_of, whole_numbers
 from graphret.data.images import FILM_SUFFIXES
 from graphret.data.listing import Folders
 from graphret.data.records import Records, find_table
@@ -34,7 +35,7 @@ def read_csv(spec: DatasetSpec, root: Path) -> Records:
     A path that does not end with the dataset spec's ``files.suffix`` gets it. Without a column of paths the ids are
     the paths, if the dataset spec names a suffix.
 
-    A missing value (`columns.MISSING`: an empty cell, NaN, N/A, None, ...) is no finding, and no patient, view or
+    A missing value (`_labels.MISSING`: an empty cell, NaN, N/A, None, ...) is no finding, and no patient, view or
     split. Columns that the dataset spec does not name become further columns: integers or numbers where every value is
     one, else text, see `columns.further_column`.
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from graphret._errors import DataError
-from graphret.data.columns import is_missing, label_matrix, names_of, text_column, whole_numbers
+from graphret._labels import is_missing
+from graphret.data.columns import label_matrix, names_of, text_column, whole_numbers
 from graphret.data.listing import NOT_THERE, Folders
 from graphret.data.records import Records, find_table
 from graphret.data.table import FilmProblem

@@ -11,8 +11,11 @@ from numpy.typing import NDArray
 
 from graphret._errors import DataError, DatasetSpecError, FilmError, UnknownNameError
 from graphret.data.columns import is_text, text_column
+from graphret.data.entries import further_entries, label_entries, read_only, text_entries
+from graphret.data.film_html import film_figure, film_row
+from graphret.data.frames import LABEL_PREFIX, fields_of_frame
 from graphret.data.images import read_film, read_pixels
-from graphret.data.listing import file_problem, name_problem, shown
+from graphret.data.listing import file_problem
 from graphret.data.origin import SpecOrigin
 from graphret.data.splits import SPLITS, StrArray, shared_patients, split_by_patient
 
@@ -25,7 +28,7 @@ __all__ = ["FilmProblem", "ImageTable"]
 
 Column: TypeAlias = NDArray[Any]
 _TEXT_COLUMNS = {"id": "ids", "path": "paths", "patient": "patients", "view": "views", "split": "splits"}
-_LABEL_PREFIX = "label:"
+_SHOWN = 8  # films in a notebook
 
 
 def _unknown() -> StrArray:
@@ -47,7 +50,7 @@ class FilmProblem:
     is_film: bool = True
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ImageTable:
     """Films and what is known of them.
 
@@ -62,9 +65,9 @@ class ImageTable:
     paths
         str (n,), absolute path of the film, "" where there is none (codes made elsewhere).
     labels
-        int8 (n, L): 1 positive, 0 negative, -1 uncertain.
+        Any form that `read_labels` takes; kept as int8 (n, L): 1 positive, 0 negative, -1 uncertain.
     label_names
-        L names, unique.
+        L names, unique. Without them those that the labels bring: classes, names of each film, columns of a data frame.
     patients, views
         str (n,).
     splits
@@ -95,7 +98,7 @@ class ImageTable:
     ids: StrArray
     paths: StrArray
     labels: NDArray[np.int8]
-    label_names: tuple[str, ...]
+    label_names: tuple[str, ...] = ()
     patients: StrArray = field(default_factory=_unknown)
     views: StrArray = field(default_factory=_unknown)
     splits: StrArray = field(default_factory=_unknown)
@@ -106,32 +109,32 @@ class ImageTable:
     origin: SpecOrigin | None = None
 
     def __post_init__(self) -> None:
-        ids = _text("ids", self.ids)
+        ids = text_entries("ids", self.ids)
         n = len(ids)
         names, counts = np.unique(ids, return_counts=True)
         if np.any(counts > 1):
             raise DataError(f"the id {str(names[counts > 1][0])!r} occurs more than once: give every film its own id")
         if np.any(ids == ""):
             raise DataError(f"row {int(np.argmax(ids == ''))} has no id: give every film its own id")
-        label_names = tuple(str(name) for name in self.label_names)
-        patients = _text("patients", self.patients, n)
-        splits = _text("splits", self.splits, n, "train")
+        labels, label_names = label_entries(self.labels, n, self.label_names)
+        patients = text_entries("patients", self.patients, n)
+        splits = text_entries("splits", self.splits, n, "train")
         bad = np.setdiff1d(splits, SPLITS)
         if bad.size:
             row = int(np.argmax(splits == bad[0]))
             raise DataError(f"split {str(bad[0])!r} of film {ids[row]} is not known: give one of {', '.join(SPLITS)}")
         columns = {}
         for name, values in self.columns.items():
-            if name in _TEXT_COLUMNS or name.startswith(_LABEL_PREFIX):
+            if name in _TEXT_COLUMNS or name.startswith(LABEL_PREFIX):
                 raise DataError(f"a further column may not be called {name!r}: rename it")
-            columns[str(name)] = _further(name, values, n)
+            columns[str(name)] = further_entries(name, values, n)
         for name, value in (
             ("ids", ids),
-            ("paths", _text("paths", self.paths, n)),
-            ("labels", _label_matrix(self.labels, n, label_names)),
+            ("paths", text_entries("paths", self.paths, n)),
+            ("labels", labels),
             ("label_names", label_names),
-            ("patients", _read_only(np.where(patients == "", ids, patients))),
-            ("views", _text("views", self.views, n)),
+            ("patients", read_only(np.where(patients == "", ids, patients))),
+            ("views", text_entries("views", self.views, n)),
             ("splits", splits),
             ("columns", columns),
             ("problems", tuple(self.problems)),
@@ -140,6 +143,25 @@ class ImageTable:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def __repr__(self) -> str:
+        counts = {name: int((self.splits == name).sum()) for name in SPLITS}
+        splits = ", ".join(f"{name} {count:,}" for name, count in counts.items() if count)
+        left_out = f"; {self.n_left_out:,} left out" if self.n_left_out else ""
+        return f"<ImageTable: {len(self):,} films ({splits}), {len(self.label_names)} labels{left_out}>"
+
+    def _repr_html_(self) -> str:
+        return film_row(repr(self), [self.figure(row) for row in range(min(_SHOWN, len(self)))])
+
+    def figure(self, row: int, *lines: str) -> str:
+        """Return a film as HTML for notebooks: its picture if it can be read, its id, labels, and further lines."""
+        return film_figure(str(self.paths[row]), [str(self.ids[row]), ", ".join(self.label_texts(row)), *lines])
+
+    def label_texts(self, row: int) -> list[str]:
+        """Return the labels of a film that are positive, and with "?" those that are uncertain."""
+        marks = {1: "", -1: "?"}
+        values = zip(self.label_names, self.labels[row].tolist(), strict=True)
+        return [f"{name}{marks[value]}" for name, value in values if value in marks]
 
     @property
     def n_left_out(self) -> int:
@@ -282,7 +304,7 @@ class ImageTable:
         texts = {name: getattr(self, attribute) for name, attribute in _TEXT_COLUMNS.items()}
         arrays = {name: pa.array(values.tolist(), pa.string()) for name, values in texts.items()}
         for number, name in enumerate(self.label_names):
-            arrays[_LABEL_PREFIX + name] = pa.array(self.labels[:, number])
+            arrays[LABEL_PREFIX + name] = pa.array(self.labels[:, number])
         for name, values in self.columns.items():
             arrays[name] = pa.array(values.tolist(), pa.string()) if is_text(values) else pa.array(values)
         record = {
@@ -293,6 +315,37 @@ class ImageTable:
             "problems": [list(astuple(problem)) for problem in self.problems],
         }
         return pa.table(arrays).replace_schema_metadata({"graphret": json.dumps(record)})
+
+    @classmethod
+    def from_pandas(
+        cls, frame: Any, labels: Any = None, *, ids: str | None = None, paths: str | None = None,
+        patients: str | None = None, views: str | None = None, splits: str | None = None, root: str = "",
+    ) -> ImageTable:  # fmt: skip
+        """Make a table of a pandas DataFrame.
+
+        Parameters
+        ----------
+        frame
+            One row a film.
+        labels
+            The column of classes or lists of names, or a list of columns of 1, 0, -1; or labels themselves, in any
+            form that `graphret.build` takes. ``None``: the columns "label:NAME".
+        ids, paths, patients, views, splits
+            Names of columns; ``None``: "id", "path", "patient", "view", "split" where they are there. Without ids the
+            index of the frame names the films.
+        root
+            Folder that relative paths are in; "" for the present one. All other columns are kept as ``columns``.
+
+        Raises
+        ------
+        InvalidParameterError
+            A column that is not there, or labels of no known form.
+        DataError
+            As `ImageTable`.
+        """
+        given = {"ids": ids, "paths": paths, "patients": patients, "views": views, "splits": splits}
+        named = {field: (usual, given[field]) for usual, field in _TEXT_COLUMNS.items()}
+        return cls(**fields_of_frame(frame, labels, named, root))
 
     @classmethod
     def from_arrow(cls, table: Any) -> ImageTable:
@@ -311,8 +364,8 @@ class ImageTable:
             }
             labels = np.zeros((table.num_rows, len(label_names)), dtype=np.int8)
             for number, name in enumerate(label_names):
-                labels[:, number] = table[_LABEL_PREFIX + name].to_numpy()
-            known = {*_TEXT_COLUMNS, *(_LABEL_PREFIX + name for name in label_names)}
+                labels[:, number] = table[LABEL_PREFIX + name].to_numpy()
+            known = {*_TEXT_COLUMNS, *(LABEL_PREFIX + name for name in label_names)}
             columns = {name: _from_arrow(table[name]) for name in table.column_names if name not in known}
             problems = tuple(_problem(*problem) for problem in record["problems"])
             spec, root = str(record["spec"]), str(record["root"])
@@ -339,50 +392,3 @@ def _problem(name: str, path: str, reason: str, n_files: int = 1, is_film: bool 
 def _from_arrow(chunks: Any) -> Column:
     is_string = str(chunks.type) in {"string", "large_string"}
     return text_column(chunks.to_pylist()) if is_string else np.asarray(chunks.to_numpy())
-
-
-def _read_only(values: Column) -> Column:
-    values = values.view()
-    values.flags.writeable = False
-    return values
-
-
-def _text(name: str, values: Any, n: int | None = None, unknown: str = "") -> StrArray:
-    array = np.asarray(values)
-    if array.size == 0:
-        array = np.full(n or 0, unknown)
-    if array.ndim != 1 or array.dtype.kind not in "UO" or not all(isinstance(value, str) for value in array.tolist()):
-        raise DataError(f"{name} of dtype {array.dtype} and shape {array.shape}: give one text a film")
-    if n is not None and len(array) != n:
-        raise DataError(f"{name} has {len(array)} rows, ids has {n}: give one a film")
-    bad = next((value for value in array.tolist() if name_problem(value)), None)
-    if bad is not None:
-        raise DataError(f"{name} holds '{shown(bad)}', which is not UTF-8: an index cannot store it, rename it")
-    return _read_only(array.astype(np.str_, copy=False))
-
-
-def _further(name: str, values: Any, n: int) -> Column:
-    is_list = isinstance(values, list | tuple) and all(isinstance(value, str) for value in values)
-    array = text_column(values) if is_list else np.asarray(values)
-    if array.shape != (n,):
-        raise DataError(f"column {name!r} has shape {array.shape}, the table has {n} films: give an array ({n},)")
-    if array.dtype.kind not in "UTbiuf":
-        raise DataError(f"column {name!r} has dtype {array.dtype}: give text, integers, floats or booleans")
-    return _read_only(array)
-
-
-def _label_matrix(values: Any, n: int, label_names: tuple[str, ...]) -> NDArray[np.int8]:
-    if len(set(label_names)) != len(label_names) or "" in label_names:
-        raise DataError(f"label names {label_names}: give every label one name that is not empty")
-    matrix = np.asarray(values)
-    if matrix.size == 0:
-        matrix = matrix.reshape((n, len(label_names)) if n * len(label_names) == 0 else matrix.shape)
-    if matrix.shape != (n, len(label_names)):
-        raise DataError(f"labels have shape {matrix.shape}: give ({n}, {len(label_names)}), films by label names")
-    if matrix.size and not np.isin(matrix, (-1, 0, 1)).all():
-        row, number = np.argwhere(~np.isin(matrix, (-1, 0, 1)))[0]
-        raise DataError(
-            f"label {label_names[number]!r} of row {row} is {matrix[row, number]!r}: "
-            "give 1 (positive), 0 (negative) or -1 (uncertain)"
-        )
-    return _read_only(matrix.astype(np.int8))

@@ -7,35 +7,52 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graphret._errors import InvalidParameterError
+from graphret._labels import read_labels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from graphret._types import BoolArray, Int64Array
 
-__all__ = ["BLOCK", "check_allowed", "check_labels", "check_only_allowed", "check_ranked", "excluded_pairs"]
+__all__ = ["BLOCK", "check_allowed", "check_only_allowed", "check_ranked", "excluded_pairs", "label_pair"]
 
 BLOCK = 1 << 22
 """Numbers held at once in the largest temporary array: 32 MB as int64."""
 
 
-def check_labels(name: str, labels: Any) -> BoolArray:
-    """Return labels as bool (n, L), or say what they should be."""
-    array = np.asarray(labels)
-    if array.ndim != 2:
-        raise InvalidParameterError(name, array.shape, "a boolean array (films, labels)")
-    if name == "database_labels" and not len(array):
-        raise InvalidParameterError(name, array.shape, "the labels of at least one film")
-    if array.dtype != np.bool_:
-        if array.dtype.kind not in "iu" or not np.isin(array, (0, 1)).all():
-            raise InvalidParameterError(
-                name,
-                array.dtype.name,
-                "booleans",
-                "ImageTable.relevance() turns uncertain labels (-1) into positive ones",
-            )
-        array = array.astype(np.bool_)
-    return array
+def label_pair(
+    query_labels: Any, database_labels: Any, names: tuple[str, str] = ("query_labels", "database_labels")
+) -> tuple[BoolArray, BoolArray]:
+    """Return labels of any form (`read_labels`) as bool (q, L) and (n, L) with the same columns, or say what is wrong.
+
+    Two matrices have their columns in one order. Labels with names are put together by name.
+    """
+    pair = [
+        read_labels(given, parameter=name) for given, name in zip((query_labels, database_labels), names, strict=True)
+    ]
+    of_queries, of_films = pair
+    if not len(of_films):
+        raise InvalidParameterError(names[1], of_films.matrix.shape, "the labels of at least one film")
+    for name, labels in zip(names, pair, strict=True):
+        if (labels.matrix < 0).any():
+            hint = "ImageTable.relevance() turns uncertain labels (-1) into positive ones"
+            raise InvalidParameterError(name, "an uncertain label (-1)", "labels that are 1 or 0", hint)
+    one_form = {labels.kind for labels in pair} in ({"matrix"}, {"numbers"}) or not {"matrix", "numbers"} & {
+        labels.kind for labels in pair
+    }
+    if not one_form or (of_queries.kind == "matrix" and of_queries.matrix.shape[1] != of_films.matrix.shape[1]):
+        raise InvalidParameterError(
+            names[0],
+            of_queries.matrix.shape,
+            f"one column for each of the {of_films.matrix.shape[1]} labels of {names[1]}, or both in the same form",
+            "put the labels of both in the same order",
+        )
+    together = dict.fromkeys([*of_films.names, *of_queries.names])
+    places = {name: place for place, name in enumerate(together)}
+    aligned = [np.zeros((len(labels), len(together)), dtype=np.bool_) for labels in pair]
+    for out, labels in zip(aligned, pair, strict=True):
+        out[:, [places[name] for name in labels.names]] = labels.matrix > 0
+    return aligned[0], aligned[1]
 
 
 def check_ranked(ranked: Any, n_queries: int, n_films: int, k: int) -> Int64Array:

@@ -16,10 +16,10 @@ from graphret.evaluation._grades import Grader, Judged
 from graphret.evaluation._inputs import (
     BLOCK,
     check_allowed,
-    check_labels,
     check_only_allowed,
     check_ranked,
     excluded_pairs,
+    label_pair,
 )
 
 if TYPE_CHECKING:
@@ -187,10 +187,9 @@ def evaluate_ranking(
     ----------
     ranked
         int (q, K'), rows of the database, best first; -1 pads a short list at its end and counts as a miss.
-    query_labels
-        bool (q, L), the positive labels of the queries.
-    database_labels
-        bool (n, L), those of the films that were searched.
+    query_labels, database_labels
+        bool (q, L) and (n, L), the positive labels of the queries and of the films that were searched; or both as
+        classes, names of each film or data frames, which are put together by name (`graphret.build` takes the same).
     measures
         Names such as ``"P@10"``; see `list_measures`. No K may be larger than K'.
     excluded
@@ -228,15 +227,7 @@ def evaluate_ranking(
     {'P@2': array([0.5]), 'ACG@3': array([0.5]), 'mAP@3': array([0.83333333]), 'mAP@3:relevant': array([0.55555556])}
     """
     wanted = _parse_all(measures)
-    of_queries = check_labels("query_labels", query_labels)
-    of_films = check_labels("database_labels", database_labels)
-    if of_queries.shape[1] != of_films.shape[1]:
-        raise InvalidParameterError(
-            "query_labels",
-            of_queries.shape,
-            f"one column for each of the {of_films.shape[1]} labels of the database",
-            "put the labels of both in the same order",
-        )
+    of_queries, of_films = label_pair(query_labels, database_labels)
     n_films = len(of_films)
     widest = max(wanted, key=lambda measure: measure.k)
     lists = check_ranked(ranked, len(of_queries), n_films, widest.k)
@@ -281,8 +272,7 @@ class RankingJudge:
         excluded: Sequence[Any] | None = None,
     ) -> None:
         self._wanted = _parse_all(measures)
-        of_queries = check_labels("query_labels", query_labels)
-        of_films = check_labels("database_labels", database_labels)
+        of_queries, of_films = label_pair(query_labels, database_labels)
         forbidden = excluded_pairs(excluded, len(of_queries), len(of_films))
         self._grader = Grader(of_queries, of_films, np.ones(len(of_films), np.bool_), forbidden)
 

@@ -18,9 +18,11 @@ from graphret.evaluation.bootstrap import Difference, paired_difference, patient
 from graphret.evaluation.measures import evaluate_ranking, largest_k
 from graphret.evaluation.queries import QuerySet, resolve_queries, rows_with_same
 from graphret.evaluation.report import RankingScores, Report
+from graphret.index import as_index
 from graphret.retrieval import RankingChoice, parse_rankings
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Sequence
 
     from graphret._types import BoolArray, Float32Array, Float64Array, Int32Array, Int64Array, Progress
@@ -34,8 +36,8 @@ _LABEL_K = 10
 
 
 def evaluate(
-    index: Index,
-    queries: str | ImageTable | tuple[Any, ImageTable] = "test",
+    index: Index | str | os.PathLike[str],
+    queries: str | ImageTable | tuple[Any, ...] = "test",
     *,
     measures: Sequence[str] = ("P@10", "ACG@10", "nDCG@100", "mAP@100"),
     rankings: str | RankingChoice | Sequence[str | RankingChoice] | None = None,
@@ -55,9 +57,11 @@ def evaluate(
     Parameters
     ----------
     index
-        The archive that is searched.
+        The archive that is searched, or its folder.
     queries
-        The name of a split, a table of films, or ``(codes float32 (q, d), table)``. Films of the archive that belong to
+        The name of a split, a table of films, or codes float32 (q, d) with what is known of them: ``(codes, table)``,
+        ``(codes, labels)`` or ``(codes, labels, patients)``, labels in any form that `build` takes. Without patients no
+        film is left out for its patient. Films of the archive that belong to
         the split are searched in the films of all its other splits; the report then says that the queries are part of
         the graph (transductive). Otherwise the split is read from the data set that the index was built from.
     measures
@@ -98,6 +102,7 @@ def evaluate(
     -----
     The time is that of the queries; the measures take O(q K + q u L) for u distinct label rows of the archive.
     """
+    index = as_index(index)
     names = _names("measures", measures)
     depth = _depth(k, names)
     if exclude not in {None, "patient"}:

@@ -10,6 +10,7 @@ import numpy as np
 
 from graphret._checks import check_codes
 from graphret._errors import DataError, InvalidParameterError
+from graphret._labels import read_labels
 from graphret.data import ImageTable, read_dataset
 from graphret.encoding import encode_films
 
@@ -25,6 +26,8 @@ __all__ = ["QuerySet", "resolve_queries", "rows_with_same"]
 
 logger = logging.getLogger(__name__)
 _BATCH = 16
+_SPLIT = "the name of a split, "
+_QUERIES = f"{_SPLIT}an ImageTable, (codes, ImageTable), (codes, labels) or (codes, labels, patients)"
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +54,7 @@ class QuerySet:
 
 
 def resolve_queries(
-    index: Index, queries: str | ImageTable | tuple[Any, ImageTable], progress: Progress | None = None
+    index: Index, queries: str | ImageTable | tuple[Any, ...], progress: Progress | None = None
 ) -> QuerySet:
     """Turn what the caller named into codes and films with the labels of the archive.
 
@@ -60,9 +63,9 @@ def resolve_queries(
     index
         The archive.
     queries
-        A table of films (encoded with the encoder of the index), codes with their table, or the name of a split. Films
-        of that split inside the archive come first: they are then searched in all other films of it. Otherwise the
-        split is read from the data set that the index was built from.
+        A table of films (encoded with the encoder of the index), codes with their table or with labels (and patients),
+        or the name of a split. Films of that split inside the archive come first: they are then searched in all other
+        films of it. Otherwise the split is read from the data set that the index was built from.
     progress
         Called while films are encoded.
 
@@ -83,16 +86,17 @@ def resolve_queries(
             origin += f"; {changed}"
     elif isinstance(queries, ImageTable):
         films, origin = queries, "a table of films"
-    elif isinstance(queries, tuple) and len(queries) == 2 and isinstance(queries[1], ImageTable):
+    elif isinstance(queries, tuple) and len(queries) in {2, 3}:
         codes = check_codes(queries[0], name="codes of the queries", n_dimensions=index.codes.shape[1])
-        if len(codes) != len(queries[1]):
-            raise InvalidParameterError(
-                "queries", f"{len(codes)} codes", f"one code for each of {len(queries[1])} films"
-            )
-        films = _with_labels(queries[1], index.films.label_names)
-        return QuerySet(codes, films, None, None, False, (), "codes with a table of films")
+        if isinstance(queries[1], ImageTable) and len(queries) == 2:
+            films, origin = _with_labels(queries[1], index.films.label_names), "codes with a table of films"
+        else:
+            films, origin = _described(index, *queries[1:])
+        if len(codes) != len(films):
+            raise InvalidParameterError("queries", f"{len(codes)} codes", f"one code for each of {len(films)} films")
+        return QuerySet(codes, films, None, None, False, (), origin)
     else:
-        raise InvalidParameterError("queries", queries, "the name of a split, an ImageTable, or (codes, ImageTable)")
+        raise InvalidParameterError("queries", queries, _QUERIES)
     if not len(films):
         raise InvalidParameterError("queries", "0 films", "at least one film")
     films = _with_labels(films, index.films.label_names)
@@ -122,7 +126,7 @@ def _split_of_source(index: Index, name: str) -> ImageTable:
         raise InvalidParameterError(
             "queries",
             name,
-            f"a split of the archive ({', '.join(present)}), an ImageTable, or (codes, ImageTable)",
+            f"a split of the archive ({', '.join(present)}), or {_QUERIES.removeprefix(_SPLIT)}",
             "the index does not record a data set to read further splits from",
         )
     films = read_dataset(origin.spec, root, split=name)
@@ -131,11 +135,38 @@ def _split_of_source(index: Index, name: str) -> ImageTable:
         raise InvalidParameterError(
             "queries",
             name,
-            "an ImageTable, or (codes, ImageTable)",
+            _QUERIES.removeprefix(_SPLIT),
             f"{int(known.sum())} of the {len(films)} films of that split are in the archive, first "
             f"{films.ids[known][0]}: its films were split in another way than the dataset spec says",
         )
     return films
+
+
+def _described(index: Index, labels: Any, patients: Any = None) -> tuple[ImageTable, str]:
+    """Describe codes by labels of any form, under ids and patients that are not those of the archive."""
+    names = index.films.label_names
+    if not names:
+        raise InvalidParameterError("index", "an archive without labels", "one that was built with labels")
+    read, others = read_labels(labels, parameter="queries[1]").named(names, parameter="queries[1]")
+    if others and not read.matrix.any():
+        got = f"labels {', '.join(list(others)[:5])}"
+        raise InvalidParameterError("queries[1]", got, f"labels of the archive: {', '.join(names)}")
+    if others:
+        counts = ", ".join(f"{name} ({number} queries)" for name, number in others.items())
+        logger.warning("labels that no film of the archive has do not count: %s", counts)
+    known = [*index.films.ids.tolist(), *index.films.patients.tolist()]
+    prefix = "query"
+    while any(name.startswith(prefix) for name in known):
+        prefix += "_"
+    own = "each its own patient" if patients is None else "with their patients"
+    table = ImageTable(
+        ids=np.array([f"{prefix}{number}" for number in range(len(read))], dtype=np.str_),
+        paths=np.array([], dtype=np.str_),
+        labels=read.matrix,
+        label_names=names,
+        patients=np.array([] if patients is None else list(map(str, patients)), dtype=np.str_),
+    )
+    return table, f"codes with labels, {own}"
 
 
 def _with_labels(films: ImageTable, names: tuple[str, ...]) -> ImageTable:
@@ -165,7 +196,7 @@ def _encode(index: Index, films: ImageTable, progress: Progress | None) -> Encod
     encoder = index.encoder
     if encoder is None:
         raise InvalidParameterError(
-            "queries", "films", "(codes, ImageTable)", "the index was built from codes and has no encoder for films"
+            "queries", "films", "(codes, labels)", "the index was built from codes and has no encoder for films"
         )
 
     def say(_: str, done: int, total: int) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graphret._errors import InvalidParameterError, UnknownNameError
-from graphret.evaluation._inputs import check_allowed, check_labels, excluded_pairs
+from graphret.evaluation._inputs import check_allowed, excluded_pairs, label_pair
 from graphret.evaluation.measures import evaluate_ranking, parse_measure
 from graphret.hashing import HammingSearch
 
@@ -262,16 +262,11 @@ def evaluate_hamming(
     if not wanted:
         raise InvalidParameterError("measures", list(measures), "at least one, for example 'P@10'")
     search = HammingSearch(database_bits)
-    of_queries = check_labels("query_labels", query_labels)
-    of_films = check_labels("database_labels", database_labels)
+    of_queries, of_films = label_pair(query_labels, database_labels)
     n_queries = len(np.asarray(query_bits))
     for name, labels, number in (("query_labels", of_queries, n_queries), ("database_labels", of_films, len(search))):
         if len(labels) != number:
             raise InvalidParameterError(name, labels.shape, f"one row for each of {number} codes")
-    if of_queries.shape[1] != of_films.shape[1]:
-        raise InvalidParameterError(
-            "query_labels", of_queries.shape, f"{of_films.shape[1]} labels, as the database has"
-        )
     searchable = check_allowed(allowed, len(search))
     pairs = excluded_pairs(excluded, n_queries, len(search))
     forbidden = np.split(pairs % len(search), np.searchsorted(pairs, np.arange(1, n_queries) * len(search)))

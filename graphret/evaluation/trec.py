@@ -16,7 +16,7 @@ from urllib.parse import unquote
 import numpy as np
 
 from graphret._errors import DataError, InvalidParameterError, MissingFileError
-from graphret.evaluation._inputs import check_allowed, check_labels, check_only_allowed, excluded_pairs
+from graphret.evaluation._inputs import check_allowed, check_only_allowed, excluded_pairs, label_pair
 from graphret.files import replacing
 
 if TYPE_CHECKING:
@@ -125,12 +125,12 @@ def write_qrels(
     q 0 c 1
     """
     queries, films = _escape_all("query_ids", query_ids), _escape_all("film_ids", film_ids)
-    of_queries = check_labels("query_labels", query_labels).astype(np.float32)
-    of_films = check_labels("film_labels", film_labels).astype(np.float32)
-    if len(of_queries) != len(queries) or len(of_films) != len(films) or of_queries.shape[1] != of_films.shape[1]:
-        raise InvalidParameterError(
-            "query_labels", of_queries.shape, f"one row per id and the {of_films.shape[1]} labels of the films"
-        )
+    of_queries, of_films = (
+        labels.astype(np.float32) for labels in label_pair(query_labels, film_labels, ("query_labels", "film_labels"))
+    )
+    for name, labels, ids in (("query_labels", of_queries, queries), ("film_labels", of_films, films)):
+        if len(labels) != len(ids):
+            raise InvalidParameterError(name, labels.shape, f"one row for each of {len(ids)} ids")
     searchable = check_allowed(allowed, len(films))
     forbidden = excluded_pairs(excluded, len(queries), len(films))
     pooled = np.empty((len(queries), 0), dtype=np.int64) if pool is None else np.asarray(pool, dtype=np.int64)

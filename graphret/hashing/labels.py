@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graphret._errors import InvalidParameterError
+from graphret._labels import read_labels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,7 +26,8 @@ class PairLabels:
     Parameters
     ----------
     labels
-        Bool or int8 (n, L), values 1, 0, -1; or int (n,), a class >= 0 for every film, -1 unknown.
+        Bool or int8 (n, L), values 1, 0, -1; or int (n,), a class >= 0 for every film, -1 unknown; or any other form
+        that `graphret.build` takes, where a film without a label has none for certain.
     n_films
         n, which the labels must have.
 
@@ -41,7 +43,7 @@ class PairLabels:
     """
 
     def __init__(self, labels: Any, n_films: int) -> None:
-        array = np.asarray(labels)
+        array = _as_numbers(labels)
         if array.shape[:1] != (n_films,) or array.ndim > 2 or array.dtype.kind not in "biu":
             raise InvalidParameterError(
                 "labels",
@@ -95,6 +97,14 @@ class PairLabels:
             )
         np.fill_diagonal(signs, 1.0)
         return rows, signs
+
+
+def _as_numbers(labels: Any) -> NDArray[Any]:
+    try:
+        array = np.asarray(labels)
+    except ValueError:  # lists of different lengths
+        return read_labels(labels).matrix
+    return array if array.dtype.kind in "biu" else read_labels(labels).matrix
 
 
 class PairSampler:

@@ -6,7 +6,8 @@ from graphret.index.answers_html import write_hits_html
 from graphret.index.build import build
 from graphret.index.config import BuildConfig, QueryConfig
 from graphret.index.hits import Hit, Hits, QueryHits
-from graphret.index.index import Index, open
+from graphret.index.index import Index
+from graphret.index.opening import as_index, open
 
 __all__ = [
     "BuildConfig",
@@ -15,6 +16,7 @@ __all__ = [
     "Index",
     "QueryConfig",
     "QueryHits",
+    "as_index",
     "build",
     "describe_hits",
     "open",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from graphret.data.listing import shown
@@ -33,10 +34,10 @@ def describe_hits(index: Index, hits: Hits) -> dict[str, Any]:
     Returns
     -------
     dict
-        index, ranking, options, learned_metric, notes, k, group_by (a column or None), and "queries": each with its
-        query (name), path and labels ("" and None where they are not known), findings where the ranking estimates
-        them, and "hits", as `Hit.to_dict` with why, path, labels (positive ones, and uncertain ones with "?"), and
-        where films were grouped "group", the value of the column (None for NaN).
+        index, ranking, options, learned_metric, notes, k, alarm_level, group_by (a column or None), and "queries": each
+        with its query (name), path and labels ("" and None where they are not known), findings where the ranking
+        estimates them, p_value, nothing_similar, and "hits": `Hit.to_dict` with why, path, labels (positive ones, and
+        uncertain ones with "?"), and where films were grouped "group", the value of the column (None for NaN).
 
     Examples
     --------
@@ -55,23 +56,25 @@ def describe_hits(index: Index, hits: Hits) -> dict[str, Any]:
         **hits.choice.to_dict(),
         "notes": list(hits.notes),
         "k": hits.k,
+        "alarm_level": hits.alarm_level,
         "group_by": hits.group_by,
         "queries": [
             {
                 "query": shown(of_query.query),
-                **_query(films, of_query.query, row),
+                **_query(films, hits.pictures.queries.films.get(number), row),
                 **({"findings": of_query.findings} if of_query.findings else {}),
+                **of_query.novelty(),
                 "hits": [_hit(films, hit, hits.group_by) for hit in of_query],
             }
-            for of_query, row in zip(hits, hits.query_positions.tolist(), strict=True)
+            for number, (of_query, row) in enumerate(zip(hits, hits.query_positions.tolist(), strict=True))
         ],
     }
 
 
-def _query(films: ImageTable, name: str, row: int) -> dict[str, Any]:
+def _query(films: ImageTable, film: Any, row: int) -> dict[str, Any]:
     if row < 0:
-        return {"path": shown(name), "labels": None}  # only the name of a file is no film of the archive
-    return {"path": str(films.paths[row]), "labels": _labels(films, row)}
+        return {"path": shown(str(film)) if isinstance(film, Path) else "", "labels": None}
+    return {"path": str(films.paths[row]), "labels": films.label_texts(row)}
 
 
 def _hit(films: ImageTable, hit: Hit, group_by: str | None) -> dict[str, Any]:
@@ -80,17 +83,7 @@ def _hit(films: ImageTable, hit: Hit, group_by: str | None) -> dict[str, Any]:
     if group_by is not None:
         value = films.column(group_by)[row : row + 1].tolist()[0]
         group = {"group": value if value == value else None}  # noqa: PLR0124 - NaN
-    return {**hit.to_dict(why=True), "path": str(films.paths[row]), "labels": _labels(films, row), **group}
-
-
-def _labels(films: ImageTable, row: int) -> list[str]:
-    """Labels that are positive, and with "?" those that are uncertain."""
-    marks = {1: "", -1: "?"}
-    return [
-        f"{name}{marks[value]}"
-        for name, value in zip(films.label_names, films.labels[row].tolist(), strict=True)
-        if value in marks
-    ]
+    return {**hit.to_dict(why=True), "path": str(films.paths[row]), "labels": films.label_texts(row), **group}
 
 
 def legend_of(document: dict[str, Any]) -> dict[str, str]:

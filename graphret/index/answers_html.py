@@ -62,6 +62,8 @@ def hits_html(document: dict[str, Any], thumbnails: Thumbnails) -> str:
         if "findings" in answer:
             likely = ", ".join(f"{name} {share:.0%}" for name, share in answer["findings"].items())
             body.append(f"<p>By the labels of its neighbours the query shows: {text(likely)}</p>")
+        if answer.get("nothing_similar"):
+            body.append(f'<p class="missing">Nothing similar in this archive (p = {answer["p_value"]:.2g}).</p>')
         figures = [_query(answer, thumbnails), *(_hit(hit, document["group_by"], thumbnails) for hit in answer["hits"])]
         body.append(f'<div class="films">{"".join(figures)}</div>')
         if not answer["hits"]:

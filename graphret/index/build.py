@@ -22,6 +22,7 @@ from graphret.index.index import Index
 from graphret.index.source import check_encoder, check_films, codes_hash, describe_codes
 from graphret.index.store import BUILD, check_target, publish
 from graphret.neighbors import ExactSearch, GraphSearchStructure, NeighborTable, build_graph_search, nearest_neighbors
+from graphret.retrieval import Novelty
 
 if TYPE_CHECKING:
     import os
@@ -65,10 +66,13 @@ def build(
         Needed for films. With codes it is optional: stored beside them, so that films can be asked for.
     out
         Folder of the index: new, empty, an index, or an unfinished build.
-    ids, labels, patients, splits
-        Of codes: text (n,), unique (default "0", "1", ...); int8 or bool (n, L); text (n,); text (n,).
+    ids, patients, splits
+        Of codes: text (n,), unique (default "0", "1", ...); text (n,); text (n,).
+    labels
+        Of codes: a class a film (texts or whole numbers (n,), a categorical), the names of each film (n lists or
+        sets), a matrix (n, L) of 1, 0, -1, or a data frame whose columns are the labels.
     label_names
-        L names; "label_0", ... when not given.
+        L names, in the order of the labels; when not given those that ``labels`` bring, or "label_0", ... of a matrix.
     films
         Instead of those: the table that describes the codes.
     config
@@ -210,7 +214,8 @@ def _link(coded: Coded, stages: Stages, config: BuildConfig, progress: Progress 
     table = NeighborTable(found.arrays["neighbors"], found.arrays["similarities"], **found.record)
     graph = similarity_graph(table, threshold=config.threshold, weights=config.edge_weights)
     _report(progress, "graph", 1)
-    return Linked(graph, found.record)
+    novelty = Novelty.of(ExactSearch(coded.codes), coded.films.patients, coded.films.splits, table, seed=config.seed)
+    return Linked(graph, found.record, novelty)
 
 
 def _neighbors_key(coded: Coded, config: BuildConfig) -> str:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graphret._errors import InvalidParameterError, UnknownNameError
-from graphret.data.columns import is_missing, is_text
+from graphret._labels import is_missing
+from graphret.data.columns import is_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable

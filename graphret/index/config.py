@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from graphret._checks import check_flag, check_integer
+from graphret._checks import check_flag, check_integer, check_number
 from graphret._errors import InvalidParameterError, UnknownNameError
 from graphret.communities.modularity import OBJECTIVES, check_objective
 from graphret.communities.partition import METHODS as COMMUNITY_METHODS
@@ -169,6 +169,8 @@ class QueryConfig:
         index has them, "auto" takes graph search where that is faster.
     n_threads
         Threads; ``None``: all processors. No result depends on it.
+    alarm_level
+        Share of ordinary queries that may be said to have nothing similar in the archive, between 0 and 1.
 
     Raises
     ------
@@ -181,6 +183,7 @@ class QueryConfig:
     fill: bool = True
     search: str = _one_of("auto", SEARCHES)
     n_threads: int | None = None
+    alarm_level: float = 0.01
 
     def __post_init__(self) -> None:
         _settle(self, "k", 1, "ask for at least one film")
@@ -191,6 +194,7 @@ class QueryConfig:
         check_flag("fill", self.fill)
         if self.n_threads is not None:
             _settle(self, "n_threads", 1, "None takes every processor")
+        object.__setattr__(self, "alarm_level", check_number("alarm_level", self.alarm_level, above=0, below=1))
 
     @classmethod
     def of(cls, config: QueryConfig | None, overrides: Mapping[str, Any]) -> QueryConfig:

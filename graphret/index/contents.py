@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from graphret.index.config import BuildConfig
     from graphret.index.manifest import Manifest
     from graphret.neighbors import GraphSearchStructure
+    from graphret.retrieval import Novelty
 
 __all__ = ["Coded", "Linked", "partition_hash", "write_contents"]
 
@@ -54,10 +55,11 @@ class Coded:
 
 @dataclass(frozen=True, eq=False)
 class Linked:
-    """The graph, and how its neighbours were found: method, recall, rows proven and rows scanned."""
+    """The graph; how its neighbours were found (method, recall, rows proven, rows scanned); how near films are."""
 
     graph: Graph
     search: dict[str, Any]
+    novelty: Novelty
 
 
 def write_contents(
@@ -120,6 +122,7 @@ def write_contents(
         },
         "communities": {"sha256": partition_hash(partition.labels), "quality": partition.quality},
         "search": {"method": "exact"} if structure is None else _describe_graph_search(structure, config.search_recall),
+        "novelty": linked.novelty.to_record(),
         "encoder": None if encoder is None else _describe_encoder(encoder),
         "arrays": {
             ALL_ARRAYS[role]: {"dtype": array.dtype.newbyteorder("<").str, "shape": list(array.shape)}

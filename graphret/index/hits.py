@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
+from graphret.index.hits_frame import lists_frame
 from graphret.neighbors import SearchCounts
 from graphret.retrieval import SOURCES, explain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
-    from graphret._types import Float32Array, Float64Array, Int32Array
+    from graphret._types import BoolArray, Float32Array, Float64Array, Int32Array
     from graphret.index.film_ids import FilmIds
+    from graphret.index.hits_html import Pictures
     from graphret.retrieval import Archive, QueryBatch, RankedLists, RankingChoice
 
 __all__ = ["Hit", "Hits", "QueryHits", "Why"]
@@ -155,6 +157,26 @@ class QueryHits(Sequence[Hit]):
         shown = ", ".join(f"{hit.id} {hit.similarity:.3f}" for hit in self[:3])
         return f"<{len(self)} hits: {shown}{', ...' if len(self) > 3 else ''}>"
 
+    @property
+    def p_value(self) -> float:
+        """Small where the archive has nothing similar to this query; see `Hits.p_values`."""
+        return float(self._hits.p_values[self._row])
+
+    @property
+    def nothing_similar(self) -> bool:
+        """Whether the archive has nothing similar; see `Hits.nothing_similar`."""
+        return bool(self._hits.nothing_similar[self._row])
+
+    def novelty(self) -> dict[str, Any]:
+        """Return ``p_value`` and ``nothing_similar`` as JSON values."""
+        return {
+            "p_value": None if np.isnan(self.p_value) else self.p_value,
+            "nothing_similar": self.nothing_similar,
+        }
+
+    def _repr_html_(self) -> str:
+        return self._hits.pictures.html_of(self, self._row)
+
     @cached_property
     def findings(self) -> dict[str, float]:
         """Findings that the query probably has with their probability, likeliest first.
@@ -169,7 +191,7 @@ class QueryHits(Sequence[Hit]):
         return self._hits.explain(self._row)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Hits:
     """Ranked lists of all queries of one call, best first.
 
@@ -201,6 +223,8 @@ class Hits:
         What was looked at for each query: codes compared, films whose links were expanded, candidates scored again.
     group_by
         The column of which every value gave one film at most; None where films were not grouped.
+    alarm_level
+        Of `nothing_similar`.
     """
 
     choice: RankingChoice
@@ -215,7 +239,10 @@ class Hits:
     gains: Float64Array
     counts: SearchCounts
     group_by: str | None
+    alarm_level: float
     _found: tuple[Archive, QueryBatch, RankedLists, FilmIds] = field(repr=False)
+    _pictures: Pictures = field(repr=False)
+    _p_values: Callable[[], Float64Array] = field(repr=False)
 
     @classmethod
     def of(
@@ -227,9 +254,13 @@ class Hits:
         batch: QueryBatch,
         ranked: RankedLists,
         film_ids: FilmIds,
+        pictures: Pictures,
+        *,
+        p_values: Callable[[], Float64Array],
+        alarm_level: float,
         group_by: str | None,
     ) -> Hits:
-        """Name the films of ranked lists."""
+        """Name the films of ranked lists; ``p_values`` is called when they are asked for."""
         there = ranked.positions >= 0
         films = np.where(there, ranked.positions, 0)
         return cls(
@@ -245,8 +276,53 @@ class Hits:
             gains=ranked.gains,
             counts=_counted(batch, ranked),
             group_by=group_by,
+            alarm_level=alarm_level,
             _found=(archive, batch, ranked, film_ids),
+            _pictures=pictures,
+            _p_values=p_values,
         )
+
+    @cached_property
+    def p_values(self) -> Float64Array:
+        """How usual the best similarity of each query is, float64 (q,): small where the archive has nothing similar.
+
+        The share of the archive's films that are as far from every film of other patients as the query is from every
+        film it may get; see `graphret.retrieval.Novelty`. It does not depend on the ranking, nor on ``where``. NaN for
+        an archive of one patient.
+        """
+        return self._p_values()
+
+    @property
+    def nothing_similar(self) -> BoolArray:
+        """Whether a query has nothing similar in the archive, bool (q,): its p-value is at most ``alarm_level``.
+
+        Of queries that are like the archive's own films, a share of ``alarm_level`` is flagged at most.
+        """
+        flags: BoolArray = self.p_values <= self.alarm_level  # NaN is not
+        return flags
+
+    def __repr__(self) -> str:
+        found = int((self.positions >= 0).sum())
+        return f"<Hits: {found:,} films for {len(self):,} queries, ranking {self.choice}>"
+
+    def _repr_html_(self) -> str:
+        return self.pictures.html(self, repr(self))
+
+    @property
+    def pictures(self) -> Pictures:
+        """What a notebook shows."""
+        return self._pictures
+
+    def to_pandas(self) -> Any:
+        """Return a pandas DataFrame, one row a hit: query (number), query_id, rank, id, position, similarity, ...
+
+        Raises
+        ------
+        MissingDependencyError
+            pandas is not installed.
+        """
+        names = ("ids", "positions", "similarities", "scores", "communities", "sources")
+        return lists_frame(self.queries, {name: getattr(self, name) for name in names})
 
     @property
     def ranking(self) -> str:
@@ -306,7 +382,8 @@ class Hits:
 
         ``learned_metric`` says whether films were compared in a metric that the index learned from labels. With
         "notes" where there is more to know of how this archive was ranked.
-        With "findings" where the ranking estimated those of the query from the archive's labels.
+        With "findings" where the ranking estimated those of the query from the archive's labels. "p_value" (None for an
+        archive of one patient) and "nothing_similar" are those of `p_values`.
         """
         return [
             {
@@ -314,6 +391,7 @@ class Hits:
                 **self.choice.to_dict(),
                 **({"notes": list(self.notes)} if self.notes else {}),
                 **({"findings": hits.findings} if hits.findings else {}),
+                **hits.novelty(),
                 "hits": [hit.to_dict(why=why) for hit in hits],
             }
             for hits in self

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from graphret._checks import check_number
 from graphret._errors import StoreError
+from graphret.data.film_html import film_row
 from graphret.graph import write_graphml
+from graphret.index.asking import Asking
 from graphret.index.config import QueryConfig
-from graphret.index.filters import allowed_films, forbidden_films
+from graphret.index.examples import NEGATIVE_WEIGHT
 from graphret.index.generation import verify_generation
-from graphret.index.hits import Hits
 from graphret.index.opened import OpenedIndex
-from graphret.index.query_input import encode_queries, read_queries
 from graphret.index.tuned import forget_tuning, read_tuning, record_tuning, with_tuning
-from graphret.retrieval import QueryBatch, rank_one_per_group
 
 if TYPE_CHECKING:
     import os
@@ -28,53 +28,12 @@ if TYPE_CHECKING:
     from graphret.encoders import Encoder
     from graphret.graph import Graph
     from graphret.index.generation import Generation
-    from graphret.retrieval import Archive, RankingChoice
+    from graphret.index.hits import Hits
+    from graphret.retrieval import Archive, Novelty, RankingChoice
 
-__all__ = ["Index", "open"]
+__all__ = ["Index"]
 
-
-def open(path: str | os.PathLike[str], *, encoder: Encoder | None = None) -> Index:
-    """Open an index for queries; nothing is locked, and nothing is ever written.
-
-    Parameters
-    ----------
-    path
-        Folder of the index.
-    encoder
-        The encoder of the index where it is in memory already, or loaded for another device; otherwise it is loaded
-        from the index when the first film is asked for.
-
-    Returns
-    -------
-    Index
-        Its current generation; a generation that is written later does not change it.
-
-    Raises
-    ------
-    NotAnIndexError
-        The folder is not there, or holds no index.
-    DamagedIndexError
-        A file is missing or not what was written; it is named. `Index.verify` reads every byte.
-    StoreError
-        Written by a graphret with a newer format.
-    EncoderError
-        ``encoder`` is not the one that the index was built with.
-
-    Notes
-    -----
-    Codes are memory-mapped: opening reads what is small, whatever the size of the archive.
-
-    Examples
-    --------
-    >>> import tempfile, numpy as np
-    >>> from graphret.index import build
-    >>> codes = np.random.default_rng(0).random((40, 8), dtype=np.float32)
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     made = build(codes, out=folder, k=5)
-    ...     open(folder).query(codes[7], k=1).ids.tolist()
-    [['7']]
-    """
-    return Index(path, encoder=encoder)
+_SHOWN = 8  # communities in a notebook, the largest ones
 
 
 class Index:
@@ -106,6 +65,13 @@ class Index:
             f"Index({str(self.path)!r}, {counts['films']:,} films, {counts['edges']:,} edges, "
             f"{counts['communities']:,} communities)"
         )
+
+    def _repr_html_(self) -> str:
+        if self._opened is None:
+            return film_row(repr(self), ())
+        _, first = np.unique(self.communities, return_index=True)
+        figures = [self.films.figure(row, f"community {place}") for place, row in enumerate(first[:_SHOWN].tolist())]
+        return film_row(repr(self), figures)
 
     def __enter__(self) -> Index:
         return self
@@ -230,6 +196,11 @@ class Index:
         """The archive with the findings of its films, for rankings that read them; without, where there are none."""
         return self._parts.rankings.archive_for("auto", labels=True)
 
+    @property
+    def novelty(self) -> Novelty:
+        """How near the films are to those of other patients: what ``Hits.p_values`` compares with."""
+        return self._parts.novelty
+
     def info(self) -> dict[str, Any]:
         """Return what an index is made of, as JSON values: counts, parameters, hashes, sizes."""
         manifest, chosen = self.manifest, self._parts.rankings.tuned.resolve(None)
@@ -288,15 +259,17 @@ class Index:
         options: Mapping[str, Any] | None = None,
         group_by: str | None = None,
         on_problem: Callable[[str, GraphretError], None] | None = None,
+        alarm_level: float = 0.01,
     ) -> Hits:
         """Find the films that are most similar to one query or many.
 
         Parameters
         ----------
         what
-            An id of the index (it wins over a file of the same name), the path of a film, a film in memory (floating
-            (h, w) in [0, 1], larger = brighter), a code (d,), codes (q, d), or a list of ids, paths, films, codes. A
-            floating array whose rows are as long as the codes is a batch of codes; ``[film]`` is always a film.
+            An id of the index (it wins over a file of the same name), the path of a film, a film in memory (PIL image;
+            or uint8, uint16 or floats in [0, 1], (h, w) or (h, w, 3), larger = brighter), a code (d,), codes (q, d), or
+            a list of ids, paths, films, codes. Floats (h, w) whose rows are as long as the codes are a batch of codes;
+            ``[film]`` is always a film.
         k
             Hits per query.
         ranking
@@ -329,6 +302,8 @@ class Index:
         on_problem
             Called with the name of a film that cannot be decoded and the reason; it is then left out of the hits
             (``Hits.queries`` has those that remain). ``None``: such a film ends the call.
+        alarm_level
+            For ``Hits.nothing_similar``: the share of ordinary queries that it may be true for, between 0 and 1.
 
         Returns
         -------
@@ -354,30 +329,70 @@ class Index:
         O(n d) for a query that is compared with every code; graph search grows about as log n. Then what the ranking
         takes.
         """
-        config = QueryConfig(k=k, fill=fill, search=search, n_threads=n_threads)
-        parts = self._parts
-        choice = parts.rankings.choose(ranking, options)
-        ranker = parts.rankings.ranker(config.search, choice)
-        archive = parts.rankings.archive_for(config.search, labels=choice.uses_labels)
-        queries = read_queries(what, self.codes, parts.lookup, has_encoder=self.manifest["encoder"] is not None)
-        allowed = allowed_films(parts.lookup, where)
-        forbidden = forbidden_films(parts.lookup, queries, exclude, patients)
-        groups = None if group_by is None else parts.lookup.groups(group_by)
-        kept, codes = np.arange(len(queries)), queries.codes
-        if queries.films and parts.encoder is not None:
-            kept, codes = encode_queries(queries, parts.encoder, config.n_threads, on_problem)
-        batch = QueryBatch.of(
-            archive,
-            codes,
-            config.k,
-            allowed=allowed,
-            forbidden=None if forbidden is None else [forbidden[number] for number in kept],
-            n_threads=config.n_threads,
-        )
-        how: dict[str, Any] = {"fill": config.fill, "n_threads": config.n_threads}
-        if groups is None:
-            ranked = ranker.rank(batch, config.k, **how)
-        else:
-            ranked = rank_one_per_group(ranker, archive, batch, config.k, groups, **how)
-        names = [queries.names[number] for number in kept]
-        return Hits.of(choice, names, queries.known[kept], archive, batch, ranked, parts.film_ids, group_by)
+        config = QueryConfig(k=k, fill=fill, search=search, n_threads=n_threads, alarm_level=alarm_level)
+        return Asking(self._parts, config, ranking, options, where, exclude, group_by).ask(what, patients, on_problem)
+
+    def query_examples(
+        self,
+        positives: Any,
+        negatives: Any = None,
+        k: int = 10,
+        *,
+        negative_weight: float = NEGATIVE_WEIGHT,
+        ranking: str | RankingChoice | None = None,
+        where: Mapping[str, Any] | None = None,
+        exclude: str | Mapping[str, Any] | None = None,
+        patients: Any = None,
+        fill: bool = True,
+        search: str = "auto",
+        n_threads: int | None = None,
+        options: Mapping[str, Any] | None = None,
+        alarm_level: float = 0.01,
+        group_by: str | None = None,
+    ) -> Hits:
+        """Find the films that are like several examples together, and unlike others.
+
+        The examples become one code: the mean of the positive ones less ``negative_weight`` times the mean of the
+        negative ones, codes of length 1 (Rocchio 1971). Any ranking answers it as it answers a code.
+
+        Parameters
+        ----------
+        positives, negatives
+            Ids, paths, films and codes, as ``what`` of `query`; at least one positive.
+        k
+            Hits.
+        negative_weight
+            >= 0; 0 leaves the negative examples out of the hits, and has no other effect.
+        exclude
+            ``"patient"``: no film of the patient of any example. Otherwise as for a lone query.
+        patients
+            For ``exclude="patient"``: the patient of each example that is no film of the archive, positives first, then
+            negatives (None for those of the archive).
+        ranking, where, fill, search, n_threads, options, alarm_level, group_by
+            As for `query`.
+
+        Returns
+        -------
+        Hits
+            One list. The examples are not in it, nor films of the archive with the code of an example. Similarities are
+            cosines to the combined code; the p-value is the largest of those of the positive examples.
+
+        Raises
+        ------
+        InvalidParameterError, MissingFileError, CodesError, FilmError
+            As `query`; also no positive example, an example that is both, or examples that cancel each other out.
+
+        Examples
+        --------
+        >>> import tempfile, numpy as np
+        >>> from graphret.index import build
+        >>> codes = np.random.default_rng(0).random((40, 8), dtype=np.float32)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     hits = build(codes, out=folder, k=5).query_examples(["3", "7"], ["12"], k=2)
+        ...     hits.queries, hits.ids.shape
+        (['like 3, 7; unlike 12'], (1, 2))
+        """
+        weight = check_number("negative_weight", negative_weight, at_least=0)
+        config = QueryConfig(k=k, fill=fill, search=search, n_threads=n_threads, alarm_level=alarm_level)
+        asking = Asking(self._parts, config, ranking, options, where, exclude, group_by)
+        return asking.ask_by_examples(positives, negatives, weight, patients)

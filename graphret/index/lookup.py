@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from graphret.data.columns import is_missing
+from graphret._labels import is_missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,7 +80,7 @@ class FilmLookup:
     def groups(self, column: str) -> Int64Array:
         """Return a number for every film, int64 (n,): equal where the column holds the same value.
 
-        A film without a value (an empty text or another of `columns.MISSING`, NaN) has a number of its own.
+        A film without a value (an empty text or another word for no value, NaN) has a number of its own.
 
         Raises
         ------

@@ -14,6 +14,7 @@ from graphret.index.rankings import IndexRankings
 from graphret.index.stored_archive import StoredArchive
 from graphret.index.tuned import TunedRankings, read_tuning
 from graphret.neighbors import ExactSearch, GraphSearch
+from graphret.retrieval import Novelty
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,3 +107,11 @@ class OpenedIndex:
             search=search,
             k=generation.manifest["parameters"]["k"],
         )
+
+    @cached_property
+    def novelty(self) -> Novelty:
+        """How near the films are to those of other patients; searched for where the index was built without it."""
+        record = self.generation.manifest.get("novelty")
+        if record is not None:
+            return Novelty.from_record(record)
+        return Novelty.of(self.stored.search, self.films.patients, self.films.splits)

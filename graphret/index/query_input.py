@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from PIL.Image import Image
 
 from graphret._checks import check_codes
 from graphret._errors import CodesError, DataError, InvalidParameterError, MissingFileError
-from graphret.data import read_pixels
+from graphret.data import film_in_memory, read_pixels
+from graphret.data.in_memory import FILM_ARRAYS
 from graphret.encoding import encode_each
 
 if TYPE_CHECKING:
@@ -20,15 +22,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from graphret._errors import GraphretError
-    from graphret._types import Codes, Float32Array, Int32Array, Int64Array
+    from graphret._types import Codes, Int32Array, Int64Array
     from graphret.encoders import Encoder
     from graphret.index.lookup import FilmLookup
 
 __all__ = ["Queries", "encode_queries", "read_queries"]
 
-KINDS = (
-    "an id of the index, the path of a film, a film float (h, w), a code float (d,), codes (q, d), or a list of those"
-)
+KINDS = f"an id of the index, the path of a film, {FILM_ARRAYS}; a code float (d,), codes (q, d), or a list of those"
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,13 +53,25 @@ class Queries:
 
     names: list[str]
     codes: Codes
-    films: dict[int, Path | Float32Array]
+    films: dict[int, Path | NDArray[Any]]
     ids: Int32Array
     known: Int32Array
     is_single: bool
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def take(self, rows: Int64Array) -> Queries:
+        """Return some of the queries, in this order."""
+        kept = rows.tolist()
+        return Queries(
+            [self.names[row] for row in kept],
+            self.codes[rows],
+            {number: self.films[row] for number, row in enumerate(kept) if row in self.films},
+            self.ids[rows],
+            self.known[rows],
+            self.is_single,
+        )
 
 
 class _Reader(NamedTuple):
@@ -73,8 +85,9 @@ class _Reader(NamedTuple):
 def read_queries(what: Any, codes: Codes, lookup: FilmLookup, *, has_encoder: bool) -> Queries:
     """Recognise queries; nothing is decoded or encoded yet.
 
-    An id of the index wins over a file of the same name. A floating (h, w) array is a batch of codes when its rows
-    are as long as the codes, else a film; ``[film]`` is always a film, ``list(codes)`` always codes.
+    An id of the index wins over a file of the same name. PIL images and arrays of bytes are films. A floating (h, w)
+    array is a batch of codes when its rows are as long as the codes, else a film; ``[film]`` is always a film,
+    ``list(codes)`` always codes.
 
     Raises
     ------
@@ -93,9 +106,13 @@ def read_queries(what: Any, codes: Codes, lookup: FilmLookup, *, has_encoder: bo
         if entries and all(isinstance(entry, int | float | np.number) for entry in entries):
             return _read_codes(np.asarray(entries, dtype=np.float32)[None], archived, is_single=True)
         return _read_list(entries, archived, is_single=False)
+    if isinstance(what, Image):
+        return _read_list([what], archived, is_single=True)
     array = np.asanyarray(what)
     if array.dtype.kind in "UO" and array.ndim <= 1:
         return _read_list(np.atleast_1d(array).tolist(), archived, is_single=array.ndim == 0)
+    if array.dtype.kind == "u" or array.ndim == 3:
+        return _read_list([array], archived, is_single=True)
     if array.dtype.kind != "f" or array.ndim not in {1, 2} or array.size == 0:
         raise InvalidParameterError("what", f"{type(what).__name__} {array.dtype} {array.shape}", KINDS)
     if array.ndim == 1:
@@ -121,7 +138,7 @@ def _read_list(entries: list[Any], archived: _Reader, *, is_single: bool) -> Que
         raise InvalidParameterError("what", entries, KINDS, "the list is empty")
     names: list[str] = []
     codes = np.zeros((len(entries), archived.codes.shape[1]), dtype=np.float32)
-    films: dict[int, Path | Float32Array] = {}
+    films: dict[int, Path | NDArray[Any]] = {}
     ids = np.full(len(entries), -1, dtype=np.int32)
     known = ids.copy()
     for number, entry in enumerate(entries):
@@ -157,11 +174,17 @@ def _existing(entry: str | Path) -> Path:
     return path
 
 
-def _one_array(entry: Any) -> Float32Array:
-    array = np.asarray(entry)
-    if array.dtype.kind != "f" or array.ndim not in {1, 2} or array.size == 0:
-        raise InvalidParameterError("what", f"{type(entry).__name__} {array.dtype} {array.shape}", KINDS)
-    return np.asarray(array, dtype=np.float32)
+def _one_array(entry: Any) -> NDArray[Any]:
+    """A code (d,), or the pixels of a film (h, w)."""
+    if not isinstance(entry, Image):
+        array = np.asarray(entry)
+        if array.dtype.kind == "f" and array.ndim == 1 and array.size:
+            return array.astype(np.float32)
+    film = film_in_memory(entry, "what")
+    if film is None:
+        hint = "a stack of films is given as list(films)" if array.ndim == 3 else ""
+        raise InvalidParameterError("what", f"{type(entry).__name__} {array.dtype} {array.shape}", KINDS, hint)
+    return film
 
 
 def encode_queries(

@@ -9,6 +9,7 @@ import numpy as np
 
 from graphret._checks import check_codes
 from graphret._errors import CodesError, DataError, EncoderError, InvalidParameterError
+from graphret._labels import read_labels
 from graphret.data import ImageTable
 
 if TYPE_CHECKING:
@@ -81,7 +82,8 @@ def describe_codes(
     CodesError
         Not float32 (n, d), values that are not finite, rows of zeros.
     InvalidParameterError
-        A description of another length than there are codes, or both ``films`` and single columns.
+        A description of another length than there are codes, labels of no known form, or both ``films`` and single
+        columns.
     DataError
         An id twice, a label other than 1, 0, -1, an unknown split.
     """
@@ -98,20 +100,17 @@ def describe_codes(
         if len(films) != n_films:
             raise InvalidParameterError("films", f"{len(films)} films", f"{n_films} films, one for every code")
         return array, films
-    for name in ("ids", "labels", "patients", "splits"):
+    for name in ("ids", "patients", "splits"):
         if given[name] is not None and len(given[name]) != n_films:
             raise InvalidParameterError(name, f"{len(given[name])} rows", f"{n_films} rows, one for every code")
-    matrix = np.zeros((n_films, 0), np.int8) if labels is None else np.asarray(labels)
-    if matrix.ndim != 2:
-        raise InvalidParameterError("labels", matrix.shape, "an array (n, L), films by labels")
-    names = [f"label_{number}" for number in range(matrix.shape[1])] if label_names is None else list(label_names)
-    if len(names) != matrix.shape[1]:
-        raise InvalidParameterError("label_names", names, f"{matrix.shape[1]} names, one for every column of labels")
+    read = read_labels(np.zeros((n_films, 0), np.int8) if labels is None else labels, label_names)
+    if len(read) != n_films:
+        raise InvalidParameterError("labels", f"{len(read)} rows", f"{n_films} rows, one for every code")
     table = ImageTable(
         ids=_as_text(np.arange(n_films) if ids is None else ids),
         paths=np.array([], dtype=np.str_),
-        labels=matrix,
-        label_names=tuple(names),
+        labels=read.matrix,
+        label_names=read.names,
         patients=_as_text([] if patients is None else patients),
         splits=_as_text([] if splits is None else splits),
     )

@@ -11,6 +11,7 @@ from graphret.retrieval.hamming import Hamming
 from graphret.retrieval.label_aware import LabelAware
 from graphret.retrieval.learned_metric import LabelScatter, LearnedMetric
 from graphret.retrieval.nearest import Nearest
+from graphret.retrieval.novelty import Novelty, best_similarities
 from graphret.retrieval.one_per_group import rank_one_per_group
 from graphret.retrieval.protocol import SOURCES, Archive, QueryBatch, RankedLists, Ranker
 from graphret.retrieval.region_growing import RegionGrowing, region_growing
@@ -30,12 +31,14 @@ __all__ = [
     "LabelScatter",
     "LearnedMetric",
     "Nearest",
+    "Novelty",
     "QueryBatch",
     "RankedLists",
     "Ranker",
     "RankingChoice",
     "Reason",
     "RegionGrowing",
+    "best_similarities",
     "create_ranking",
     "explain",
     "list_rankings",

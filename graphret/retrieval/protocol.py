@@ -10,9 +10,11 @@ import numpy as np
 
 from graphret._checks import check_codes, check_integer
 from graphret._errors import CodesError, InvalidParameterError
+from graphret._labels import read_labels
 from graphret.communities import louvain
 from graphret.graph import similarity_graph
 from graphret.neighbors import ExactSearch, nearest_neighbors
+from graphret.retrieval.findings import Findings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from graphret._types import BoolArray, Codes, Float32Array, Float64Array, Int32Array, Int64Array
     from graphret.graph import Graph
     from graphret.neighbors import Search, SearchCounts
-    from graphret.retrieval.findings import Findings
     from graphret.retrieval.learned_metric import LearnedMetric
 
 __all__ = ["SOURCES", "Archive", "QueryBatch", "RankedLists", "Ranker", "source_code"]
@@ -92,7 +93,9 @@ class Archive:
             raise InvalidParameterError("findings", f"those of {len(self.findings)} films", allowed)
 
     @classmethod
-    def from_codes(cls, codes: Any, k: int = 50, **parts: Any) -> Archive:
+    def from_codes(
+        cls, codes: Any, k: int = 50, *, labels: Any = None, label_names: Any = None, patients: Any = None, **parts: Any
+    ) -> Archive:
         """Make everything of an archive from its codes: exact neighbours, graph, communities, exact search.
 
         Parameters
@@ -101,8 +104,11 @@ class Archive:
             float32 (n, d), n >= 2.
         k
             Neighbours of a film in the graph, >= 1.
+        labels, label_names, patients
+            For rankings that read labels: labels of the n films in any form that `graphret.build` takes, their names,
+            and whom each film belongs to; kept as ``findings``.
         **parts
-            Further fields of the archive, such as ``findings``.
+            Further fields of the archive.
 
         Returns
         -------
@@ -120,6 +126,9 @@ class Archive:
         [0, 0, 1, 1]
         """
         checked = check_codes(codes)
+        if labels is not None:
+            read = read_labels(labels, label_names)
+            parts["findings"] = Findings(read.matrix, read.names, patients)
         graph = similarity_graph(nearest_neighbors(checked, k, method="exact"))
         return cls(checked, graph, louvain(graph).labels, ExactSearch(checked), k, **parts)
 

@@ -1,5 +1,6 @@
-"""Choose the ranking of an archive by queries of its own films."""
+"""Choose the ranking of an archive by queries of its own films, alone or at the end of a build."""
 
+from graphret.tuning.build_index import build
 from graphret.tuning.candidates import Candidate, default_candidates, label_aware_candidates
 from graphret.tuning.contest import choose_ranking
 from graphret.tuning.outcome import Trial, Tuning
@@ -9,6 +10,7 @@ __all__ = [
     "Candidate",
     "Trial",
     "Tuning",
+    "build",
     "choose_ranking",
     "default_candidates",
     "label_aware_candidates",

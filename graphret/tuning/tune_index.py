@@ -9,6 +9,7 @@ import numpy as np
 from graphret._checks import check_integer
 from graphret._errors import InvalidParameterError, UnknownNameError
 from graphret.evaluation.queries import rows_with_same
+from graphret.index import as_index
 from graphret.retrieval import QueryBatch
 from graphret.tuning.candidates import read_labels
 from graphret.tuning.contest import choose_ranking
@@ -16,9 +17,12 @@ from graphret.tuning.criteria import ListAgreement, SharedFindings
 from graphret.tuning.metric_learner import MetricLearner, folds_of
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Sequence
 
-    from graphret._types import Int32Array, Int64Array, Progress
+    from numpy.typing import NDArray
+
+    from graphret._types import BoolArray, Int32Array, Int64Array, Progress
     from graphret.index import Index
     from graphret.retrieval import Archive
     from graphret.tuning.candidates import Candidate
@@ -30,12 +34,14 @@ __all__ = ["own_films", "pairs_of", "tune"]
 BY = ("auto", "labels", "agreement")
 NEIGHBORS = 400
 """Nearest films found once for all candidates: the default pool of "contextual"."""
+TRAINED_ON, LEAST_NEW = "train", 200
+"""The split whose films an encoder has seen, and how many films outside of it are enough to ask."""
 FOLDS = 5
 """Parts of the patients; a query is ranked by a metric that was learned from the other four."""
 
 
 def tune(
-    index: Index,
+    index: Index | str | os.PathLike[str],
     *,
     by: str = "auto",
     measures: Sequence[str] = ("P@10", "nDCG@100", "mAP@100"),
@@ -59,7 +65,7 @@ def tune(
     Parameters
     ----------
     index
-        The archive.
+        The archive, or its folder.
     by
         "labels", "agreement", or "auto": labels where any film has a positive one.
     measures
@@ -72,8 +78,8 @@ def tune(
         patient (and of a fifth of the others). The metric of the choice is learned from all films and kept with it, so
         that queries need no label.
     split
-        Queries of this split only ("valid"): an encoder knows the films that it was trained on better than new ones, so
-        queries that it was not trained on choose better. ``None``: of all splits.
+        Queries of this split only. An encoder knows the films that it was trained on better than new ones, so ``None``
+        asks the films outside of the split "train", where at least 200 of them can ask, and all films otherwise.
     n_queries
         Queries, at most; drawn by ``seed``.
     budget
@@ -96,14 +102,15 @@ def tune(
     The queries took part in the graph: its edges to other films of their patients, and those of others to them, are
     known to it. That favours rankings that use the graph a little, all of them alike.
     """
+    index = as_index(index)
     if by not in BY:
         raise UnknownNameError("by", by, BY)
     check_integer("n_queries", n_queries, 2, "1000 tell good candidates apart")
     relevance = index.films.relevance()
-    rows = np.arange(len(index.films)) if split is None else np.flatnonzero(index.films.splits == split)
-    if not rows.size:
-        present = ", ".join(sorted(set(index.films.splits.tolist())))
-        raise InvalidParameterError("split", split, f"a split of the archive: {present}")
+    can_ask: BoolArray = np.any(relevance, axis=1)
+    if by == "agreement":
+        can_ask = np.ones(len(relevance), np.bool_)
+    rows = _asking(index.films.splits, can_ask, split)
     with_finding = rows[relevance[rows].any(axis=1)]
     if by == "labels" and not with_finding.size:
         raise InvalidParameterError("by", by, '"agreement"', "no film that may ask has a positive label")
@@ -135,6 +142,17 @@ def tune(
         progress=progress,
         learner=learner,
     )
+
+
+def _asking(splits: NDArray[Any], can_ask: BoolArray, split: str | None) -> Int64Array:
+    """Rows of the films that ask."""
+    if split is not None:
+        rows = np.flatnonzero(splits == split)
+        if not rows.size:
+            raise InvalidParameterError("split", split, f"a split of the archive: {', '.join(np.unique(splits))}")
+        return rows
+    new: BoolArray = (splits != TRAINED_ON) & can_ask
+    return np.flatnonzero(new) if (splits == TRAINED_ON).any() and new.sum() >= LEAST_NEW else np.arange(len(splits))
 
 
 def own_films(films: Int64Array, patients: Any) -> list[Int32Array]:

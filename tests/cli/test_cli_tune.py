@@ -44,7 +44,7 @@ def test_a_tuned_index_is_asked_with_what_was_chosen(run_json, index):
 def test_the_table_and_the_choice_are_shown(run, index):
     done = run("tune", index, "--n-queries", "10", "--by", "agreement", "--budget", "none", "--n-threads", "1")
     assert done.status == 0
-    assert "best of 543 trials" in done.out
+    assert "best of 317 trials" in done.out
     assert "chosen: " in done.out
     assert "by agreement of the first 10 hits" in done.out
 

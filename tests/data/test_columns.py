@@ -10,10 +10,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from graphret._errors import DataError
+from graphret._labels import is_missing
 from graphret.data.chexpert import parse_chexpert_table
 from graphret.data.columns import (
     further_column,
-    is_missing,
     label_matrix,
     names_of,
     numbers,

@@ -32,6 +32,7 @@ def workshop(tmp_path_factory):
     _class_folders(films, root / "films")
     _table(films, root / "table")
     _dicom(films.read(0), root / "new_film.dcm")
+    _dicom(films.read(1), root / "other_film.dcm")
     for folder in (demo / "encoder", root / "runs" / "mine"):
         encoder.save(folder)
     classes = graphret.read_dataset("folder", root / "films")

@@ -303,7 +303,7 @@ def test_seed_k_and_resamples_change_what_they_should(make_index):
         ({"k": 9}, InvalidParameterError, "k=9.*>= 10"),
         ({"n_resamples": 0}, InvalidParameterError, "n_resamples=0"),
         ({"seed": -1}, InvalidParameterError, "seed=-1"),
-        ({"queries": 3}, InvalidParameterError, r"queries=3.*ImageTable, or \(codes, ImageTable\)"),
+        ({"queries": 3}, InvalidParameterError, r"queries=3.*ImageTable, \(codes, ImageTable\), \(codes, labels\)"),
         ({"queries": "valid"}, InvalidParameterError, r"queries='valid'.*\(test, train\).*does not record"),
     ],
 )

@@ -148,7 +148,7 @@ def test_wrong_calls_are_refused(films):
         evaluate_hamming(queries, bits, wanted[1:], labels, ["P@1"])
     with pytest.raises(InvalidParameterError, match=r"database_labels=.*200 codes"):
         evaluate_hamming(queries, bits, wanted, labels[1:], ["P@1"])
-    with pytest.raises(InvalidParameterError, match="4 labels, as the database has"):
+    with pytest.raises(InvalidParameterError, match="the 4 labels of database_labels"):
         evaluate_hamming(queries, bits, wanted[:, 1:], labels, ["P@1"])
     with pytest.raises(CodesError, match="7 bytes a code, expected 8"):
         evaluate_hamming(queries[:, 1:], bits, wanted, labels, ["P@1"])

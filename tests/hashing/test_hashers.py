@@ -252,7 +252,7 @@ def test_classes_are_labels_and_unknown_ones_are_not_learnt_from(codes, classes)
     ("labels", "message"),
     [
         (np.zeros(299, int), r"int64 \(299,\)"),
-        (np.zeros((300, 2)), "float64"),
+        (np.zeros((300, 2)), "similar and dissimilar pairs"),
         (np.full((300, 2), 2), "labels=2"),
         (np.full(300, -2), "classes >= 0"),
         (np.zeros(300, int), "similar and dissimilar pairs"),

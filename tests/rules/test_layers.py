@@ -13,7 +13,7 @@ sys.modules["rules_imports"] = rules
 _SPEC.loader.exec_module(rules)
 
 FLOORS = [
-    {"_errors", "_types", "_numba", "_sort_kernels", "_checks", "_registry", "_version"},
+    {"_errors", "_types", "_numba", "_sort_kernels", "_checks", "_labels", "_registry", "_version"},
     {"files", "html"},
     {"data", "neighbors", "hashing", "encoders"},
     {"graph", "training", "encoding"},
@@ -27,12 +27,12 @@ FLOORS = [
 ]
 """From the ground up: a room may import rooms of lower floors, and its own files."""
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-GROUND_ORDER = ["_version", "_errors", "_types", "_checks", "_registry", "_numba", "_sort_kernels"]
+GROUND_ORDER = ["_version", "_errors", "_types", "_checks", "_labels", "_registry", "_numba", "_sort_kernels"]
 """Files of the ground floor may import those before them."""
 ENTRIES = {"", "__main__"}
 """The face and the start of the command line, which may import everything."""
 TORCH_FREE = {
-    *("_errors", "_types", "_numba", "_checks", "_registry", "_version", "files", "html", "data", "hashing"),
+    *("_errors", "_types", "_numba", "_checks", "_labels", "_registry", "_version", "files", "html", "data", "hashing"),
     *("graph", "communities", "retrieval"),
 }
 FAISS_AT = {"graphret/neighbors/knn.py"}

@@ -149,7 +149,7 @@ def index(tmp_path_factory):
         views=[""] * N_FILMS,
         splits=["train"] * N_FILMS,
     )
-    return graphret.build(codes, films=films, out=tmp_path_factory.mktemp("own") / "index", k=10)
+    return graphret.build(codes, films=films, out=tmp_path_factory.mktemp("own") / "index", k=10, tune=False)
 
 
 def test_a_tuned_index_keeps_its_metric_and_answers_alike_after_opening(index):

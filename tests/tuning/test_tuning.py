@@ -163,7 +163,7 @@ def make_own_index(tmp_path_factory):
             views=[""] * N_FILMS,
             splits=["valid" if row % 3 == 0 else "train" for row in range(N_FILMS)],
         )
-        return graphret.build(codes, films=films, out=tmp_path_factory.mktemp("own") / "index", k=10)
+        return graphret.build(codes, films=films, out=tmp_path_factory.mktemp("own") / "index", k=10, tune=False)
 
     return make
 

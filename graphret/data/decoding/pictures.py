@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 
     from graphret.data.decoding.limits import FilmLimits
 
-__all__ = ["picture_format", "read_picture", "stored_pixels"]
+__all__ = ["ORIENTATION", "grey_pixels", "picture_format", "read_picture", "stored_pixels"]
 
-_ORIENTATION = 274
+ORIENTATION = 274
+"""The EXIF tag."""
 _SHOWN = {"L", "I;16"} if sys.byteorder == "little" else {"L"}
 _BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2}
 """Bytes of a pixel in Pillow's memory; 4 in all other modes."""
@@ -105,8 +106,8 @@ def read_picture(path: Path, head: bytes, limits: FilmLimits) -> NDArray[Any]:
             _check_jpeg(path, picture)
         elif isinstance(picture, _PngFile) and picture.has_mark():
             _check_mark(path)
-        pixels = _grey(path, picture, _png_bits(head) if name == "PNG" else 8)
-        return upright(pixels, int(picture.getexif().get(_ORIENTATION) or 1))
+        pixels = grey_pixels(path, picture, _png_bits(head) if name == "PNG" else 8)
+        return upright(pixels, int(picture.getexif().get(ORIENTATION) or 1))
 
 
 def stored_pixels(picture: Image.Image) -> NDArray[Any]:
@@ -184,7 +185,14 @@ def _png_bits(head: bytes) -> int:
     return head[24]  # of IHDR, which comes first
 
 
-def _grey(path: Path, picture: Image.Image, bits: int) -> NDArray[Any]:
+def grey_pixels(path: Path, picture: Image.Image, bits: int) -> NDArray[Any]:
+    """Return the grey values of a picture of Pillow whose file has ``bits`` a channel; transparency is over black.
+
+    Raises
+    ------
+    FilmError
+        A mode that is not read.
+    """
     clear = picture.info.get("transparency")
     if picture.mode in {"1", "L"} or picture.mode.startswith("I;16"):
         pixels = stored_pixels(picture)

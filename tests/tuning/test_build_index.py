@@ -1,0 +1,90 @@
+"""A build chooses the ranking of its index where enough films say what they show."""
+
+import numpy as np
+import pytest
+
+import graphret
+from graphret._errors import InvalidParameterError, UnknownNameError
+from graphret.tuning import build_index
+
+N_FILMS = 400
+
+
+def codes_and_labels(rng):
+    """Films of three groups with noise that neighbours can average away; the group is the finding."""
+    groups = rng.integers(0, 3, N_FILMS)
+    codes = np.eye(3, 30)[groups] * 1.6 + rng.normal(size=(N_FILMS, 30)) * 0.55
+    return codes.astype(np.float32), np.eye(3, dtype=np.int8)[groups]
+
+
+@pytest.fixture(scope="module")
+def made():
+    return codes_and_labels(np.random.default_rng(3))
+
+
+def test_an_index_with_findings_answers_by_what_its_own_films_chose(made, tmp_path):
+    codes, labels = made
+    stages = []
+    index = graphret.build(
+        codes, labels=labels, out=tmp_path / "index", k=10, tune_budget=None, progress=lambda *step: stages.append(step)
+    )
+    assert stages[-1][0] == "tune"
+    assert index.tuning["complete"]
+    assert index.tuning["difference"]["low"] > 0
+    assert index.default_ranking == "contextual"
+    assert index.query(codes[0], 5).ranking == graphret.open(index.path).query(codes[0], 5).ranking == "contextual"
+    plain = graphret.build(codes, labels=labels, out=tmp_path / "plain", k=10, tune=False)
+    assert (plain.tuning, plain.default_ranking) == (None, "nearest")
+    assert plain.manifest["graph"]["sha256"] == index.manifest["graph"]["sha256"]
+
+
+def test_findings_by_chance_choose_nothing(made, tmp_path):
+    codes, labels = made
+    for seed in range(3):
+        shuffled = np.random.default_rng(seed).permutation(labels)
+        index = graphret.build(codes, labels=shuffled, out=tmp_path / str(seed), k=10, tune_budget=None)
+        assert index.tuning is not None
+        assert index.default_ranking == "nearest"
+
+
+def test_without_findings_enough_nobody_is_asked(made, tmp_path):
+    codes, labels = made
+    assert graphret.build(codes, out=tmp_path / "no labels", k=10).tuning is None
+    few = labels.copy()
+    few[build_index.LEAST_FILMS - 1 :] = 0
+    assert graphret.build(codes, labels=few, out=tmp_path / "few", k=10).tuning is None
+    patients = (np.arange(N_FILMS) % (build_index.LEAST_PATIENTS - 1)).astype(str)
+    assert graphret.build(codes, labels=labels, patients=patients, out=tmp_path / "patients", k=10).tuning is None
+    asked = graphret.build(codes, labels=few, out=tmp_path / "asked", k=10, tune=True)
+    assert asked.tuning["n_queries"] == build_index.LEAST_FILMS - 1
+
+
+def test_time_that_is_over_is_said(made, tmp_path):
+    codes, labels = made
+    index = graphret.build(codes, labels=labels, out=tmp_path / "index", k=10, tune_budget=1e-9)
+    assert not index.tuning["complete"]
+    assert index.default_ranking == "nearest"
+
+
+def test_films_that_the_encoder_has_seen_do_not_ask_where_others_can(made, tmp_path):
+    codes, labels = made
+    splits = np.where(np.arange(N_FILMS) < 250, "valid", "train")
+    index = graphret.build(codes, labels=labels, splits=splits, out=tmp_path / "index", k=10)
+    assert index.tuning["n_queries"] == 250
+    splits = np.where(np.arange(N_FILMS) < 150, "valid", "train")
+    index = graphret.build(codes, labels=labels, splits=splits, out=tmp_path / "few others", k=10)
+    assert index.tuning["n_queries"] == N_FILMS
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"tune": "yes"}, UnknownNameError, "tune='yes'"),
+        ({"tune_budget": 0}, InvalidParameterError, "tune_budget=0"),
+        ({"tune_budget": "soon"}, InvalidParameterError, "tune_budget='soon'"),
+    ],
+)
+def test_wrong_options_are_refused_before_anything_is_written(made, tmp_path, options, error, message):
+    with pytest.raises(error, match=message):
+        graphret.build(made[0], out=tmp_path / "index", **options)
+    assert not (tmp_path / "index").exists()
