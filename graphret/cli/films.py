@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from graphret.cli.reporting import Reporter
     from graphret.data import ImageTable
 
-__all__ = ["Bits", "Data", "Device", "EncoderSource", "InputSize", "Root", "Splits", "read_films"]
+__all__ = ["Bits", "Data", "Device", "EncoderSource", "InputSize", "Root", "Splits", "read_films", "say_left_out"]
 
 Data = Annotated[
     str,
@@ -68,13 +68,7 @@ def read_films(data: str, root: Path, splits: list[str] | None, reporter: "Repor
         if split not in SPLITS:
             raise UnknownNameError("split", split, SPLITS)
     films = read_dataset(data, root)
-    for number, is_film, what in (
-        (films.n_left_out, True, "films were left out"),
-        (films.n_other_files, False, "other files are no films"),
-    ):
-        if number:
-            first = next(problem for problem in films.problems if problem.is_film == is_film)
-            reporter.note(f"{number} {what}, first {first.id}: {first.reason}")
+    say_left_out(films, reporter)
     if wanted:
         found = {name: int((films.splits == name).sum()) for name in SPLITS}
         films = films.select(np.isin(films.splits, wanted))
@@ -83,3 +77,14 @@ def read_films(data: str, root: Path, splits: list[str] | None, reporter: "Repor
             raise DataError(f"{root} has no film in the split {', '.join(wanted)}: it has {counts}")
     reporter.note(f"{len(films)} films, {len(np.unique(films.patients))} patients, {len(films.label_names)} labels")
     return films
+
+
+def say_left_out(films: "ImageTable", reporter: "Reporter") -> None:
+    """Note how many films were left out, and how many files are none, with the first of each."""
+    for number, is_film, what in (
+        (films.n_left_out, True, "films were left out"),
+        (films.n_other_files, False, "other files are no films"),
+    ):
+        if number:
+            first = next(problem for problem in films.problems if problem.is_film == is_film)
+            reporter.note(f"{number} {what}, first {first.id}: {first.reason}")

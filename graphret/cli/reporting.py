@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 __all__ = ["AsJson", "Quiet", "Reporter", "report_to_user", "without_nan"]
 
@@ -51,7 +52,7 @@ class Reporter:
             sys.stdout.write(text + "\n")
             return
         for part in shown:
-            self._results.print(part, soft_wrap=isinstance(part, str))
+            self._results.print(part, highlight=False, soft_wrap=isinstance(part, str | Text))
 
     def progress(self, stage: str, done: int, total: int) -> None:
         """Draw a bar while the stage lasts, where somebody looks, and leave a line when it is done.

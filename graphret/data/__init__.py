@@ -6,6 +6,7 @@ from graphret.data.images import read_film, read_pixels, write_png
 from graphret.data.in_memory import film_in_memory
 from graphret.data.phantom import generate_phantom, phantom_films
 from graphret.data.table import FilmProblem, ImageTable
+from graphret.data.unlabelled import read_unlabelled
 
 __all__ = [
     "DatasetSpec",
@@ -19,5 +20,6 @@ __all__ = [
     "read_dataset_spec",
     "read_film",
     "read_pixels",
+    "read_unlabelled",
     "write_png",
 ]

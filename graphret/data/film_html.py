@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import io
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
-from PIL import Image
 
 from graphret._errors import FilmError
 from graphret.data.decoding.grey import as_film
 from graphret.data.images import read_pixels
+from graphret.data.thumbnails import thumbnail
+from graphret.html import picture, text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +41,7 @@ def film_figure(film: Any, lines: Sequence[str]) -> str:
         shown = _picture(film)
     except FilmError:
         shown = _box("not readable")
-    caption = "<br>".join(map(escape, lines))
+    caption = "<br>".join(map(text, lines))
     return (
         f'<figure style="margin:4px;width:{SIDE}px;font-size:11px;overflow-wrap:anywhere">{shown}'
         f"<figcaption>{caption}</figcaption></figure>"
@@ -53,20 +50,18 @@ def film_figure(film: Any, lines: Sequence[str]) -> str:
 
 def film_row(title: str, figures: Sequence[str]) -> str:
     """Return a line of text, escaped, and figures beside each other below it."""
-    return f'<div>{escape(title)}<div style="display:flex;flex-wrap:wrap">{"".join(figures)}</div></div>'
+    return f'<div>{text(title)}<div style="display:flex;flex-wrap:wrap">{"".join(figures)}</div></div>'
 
 
 def _picture(film: Any) -> str:
     if film is None or (isinstance(film, str) and not film):
         return _box("no film")
     pixels = read_pixels(film) if isinstance(film, str | Path) else film
-    grey = Image.fromarray(np.rint(np.clip(as_film(pixels), 0, 1) * 255).astype(np.uint8))
-    grey.thumbnail((SIDE, SIDE), Image.Resampling.BOX)
     content = io.BytesIO()
-    grey.save(content, format="PNG")
-    return f'<img alt="" src="data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}">'
+    thumbnail(as_film(pixels), SIDE).save(content, format="PNG")
+    return picture(content.getvalue(), "")
 
 
-def _box(text: str) -> str:
+def _box(words: str) -> str:
     style = f"width:{SIDE}px;height:{SIDE}px;background:#b0b0b0;display:flex;align-items:center;justify-content:center"
-    return f'<div style="{style}">{escape(text)}</div>'
+    return f'<div style="{style}">{text(words)}</div>'

@@ -8,6 +8,7 @@ import numpy as np
 
 from graphret._checks import check_integer
 from graphret._errors import FilmError, InvalidParameterError
+from graphret.data.thumbnails import thumbnail
 from graphret.files import replacing
 
 if TYPE_CHECKING:
@@ -233,14 +234,12 @@ def _label_text(table: ImageTable, row: int) -> str:
 
 def _picture(table: ImageTable, row: int, size: int) -> Image.Image | None:
     """Return the film as a square RGB picture with its proportions kept, or None if it cannot be read."""
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     try:
-        film = table.read(row)
+        grey = thumbnail(table.read(row), size)
     except FilmError:
         return None
-    grey = Image.fromarray(np.clip(np.rint(film * 255), 0, 255).astype(np.uint8))
-    grey = ImageOps.contain(grey, (size, size), Image.Resampling.LANCZOS)
     square = Image.new("RGB", (size, size))
     square.paste(grey, ((size - grey.width) // 2, (size - grey.height) // 2))
     return square

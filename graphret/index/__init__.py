@@ -1,5 +1,8 @@
 """The index: built from films or codes, kept on disk in generations, opened and asked. torch is never imported here."""
 
+from graphret.index.answers import describe_hits
+from graphret.index.answers_csv import write_hits_csv
+from graphret.index.answers_html import write_hits_html
 from graphret.index.build import build
 from graphret.index.config import BuildConfig, QueryConfig
 from graphret.index.hits import Hit, Hits, QueryHits
@@ -15,5 +18,8 @@ __all__ = [
     "QueryHits",
     "as_index",
     "build",
+    "describe_hits",
     "open",
+    "write_hits_csv",
+    "write_hits_html",
 ]

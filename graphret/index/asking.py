@@ -13,12 +13,13 @@ from graphret.index.filters import SAME_PATIENT, allowed_films, forbidden_films
 from graphret.index.hits import Hits
 from graphret.index.hits_html import Pictures
 from graphret.index.query_input import Queries, encode_queries, read_queries
-from graphret.retrieval import QueryBatch, best_similarities
+from graphret.retrieval import QueryBatch, best_similarities, rank_one_per_group
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from graphret._types import BoolArray, Codes, Float64Array, Int32Array
+    from graphret._errors import GraphretError
+    from graphret._types import BoolArray, Codes, Float64Array, Int32Array, Int64Array
     from graphret.index.config import QueryConfig
     from graphret.index.opened import OpenedIndex
     from graphret.retrieval import Archive, RankingChoice
@@ -40,6 +41,8 @@ class Asking:
         The ranking, see `Index.query`.
     where, exclude
         Filters.
+    group_by
+        A column of which every value gives one film at most.
     """
 
     parts: OpenedIndex
@@ -48,16 +51,20 @@ class Asking:
     options: Mapping[str, Any] | None = None
     where: Mapping[str, Any] | None = None
     exclude: str | Mapping[str, Any] | None = None
+    group_by: str | None = None
 
-    def ask(self, what: Any, patients: Any) -> Hits:
+    def ask(self, what: Any, patients: Any, on_problem: Callable[[str, GraphretError], None] | None = None) -> Hits:
         """Answer every query by itself; see `Index.query`."""
         choice = self._choice()  # before a film is decoded
         queries = self._read(what)
         allowed = allowed_films(self.parts.lookup, self.where)
         forbidden = forbidden_films(self.parts.lookup, queries, self.exclude, patients)
+        self._groups()  # an unknown column, before a film is decoded
+        kept, codes = self._encode(queries, on_problem)
+        forbidden = None if forbidden is None else [forbidden[number] for number in kept]
         archive = self.parts.rankings.archive_for(self.config.search, labels=choice.uses_labels)
-        batch = self._batch(archive, self._encode(queries), self.config.k, allowed, forbidden)
-        return self._answer(choice, queries, batch, lambda: self._p_values(archive, batch))
+        batch = self._batch(archive, codes, self.config.k, allowed, forbidden)
+        return self._answer(choice, queries.take(kept), batch, lambda: self._p_values(archive, batch))
 
     def ask_by_examples(self, positives: Any, negatives: Any, weight: float, patients: Any) -> Hits:
         """Answer one query that is made of examples; see `Index.query_examples`."""
@@ -70,7 +77,8 @@ class Asking:
         apart = isinstance(self.exclude, str) and self.exclude == SAME_PATIENT
         own = forbidden_films(lookup, examples, self.exclude if apart else None, patients)
         of_all = None if apart else forbidden_films(lookup, nobody(examples), self.exclude, None)
-        codes = self._encode(examples)
+        self._groups()
+        _, codes = self._encode(examples)
         themselves = films_of_codes(self.parts.stored.search, codes, examples.known)
         out = np.unique(np.concatenate([*(own or []), *(of_all or []), themselves])).astype(np.int32)
         archive = self.parts.rankings.archive_for(self.config.search, labels=choice.uses_labels)
@@ -100,18 +108,38 @@ class Asking:
         codes = self.parts.generation.codes
         return read_queries(what, codes, self.parts.lookup, has_encoder=manifest["encoder"] is not None)
 
-    def _encode(self, queries: Queries) -> Codes:
+    def _encode(
+        self, queries: Queries, on_problem: Callable[[str, GraphretError], None] | None = None
+    ) -> tuple[Int64Array, Codes]:
+        """The queries that have a code, and their codes."""
         encoder = self.parts.encoder if queries.films else None
-        return queries.codes if encoder is None else encode_queries(queries, encoder, self.config.n_threads)
+        if encoder is None:
+            return np.arange(len(queries)), queries.codes
+        return encode_queries(queries, encoder, self.config.n_threads, on_problem)
+
+    def _groups(self) -> Int64Array | None:
+        return None if self.group_by is None else self.parts.lookup.groups(self.group_by)
 
     def _answer(
         self, choice: RankingChoice, queries: Queries, batch: QueryBatch, p_values: Callable[[], Float64Array]
     ) -> Hits:
         config, rankings = self.config, self.parts.rankings
-        ranked = rankings.ranker(config.search, choice).rank(
-            batch, config.k, fill=config.fill, n_threads=config.n_threads
-        )
+        ranker, groups = rankings.ranker(config.search, choice), self._groups()
         archive = rankings.archive_for(config.search, labels=choice.uses_labels)
+        how: dict[str, Any] = {"fill": config.fill, "n_threads": config.n_threads}
+        if groups is None:
+            ranked = ranker.rank(batch, config.k, **how)
+        else:
+            ranked = rank_one_per_group(ranker, archive, batch, config.k, groups, **how)
         found = (archive, batch, ranked, self.parts.film_ids)
         pictures = Pictures(lambda: self.parts.films, queries)
-        return Hits.of(choice, queries.names, *found, pictures, p_values=p_values, alarm_level=config.alarm_level)
+        return Hits.of(
+            choice,
+            queries.names,
+            queries.known,
+            *found,
+            pictures,
+            p_values=p_values,
+            alarm_level=config.alarm_level,
+            group_by=self.group_by,
+        )

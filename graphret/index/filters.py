@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graphret._errors import InvalidParameterError
-from graphret.data.columns import is_text
+from graphret.index.conditions import as_list, column_values, films_that_pass
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from graphret._types import BoolArray, Int32Array
     from graphret.index.lookup import FilmLookup
     from graphret.index.query_input import Queries
@@ -20,8 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["allowed_films", "forbidden_films"]
 
 SAME_PATIENT = "patient"
-_LARGEST_EXACT, _MOST = 2**53, 1e300  # of whole floats, and of numbers; NaN compares with nothing
-_NAMED_VALUES = 20
 
 
 def allowed_films(lookup: FilmLookup, where: Any) -> BoolArray | None:
@@ -32,13 +28,13 @@ def allowed_films(lookup: FilmLookup, where: Any) -> BoolArray | None:
     lookup
         The archive.
     where
-        Column -> value, or list of values of which a film must have one; or None.
+        Column -> what a film must have there, see `conditions.films_that_pass`; or None.
 
     Raises
     ------
     InvalidParameterError
-        No mapping, an unknown column, a value of another type than the column, or a column of which no film has any of
-        the values: most likely a slip of the pen. That no film passes all columns together is no error.
+        No mapping, or a condition that is not allowed or that no film meets. That no film meets all conditions together
+        is no error.
     """
     if where is None:
         return None
@@ -46,17 +42,7 @@ def allowed_films(lookup: FilmLookup, where: Any) -> BoolArray | None:
         raise InvalidParameterError("where", where, 'a mapping of columns to values, as {"view": "PA"}')
     mask = np.ones(len(lookup.films), dtype=np.bool_)
     for column, given in where.items():
-        name = f"where[{column!r}]"
-        values = _values(lookup, name, column, _as_list(given))
-        rows = lookup.rows(column, values)
-        if not rows.size:
-            known = np.unique(lookup.films.column(column)).tolist()
-            shown = ", ".join(map(repr, known[:_NAMED_VALUES]))
-            more = f", ... ({len(known)} values)" if len(known) > _NAMED_VALUES else ""
-            raise InvalidParameterError(name, given, f"a value that some film has: {shown}{more}")
-        passing = np.zeros_like(mask)
-        passing[rows] = True
-        mask &= passing
+        mask &= films_that_pass(lookup, column, given)
     return mask
 
 
@@ -97,7 +83,7 @@ def forbidden_films(lookup: FilmLookup, queries: Queries, exclude: Any, patients
     for column, given in (exclude or {}).items():
         name = f"exclude[{column!r}]"
         for entries, values in zip(lists, _per_query(name, given, queries), strict=True):
-            checked = _values(lookup, name, column, values)
+            checked = column_values(lookup, name, column, values)
             if checked:
                 entries.append(lookup.rows(column, checked))
     if not any(lists):
@@ -126,7 +112,7 @@ def _own_patients(lookup: FilmLookup, queries: Queries, patients: Any) -> list[s
 def _per_query(name: str, given: Any, queries: Queries) -> list[list[Any]]:
     """Spread what was given for one column over the queries."""
     if not isinstance(given, list | tuple | np.ndarray):
-        return [_as_list(given)] * len(queries)
+        return [as_list(given)] * len(queries)
     entries = list(given)
     nested = any(isinstance(entry, list | tuple | set | frozenset | np.ndarray) for entry in entries)
     if queries.is_single and not nested:
@@ -138,36 +124,4 @@ def _per_query(name: str, given: Any, queries: Queries) -> list[list[Any]]:
             f"a list of {len(queries)} entries, one for each query",
             "a set of values holds for all queries",
         )
-    return [[] if entry is None else _as_list(entry) for entry in entries]
-
-
-def _as_list(given: Any) -> list[Any]:
-    return list(given) if isinstance(given, list | tuple | set | frozenset | np.ndarray) else [given]
-
-
-def _values(lookup: FilmLookup, name: str, column: Any, values: list[Any]) -> list[Any]:
-    """Return values in the type of a column, so that equal ones are found equal."""
-    entries = lookup.films.column(column)
-    return [_as_entry(name, value, entries) for value in values]
-
-
-def _as_entry(name: str, value: Any, entries: NDArray[Any]) -> Any:
-    kind = entries.dtype.kind
-    if is_text(entries):
-        if isinstance(value, str):
-            return value
-        example = f", as {str(entries[0])!r}" if len(entries) else ""
-        raise InvalidParameterError(name, value, f"text, as the column holds{example}")
-    if kind == "b":
-        if isinstance(value, bool | np.bool_):
-            return bool(value)
-        raise InvalidParameterError(name, value, "True or False, as the column holds")
-    number = value.item() if isinstance(value, np.integer | np.floating) else value
-    if isinstance(number, bool) or not isinstance(number, int | float) or not -_MOST < number < _MOST:
-        raise InvalidParameterError(name, value, "a number, as the column holds")
-    if kind == "f":
-        # A column of float32 holds 0.1 as its own nearest number.
-        return entries.dtype.type(number).item()
-    if number != int(number) or (isinstance(number, float) and abs(number) > _LARGEST_EXACT):
-        raise InvalidParameterError(name, value, "a whole number as an int, as the column holds")
-    return int(number)
+    return [[] if entry is None else as_list(entry) for entry in entries]

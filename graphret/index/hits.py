@@ -186,6 +186,8 @@ class Hits:
         The ranking, with the options and the metric that it ranked with.
     queries
         Id or path of each query, "" for arrays.
+    query_positions
+        int32 (q,), row of ``index.films`` that the query is, by its id or path; -1 for any other.
     ids
         str (q, k), "" pads a short list at its end.
     positions
@@ -202,12 +204,15 @@ class Hits:
         float64 (q, k), step gains; NaN where there was no step.
     counts
         What was looked at for each query: codes compared, films whose links were expanded, candidates scored again.
+    group_by
+        The column of which every value gave one film at most; None where films were not grouped.
     alarm_level
         Of `nothing_similar`.
     """
 
     choice: RankingChoice
     queries: list[str]
+    query_positions: Int32Array
     ids: NDArray[np.str_]
     positions: Int32Array
     similarities: Float32Array
@@ -216,6 +221,7 @@ class Hits:
     communities: Int32Array
     gains: Float64Array
     counts: SearchCounts
+    group_by: str | None
     alarm_level: float
     _reasons: FoundReasons | KeptReasons = field(repr=False)
     _pictures: Pictures | None = field(repr=False)
@@ -226,6 +232,7 @@ class Hits:
         cls,
         choice: RankingChoice,
         queries: list[str],
+        query_positions: Int32Array,
         archive: Archive,
         batch: QueryBatch,
         ranked: RankedLists,
@@ -234,6 +241,7 @@ class Hits:
         *,
         p_values: Callable[[], Float64Array],
         alarm_level: float,
+        group_by: str | None,
     ) -> Hits:
         """Name the films of ranked lists; ``p_values`` is called when they are asked for."""
         there = ranked.positions >= 0
@@ -241,6 +249,7 @@ class Hits:
         return cls(
             choice=choice,
             queries=queries,
+            query_positions=query_positions,
             ids=film_ids.take(ranked.positions),
             positions=ranked.positions,
             similarities=ranked.similarities,
@@ -249,6 +258,7 @@ class Hits:
             communities=np.where(there, archive.communities[films], np.int32(-1)),
             gains=ranked.gains,
             counts=_counted(batch, ranked),
+            group_by=group_by,
             alarm_level=alarm_level,
             _reasons=FoundReasons(choice, archive, batch, ranked, film_ids),
             _pictures=pictures,
@@ -305,7 +315,8 @@ class Hits:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader should know of how this archive was ranked."""
-        return self._reasons.notes
+        notes = self._reasons.notes
+        return notes if self.group_by is None else (*notes, f"one film of each {self.group_by} at most")
 
     @property
     def k(self) -> int:

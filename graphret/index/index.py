@@ -20,8 +20,9 @@ from graphret.index.tuned import forget_tuning, read_tuning, record_tuning, with
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+    from graphret._errors import GraphretError
     from graphret._types import Codes, Int32Array, Progress
     from graphret.data import ImageTable
     from graphret.encoders import Encoder
@@ -110,8 +111,7 @@ class Index:
     @property
     def source(self) -> dict[str, Any]:
         """Where the films came from: ``spec``, ``root`` ("" when made in memory), ``splits`` (films of each)."""
-        source: dict[str, Any] = self.manifest["source"]
-        return source
+        return dict(self.manifest["source"])
 
     @property
     def default_ranking(self) -> str:
@@ -262,6 +262,8 @@ class Index:
         search: str = "auto",
         n_threads: int | None = None,
         options: Mapping[str, Any] | None = None,
+        group_by: str | None = None,
+        on_problem: Callable[[str, GraphretError], None] | None = None,
         alarm_level: float = 0.01,
     ) -> Hits:
         """Find the films that are most similar to one query or many.
@@ -278,10 +280,12 @@ class Index:
         ranking
             A name of `list_rankings`, perhaps with options, as "alpha_qe:n=20,alpha=2", or a `RankingChoice`. A name
             alone: with the options and the metric that the index was tuned to, if it was tuned to this ranking,
-            otherwise with the ranking's defaults. "NAME:default": the defaults in any case. ``None`` or "tuned": the
-            ranking that the index was tuned to; ``None`` is "nearest" where it was not tuned.
+            otherwise with the ranking's defaults. "NAME:default": the defaults in any case. ``None`` or "tuned": what
+            the index was tuned to; ``None`` is "nearest" where it was not.
         where
-            Column -> value or list of values: only films that have one of them, in every column named.
+            Column -> value or list of values: only films that have one of them, in every column named. Or column ->
+            comparisons, as ``{"age": {">=": 60, "<": 80}}``, of "=", "!=", "<", "<=", ">", ">=". "label" stands for the
+            labels: ``{"label": "Edema"}`` keeps films in which it is positive. See `conditions.films_that_pass`.
         exclude
             ``"patient"``: no film of the query's own patient. Or column -> what must not come: a single value or
             a set holds for all queries; a list holds, for a lone query, its values, and for a batch one entry for each
@@ -297,6 +301,12 @@ class Index:
             Threads; ``None`` for all processors. Hits do not depend on it.
         options
             Options of the ranking as a mapping, in the place of those in ``ranking``; ``{}``: its defaults.
+        group_by
+            A column, as "patient": at most one film of each of its values, the one that stands first in the whole list
+            of the ranking. A film without a value stands for itself.
+        on_problem
+            Called with the name of a film that cannot be decoded and the reason; it is then left out of the hits
+            (``Hits.queries`` has those that remain). ``None``: such a film ends the call.
         alarm_level
             For ``Hits.nothing_similar``: the share of ordinary queries that it may be true for, between 0 and 1.
 
@@ -316,14 +326,15 @@ class Index:
             A code of another length, with NaN, or all zeros.
         FilmError
             A film cannot be decoded.
+        DataError
+            With ``on_problem``: no query is left.
 
         Notes
         -----
-        O(n d) for a query that is compared with every code; graph search grows about as log n. Then what the ranking
-        takes.
+        O(n d) where a query meets every code; graph search grows about as log n. Then what the ranking takes.
         """
         config = QueryConfig(k=k, fill=fill, search=search, n_threads=n_threads, alarm_level=alarm_level)
-        return Asking(self._parts, config, ranking, options, where, exclude).ask(what, patients)
+        return Asking(self._parts, config, ranking, options, where, exclude, group_by).ask(what, patients, on_problem)
 
     def query_examples(
         self,
@@ -341,6 +352,7 @@ class Index:
         n_threads: int | None = None,
         options: Mapping[str, Any] | None = None,
         alarm_level: float = 0.01,
+        group_by: str | None = None,
     ) -> Hits:
         """Find the films that are like several examples together, and unlike others.
 
@@ -355,12 +367,10 @@ class Index:
             Hits.
         negative_weight
             >= 0; 0 leaves the negative examples out of the hits, and has no other effect.
-        exclude
-            ``"patient"``: no film of the patient of any example. Otherwise as for a lone query.
-        patients
-            For ``exclude="patient"``: the patient of each example that is no film of the archive, positives first, then
-            negatives (None for those of the archive).
-        ranking, where, fill, search, n_threads, options, alarm_level
+        exclude, patients
+            ``"patient"``: no film of the patient of any example; ``patients`` names those of examples that are no film
+            of the archive, positives first, then negatives (None for those of the archive).
+        ranking, where, fill, search, n_threads, options, alarm_level, group_by
             As for `query`.
 
         Returns
@@ -386,5 +396,5 @@ class Index:
         """
         weight = check_number("negative_weight", negative_weight, at_least=0)
         config = QueryConfig(k=k, fill=fill, search=search, n_threads=n_threads, alarm_level=alarm_level)
-        asking = Asking(self._parts, config, ranking, options, where, exclude)
+        asking = Asking(self._parts, config, ranking, options, where, exclude, group_by)
         return asking.ask_by_examples(positives, negatives, weight, patients)

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from graphret._labels import is_missing
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from graphret._types import Int32Array
+    from graphret._types import Int32Array, Int64Array
     from graphret.data import ImageTable
 
 __all__ = ["FilmLookup"]
@@ -67,11 +69,43 @@ class FilmLookup:
         if column == "id":
             found = [self.row_of_id(value) for value in values]
             return np.unique(np.array([row for row in found if row >= 0], dtype=np.int32))
-        if column not in self._groups:
-            self._groups[column] = _group(self.films.column(column))
-        groups = self._groups[column]
+        groups = self._grouped(column)
         parts = [groups[value] for value in values if value in groups]
         return np.unique(np.concatenate([*parts, np.empty(0, np.int32)])).astype(np.int32)
+
+    def values(self, column: str) -> list[Any]:
+        """Return the values that some film holds, each once; NaN perhaps several times."""
+        return list(self._rows_of_ids if column == "id" else self._grouped(column))
+
+    def groups(self, column: str) -> Int64Array:
+        """Return a number for every film, int64 (n,): equal where the column holds the same value.
+
+        A film without a value (an empty text or another word for no value, NaN) has a number of its own.
+
+        Raises
+        ------
+        UnknownNameError
+            There is no such column.
+
+        Examples
+        --------
+        >>> from graphret.data import ImageTable
+        >>> views = ["PA", "", "PA", ""]
+        >>> films = ImageTable(ids=["a", "b", "c", "d"], paths=[], labels=[], label_names=(), views=views)
+        >>> FilmLookup(lambda: films).groups("view").tolist()
+        [0, 1, 0, 3]
+        """
+        numbers = np.arange(len(self.films), dtype=np.int64)
+        if column != "id":
+            for value, rows in self._grouped(column).items():
+                if not (isinstance(value, str) and is_missing(value)):
+                    numbers[rows] = rows[0]
+        return numbers
+
+    def _grouped(self, column: str) -> dict[Any, Int32Array]:
+        if column not in self._groups:
+            self._groups[column] = _group(self.films.column(column))
+        return self._groups[column]
 
 
 def _group(entries: NDArray[Any]) -> dict[Any, Int32Array]:

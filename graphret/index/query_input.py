@@ -11,16 +11,18 @@ import numpy as np
 from PIL.Image import Image
 
 from graphret._checks import as_array, check_codes
-from graphret._errors import CodesError, InvalidParameterError, MissingFileError
+from graphret._errors import CodesError, DataError, InvalidParameterError, MissingFileError
 from graphret.data import film_in_memory, read_pixels
 from graphret.data.in_memory import FILM_ARRAYS
 from graphret.encoding import encode_each
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from graphret._errors import GraphretError
-    from graphret._types import Codes, Int32Array
+    from graphret._types import Codes, Int32Array, Int64Array
     from graphret.encoders import Encoder
     from graphret.index.lookup import FilmLookup
 
@@ -58,6 +60,18 @@ class Queries:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def take(self, rows: Int64Array) -> Queries:
+        """Return some of the queries, in this order."""
+        kept = rows.tolist()
+        return Queries(
+            [self.names[row] for row in kept],
+            self.codes[rows],
+            {number: self.films[row] for number, row in enumerate(kept) if row in self.films},
+            self.ids[rows],
+            self.known[rows],
+            self.is_single,
+        )
 
 
 class _Reader(NamedTuple):
@@ -173,8 +187,29 @@ def _one_array(entry: Any) -> NDArray[Any]:
     return film
 
 
-def encode_queries(queries: Queries, encoder: Encoder, n_threads: int | None = None) -> Codes:
-    """Return the codes of all queries, float32 (q, d); films are decoded by ``n_threads`` and encoded in batches.
+def encode_queries(
+    queries: Queries,
+    encoder: Encoder,
+    n_threads: int | None = None,
+    on_problem: Callable[[str, GraphretError], None] | None = None,
+) -> tuple[Int64Array, Codes]:
+    """Encode the films of queries; they are decoded by ``n_threads`` and go through the encoder in batches.
+
+    Parameters
+    ----------
+    queries
+        As recognised.
+    encoder
+        Of the index.
+    n_threads
+        Threads; ``None`` for all processors.
+    on_problem
+        Called with the name of a film that has no code, and the reason; ``None``: the reason is raised.
+
+    Returns
+    -------
+    kept, codes
+        int64 (m,), the queries that have a code, ascending; and float32 (m, d).
 
     Raises
     ------
@@ -184,19 +219,29 @@ def encode_queries(queries: Queries, encoder: Encoder, n_threads: int | None = N
         A film in memory has values outside [0, 1].
     CodesError
         The code of a film is not finite, or all zeros.
+    DataError
+        No query is left.
     """
     codes = queries.codes.copy()
+    kept = np.ones(len(queries), dtype=np.bool_)
+    problems: list[tuple[str, GraphretError]] = []
 
     def read(number: int) -> NDArray[Any]:
         film = queries.films[number]
         return read_pixels(film) if isinstance(film, Path) else film
 
-    def refuse(number: int, error: GraphretError) -> None:
+    def note(number: int, error: GraphretError) -> None:
+        name = queries.names[number] or f"query {number}"
         if isinstance(error, CodesError):
-            name = queries.names[number] or f"query {number}"
-            raise CodesError(f"the code of {name} is all zeros or not finite: it has no cosine, ask for another film")
-        raise error
+            error = CodesError(f"the code of {name} is all zeros or not finite: it has no cosine, ask for another film")
+        if on_problem is None:
+            raise error
+        kept[number] = False
+        problems.append((name, error))
+        on_problem(name, error)
 
-    numbers, encoded = encode_each(encoder, read, sorted(queries.films), on_problem=refuse, n_workers=n_threads)
+    numbers, encoded = encode_each(encoder, read, sorted(queries.films), on_problem=note, n_workers=n_threads)
     codes[numbers] = encoded
-    return codes
+    if not kept.any():
+        raise DataError(f"none of the {len(queries)} films can be asked for, first {problems[0][0]}: {problems[0][1]}")
+    return np.flatnonzero(kept), codes[kept]

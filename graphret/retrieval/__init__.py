@@ -12,6 +12,7 @@ from graphret.retrieval.label_aware import LabelAware
 from graphret.retrieval.learned_metric import LabelScatter, LearnedMetric
 from graphret.retrieval.nearest import Nearest
 from graphret.retrieval.novelty import Novelty, best_similarities
+from graphret.retrieval.one_per_group import rank_one_per_group
 from graphret.retrieval.protocol import SOURCES, Archive, QueryBatch, RankedLists, Ranker
 from graphret.retrieval.region_growing import RegionGrowing, region_growing
 from graphret.retrieval.registry import DEFAULT_RANKING, create_ranking, list_rankings, ranking_options, uses_labels
@@ -43,6 +44,7 @@ __all__ = [
     "list_rankings",
     "parse_rankings",
     "rank_forms",
+    "rank_one_per_group",
     "ranking_options",
     "region_growing",
     "uses_labels",

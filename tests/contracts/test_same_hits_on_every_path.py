@@ -45,8 +45,17 @@ def shop(tmp_path_factory):
         metric=metric,
         asking=asking,
         paths=asking.paths.tolist(),
+        asked_for=_folder_of(asking.paths.tolist(), root / "asked for"),
         codes=np.concatenate([encoder.encode(image[None]) for image in images]),
     )
+
+
+def _folder_of(paths, folder):
+    """The films in a folder, which sorts them as they are here."""
+    folder.mkdir()
+    for number, path in enumerate(paths):
+        shutil.copy(path, folder / f"{number:03}.png")
+    return folder
 
 
 @pytest.fixture
@@ -69,6 +78,21 @@ def literal(index, metric, codes, **how):
     ranker = create_ranking("contextual", archive, **OPTIONS)
     positions = ranker.rank(QueryBatch.of(archive, codes, K, **how), K).positions
     return index.films.ids[positions].tolist()
+
+
+def literal_groups(index, metric, codes, **how):
+    """The whole list made by hand, of which the first film of each patient is kept."""
+    archive = index.archive.with_metric(metric)
+    ranker = create_ranking("contextual", archive, **OPTIONS)
+    patients, ids = index.films.patients, index.films.ids
+    lists = []
+    for row in ranker.rank(QueryBatch.of(archive, codes, len(ids), **how), len(ids)).positions.tolist():
+        first = {}
+        for position in row:
+            if position >= 0:
+                first.setdefault(patients[position], str(ids[position]))
+        lists.append(list(first.values())[:K])
+    return lists
 
 
 def of_command(document):
@@ -169,6 +193,34 @@ PATHS = {
 def test_films_from_outside_get_the_same_hits_on_every_path(shop, command, tmp_path, path):
     found = PATHS[path](shop=shop, command=command, tmp_path=tmp_path)
     assert found == literal(shop.index, shop.metric, shop.codes)[: FEW if "one film" in path else None]
+
+
+ONE_OF_A_PATIENT = {
+    "codes": asked(codes, group_by="patient"),
+    "codes, one at a time": asked(codes, singly=True, group_by="patient"),
+    "codes, one thread": asked(codes, n_threads=1, group_by="patient"),
+    "codes, two threads": asked(codes, n_threads=2, group_by="patient"),
+    "paths": asked(paths, group_by="patient"),
+    "films in memory": asked(films_in_memory, group_by="patient"),
+    "written out": asked(codes, ranking=WRITTEN, group_by="patient"),
+    "command": commanded("--group-by", "patient"),
+    "command, one film at a time": commanded("--group-by", "patient", singly=True),
+    "command, a folder": lambda shop, command, **_: of_command(
+        command("query", shop.folder, shop.asked_for, "--group-by", "patient")
+    ),
+}
+
+
+@pytest.mark.parametrize("path", ONE_OF_A_PATIENT)
+def test_one_film_of_a_patient_is_the_same_on_every_path(shop, command, tmp_path, path):
+    found = ONE_OF_A_PATIENT[path](shop=shop, command=command, tmp_path=tmp_path)
+    expected = literal_groups(shop.index, shop.metric, shop.codes)
+    assert found == expected[: FEW if "one film" in path else None]
+    assert expected != literal(shop.index, shop.metric, shop.codes)
+
+
+def test_films_of_a_folder_get_the_hits_of_its_files(shop, command):
+    assert of_command(command("query", shop.folder, shop.asked_for)) == literal(shop.index, shop.metric, shop.codes)
 
 
 IDS = {

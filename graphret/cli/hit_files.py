@@ -1,0 +1,72 @@
+"""``--html`` and ``--csv``: hits as files, whose places are checked before anything is encoded."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from graphret._errors import InvalidParameterError, MissingFileError
+
+if TYPE_CHECKING:
+    from graphret.cli.reporting import Reporter
+
+__all__ = ["Csv", "HitFiles", "Html"]
+
+Html = Annotated[
+    Path | None,
+    typer.Option(
+        "--html",
+        metavar="FILE",
+        help="Also write a page: every query beside its hits, with labels, similarity, score and why; one file.",
+    ),
+]
+Csv = Annotated[
+    Path | None, typer.Option("--csv", metavar="FILE", help="Also write the hits as a table, one row a hit.")
+]
+_SUFFIXES = {"html": (".html", ".htm"), "csv": (".csv",)}
+
+
+@dataclass(frozen=True)
+class HitFiles:
+    """Where hits are to be written to.
+
+    Raises
+    ------
+    InvalidParameterError
+        A name of another kind of file.
+    MissingFileError
+        The folder of a file is not there.
+    """
+
+    html: Path | None
+    csv: Path | None
+
+    def __post_init__(self) -> None:
+        for name, suffixes in _SUFFIXES.items():
+            path: Path | None = getattr(self, name)
+            if path is None:
+                continue
+            if path.suffix.lower() not in suffixes:
+                raise InvalidParameterError(name, str(path), f"a file that ends in {' or '.join(suffixes)}")
+            if not path.parent.is_dir():
+                raise MissingFileError(path.parent, "folder", "make it first")
+
+    def write(self, document: dict[str, Any], n_threads: int | None, reporter: "Reporter") -> list[str]:
+        """Write what was asked for, say so, and return the files."""
+        from graphret.index import write_hits_csv, write_hits_html
+
+        written = [path for path in (self.html, self.csv) if path is not None]
+        if self.csv is not None:
+            write_hits_csv(self.csv, document)
+        if self.html is not None:
+            thumbnails = write_hits_html(self.html, document, n_threads=n_threads, progress=reporter.progress)
+            if thumbnails.problems:
+                name, reason = next(iter(thumbnails.problems.items()))
+                reporter.note(
+                    f"{len(thumbnails.problems)} films cannot be shown in {self.html}, first "
+                    f"{name or 'one without a file'}: {reason}"
+                )
+        if written:
+            reporter.note(f"wrote {', '.join(map(str, written))}")
+        return [str(path) for path in written]
