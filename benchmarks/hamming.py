@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from environment import environment
 from hamming_tables import markdown, record_of
-from record import append, measured_rows, parser_of, say, write_results
+from record import append, parser_of, say, write_report
 from threadpoolctl import threadpool_limits
 
 from graphret.hashing import HammingSearch, create_hasher, list_hashers
@@ -115,14 +115,6 @@ def encode(name: str, options: argparse.Namespace) -> list[dict[str, Any]]:
     return [{**about, "ours_s": ours, "product_s": theirs}]
 
 
-def report(options: argparse.Namespace) -> str:
-    """Write the record and its tables from the rows on disk."""
-    record = record_of(measured_rows(options))
-    text = markdown(record)
-    write_results(options.results, options.name, record, text)
-    return text
-
-
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = parser_of(__doc__)
@@ -156,7 +148,7 @@ def main(arguments: list[str] | None = None) -> None:
             for name in options.hashers:
                 for row in encode(name, options):
                     append(file, {**shared, "part": "encode", **row})
-    print(report(options))
+    print(write_report(options, record_of, markdown))
 
 
 if __name__ == "__main__":

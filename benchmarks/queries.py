@@ -32,7 +32,7 @@ from peers_search import PEERS, installed
 from queries_archive import Archive
 from queries_steps import run
 from queries_tables import markdown, record_of
-from record import append, measured_rows, parser_of, say, write_results
+from record import append, parser_of, say, write_report
 
 if TYPE_CHECKING:
     import argparse
@@ -85,14 +85,6 @@ def prepare(options: argparse.Namespace) -> None:
         say(f"{archive.folder.name}: {made['peers'] or made['search']}")
 
 
-def report(options: argparse.Namespace) -> str:
-    """Write the record and its tables from the rows on disk."""
-    record = record_of(measured_rows(options))
-    text = markdown(record)
-    write_results(options.results, options.name, record, text)
-    return text
-
-
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = parser_of(__doc__, work="queries")
@@ -132,8 +124,8 @@ def main(arguments: list[str] | None = None) -> None:
             for row in steps(part, options):
                 append(file, {**shared, "part": part, **row})
                 say(f"{part}: {row['data']}, {row['n']:,} films")
-            report(options)
-    print(report(options))
+            write_report(options, record_of, markdown)
+    print(write_report(options, record_of, markdown))
 
 
 if __name__ == "__main__":

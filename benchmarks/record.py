@@ -86,12 +86,19 @@ def read_rows(file: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def measured_rows(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """The rows of a benchmark; ends the program where it has none."""
+def write_report(
+    options: argparse.Namespace,
+    record_of: Callable[[list[dict[str, Any]]], dict[str, Any]],
+    markdown: Callable[[dict[str, Any]], str],
+) -> str:
+    """Write the record and its tables from the rows on disk; ends the program where there are none."""
     rows = read_rows(options.results / f"{options.name}.jsonl")
     if not rows:
         raise SystemExit(f"there are no rows of {options.name} in {options.results}")
-    return rows
+    record = record_of(rows)
+    text = markdown(record)
+    write_results(options.results, options.name, record, text)
+    return text
 
 
 def kept(file: Path, make: Callable[[], np.ndarray]) -> np.ndarray:

@@ -41,14 +41,12 @@ def describe_hits(index: Index, hits: Hits) -> dict[str, Any]:
 
     Examples
     --------
-    >>> import tempfile, numpy as np
-    >>> from graphret.index import build
-    >>> codes = np.random.default_rng(0).random((40, 8), dtype=np.float32)
+    >>> import tempfile, numpy as np, graphret
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     index = build(codes, out=folder, k=5, labels=codes[:, :1] > 0.5, label_names=["Mass"])
+    ...     index = graphret.build(np.eye(9, dtype=np.float32), out=folder, k=5, labels=["Mass"] * 9)
     ...     answer = describe_hits(index, index.query("7", k=1))["queries"][0]
     >>> answer["query"], answer["labels"], answer["hits"][0]["labels"]
-    ('7', [], [])
+    ('7', ['Mass'], ['Mass'])
     """
     films = index.films
     asked = {} if hits.pictures is None else hits.pictures.queries.films

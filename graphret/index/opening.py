@@ -49,13 +49,11 @@ def open(path: str | os.PathLike[str], *, encoder: Encoder | None = None) -> Ind
 
     Examples
     --------
-    >>> import tempfile, numpy as np
-    >>> from graphret.index import build
-    >>> codes = np.random.default_rng(0).random((40, 8), dtype=np.float32)
+    >>> import tempfile, numpy as np, graphret
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     made = build(codes, out=folder, k=5)
-    ...     open(folder).query(codes[7], k=1).ids.tolist()
-    [['7']]
+    ...     made = graphret.build(np.eye(9, dtype=np.float32), out=folder, k=5)
+    ...     open(folder).query("7", k=1).queries
+    ['7']
     """
     return Index(path, encoder=encoder)
 

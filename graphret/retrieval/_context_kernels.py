@@ -71,6 +71,15 @@ def _smoothed(edges: Any, cosines: Any, n_rounds: int) -> Any:
 
 
 @jit()
+def _n_films(pool: Any) -> int:
+    """Films of a pool that -1 pads."""
+    n_films = 0
+    while n_films < pool.shape[0] and pool[n_films] >= 0:
+        n_films += 1
+    return n_films
+
+
+@jit()
 def _mixed(own: Any, around: Any, context: float) -> Any:
     """Similarity with context, f, of every film, and its standard deviation in the pool."""
     mixed = (1.0 - context) * own + context * around
@@ -102,9 +111,7 @@ def _rank_in_context(
     """Write the best films of every pool (q, m), padded with -1, and the three terms (3, q, k) of their scores."""
     for worker in numba.prange(n_workers):
         for query in range(worker, pool.shape[0], n_workers):
-            n_pool = 0
-            while n_pool < pool.shape[1] and pool[query, n_pool] >= 0:
-                n_pool += 1
+            n_pool = _n_films(pool[query])
             if n_pool == 0:
                 continue
             films = pool[query, :n_pool]
@@ -142,9 +149,7 @@ def _rank_in_contexts(
     views, contexts, rounds, strengths, kinds = forms
     for worker in numba.prange(n_workers):
         for query in range(worker, pool.shape[0], n_workers):
-            n_pool = 0
-            while n_pool < pool.shape[1] and pool[query, n_pool] >= 0:
-                n_pool += 1
+            n_pool = _n_films(pool[query])
             if n_pool == 0:
                 continue
             films = pool[query, :n_pool]

@@ -74,11 +74,10 @@ def build(
     Examples
     --------
     >>> import tempfile, numpy as np
-    >>> codes = np.random.default_rng(0).random((40, 8), dtype=np.float32)
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     index = build(codes, out=f"{folder}/index", k=5)
+    ...     index = build(np.eye(9, dtype=np.float32), out=folder, k=5)
     ...     len(index), index.default_ranking, index.tuning
-    (40, 'nearest', None)
+    (9, 'nearest', None)
     """
     if not isinstance(tune, bool) and tune != "auto":
         raise UnknownNameError("tune", tune, ["auto"], "or True or False")

@@ -22,7 +22,7 @@ def _put(path, form="PNG"):
     Image.fromarray(FILM).save(path, format=form)
 
 
-def _put_dicom(path):
+def _put_dicom(path, part="", subject=None):
     path.parent.mkdir(parents=True, exist_ok=True)
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = pydicom.uid.CTImageStorage
@@ -33,7 +33,17 @@ def _put_dicom(path):
     data.Rows, data.Columns, data.SamplesPerPixel, data.PhotometricInterpretation = 8, 8, 1, "MONOCHROME2"
     data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 16, 12, 11, 0
     data.PixelData = (FILM.astype(np.uint16) * 64).tobytes()
+    if subject is not None:
+        data.PatientID = subject
+    if part:
+        data.BodyPartExamined = part
     data.save_as(path, enforce_file_format=True)
+
+
+@pytest.fixture(scope="session")
+def put_dicom():
+    """Write a slice of a CT, with the folders above it: put_dicom(path, part="", subject=None)."""
+    return _put_dicom
 
 
 @pytest.fixture(scope="session")

@@ -5,11 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-import pydicom
 import pytest
 from PIL import Image
-from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from graphret._errors import DataError, DatasetSpecError, FilmError, MissingFileError
 from graphret.data import list_dataset_specs, read_dataset, read_dataset_spec, read_film
@@ -30,23 +27,6 @@ OTHERS = ["JPCNN001.IMG\t70\tmale\tnon-nodule", "JPCNN002.IMG\t59\tfemale\tnon-n
 def put(path, picture=FILM):
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(picture).save(path)
-
-
-def dicom(path, part="", subject="one"):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = pydicom.uid.CTImageStorage
-    meta.MediaStorageSOPInstanceUID = generate_uid()
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    data = FileDataset(None, {}, file_meta=meta, preamble=b"\0" * 128)
-    data.SOPClassUID, data.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
-    data.PatientID, data.Rows, data.Columns, data.SamplesPerPixel = subject, 8, 8, 1
-    data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 16, 12, 11, 0
-    data.PhotometricInterpretation = "MONOCHROME2"
-    data.PixelData = (FILM.astype(np.uint16) * 64).tobytes()
-    if part:
-        data.BodyPartExamined = part
-    data.save_as(path, enforce_file_format=True)
 
 
 @pytest.fixture
@@ -200,7 +180,7 @@ def tcia_row(number, collection, subject, modality, location):
 
 
 @pytest.fixture
-def tcia(tmp_path):
+def tcia(tmp_path, put_dicom):
     rows = [
         tcia_row(1, "NSCLC-Radiomics", "LUNG1-001", "CT", ".\\NSCLC-Radiomics\\LUNG1-001\\s1\\a"),
         tcia_row(2, "NSCLC-Radiomics", "LUNG1-001", "SEG", ".\\NSCLC-Radiomics\\LUNG1-001\\s1\\seg"),
@@ -214,7 +194,7 @@ def tcia(tmp_path):
     places = ("NSCLC-Radiomics/LUNG1-001/s1/a", "Pancreas-CT/PANCREAS_0001/s/b", "RIDER NEURO MRI/RIDER-1/s/c")
     for folder in (*places, "NSCLC-Radiomics/LUNG1-001/s1/seg", "COVID/X/s/d"):
         for number in (1, 2):
-            dicom(home / folder / f"1-{number:02}.dcm")
+            put_dicom(home / folder / f"1-{number:02}.dcm")
         (home / folder / "LICENSE").write_text("terms", encoding="utf-8")
     return tmp_path
 
@@ -255,10 +235,10 @@ def test_tcia_that_is_broken(tcia, tmp_path_factory):
         read_dataset("tcia-ct", tcia)
 
 
-def test_elcap_by_table_and_by_header(tmp_path):
+def test_elcap_by_table_and_by_header(tmp_path, put_dicom):
     for scan in ("W0001", "W0002"):
         for number, part in enumerate(("CHEST", "ABDOMEN", "")):
-            dicom(tmp_path / scan / "1.2.3" / "S02A01" / f"{number}.dcm", part)
+            put_dicom(tmp_path / scan / "1.2.3" / "S02A01" / f"{number}.dcm", part)
     table = read_dataset("via-elcap", tmp_path)
     assert table.label_names == ("ABDOMEN", "CHEST")
     assert table.patients.tolist() == ["W0001", "W0001", "W0002", "W0002"]

@@ -61,7 +61,7 @@ def stages_done_again(build_module, codes, tmp_path, monkeypatch):
         ({"objective": "weighted_modularity"}, {"communities"}),
         ({"resolution": 2.0}, {"communities"}),
     ],
-    ids=str,
+    ids=lambda value: str(sorted(value)) if isinstance(value, set) else str(value),
 )
 def test_what_a_change_does_again(stages_done_again, change, again):
     assert stages_done_again(**change) == again

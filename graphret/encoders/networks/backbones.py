@@ -83,7 +83,7 @@ def create_backbone(name: str) -> nn.Module:
     Raises
     ------
     UnknownNameError
-        No backbone has this name; the message lists those there are.
+        As `backbone_channels`.
 
     Examples
     --------

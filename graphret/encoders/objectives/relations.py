@@ -25,10 +25,8 @@ def pair_relations(labels: Tensor, others: Tensor | None = None) -> tuple[Tensor
 
     Parameters
     ----------
-    labels
-        int8 (b, L): 1 positive, 0 negative, -1 uncertain.
-    others
-        int8 (c, L); ``None`` for the films themselves.
+    labels, others
+        As for :func:`pair_similarity`.
 
     Returns
     -------
