@@ -54,7 +54,7 @@ def show_info(about: dict[str, Any]) -> Table:
         f"with their best edge only, neighbours {method}, sha256 {graph['sha256'][:16]}",
         "communities": f"{counts['communities']:,}, quality {communities['quality']:.4f}, "
         f"sha256 {communities['sha256'][:16]}",
-        "ranking": str(RankingChoice(about["ranking"]["name"], about["ranking"]["options"] or None)),
+        "ranking": _ranking(about["ranking"]),
         "search": _search(about["search"]),
         "parameters": ", ".join(f"{name}={value}" for name, value in parameters.items()),
         "size": f"{about['n_bytes']:,} bytes",
@@ -63,6 +63,14 @@ def show_info(about: dict[str, Any]) -> Table:
     for name, value in rows.items():
         table.add_row(name, value)
     return table
+
+
+def _ranking(about: dict[str, Any]) -> str:
+    choice, promise = str(RankingChoice(about["name"], about["options"] or None)), about["promise"]
+    if promise is None:
+        return choice
+    gain = f"{promise['mean']:+.3f} ({promise['low']:+.3f} to {promise['high']:+.3f})"
+    return f"{choice}, chosen by the films themselves: {gain} is expected over nearest, {promise['criterion']}"
 
 
 def _search(about: dict[str, Any]) -> str:

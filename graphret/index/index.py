@@ -202,13 +202,13 @@ class Index:
 
     def info(self) -> dict[str, Any]:
         """Return what an index is made of, as JSON values: counts, parameters, hashes, sizes."""
-        manifest, chosen = self.manifest, self._parts.rankings.tuned.resolve(None)
+        manifest = self.manifest
         kept = ("generation", "parent", "created", "graphret_version", "schema_version")
         parts = ("counts", "parameters", "source", "encoder", "codes", "graph", "communities")
         return {
             "path": str(self.path),
             **{name: manifest[name] for name in (*kept, *parts)},
-            "ranking": {"name": chosen.name, "options": dict(chosen.options or {})},
+            "ranking": self._parts.rankings.tuned.default(),
             "search": manifest.get("search", {"method": "exact"}),
             "n_bytes": sum(entry["bytes"] for entry in manifest["files"].values()),
         }

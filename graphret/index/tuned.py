@@ -166,6 +166,17 @@ class TunedRankings:
         """Name of the ranking of a query that names none."""
         return DEFAULT_RANKING if self.record is None else str(self.record["ranking"])
 
+    def default(self) -> dict[str, Any]:
+        """Describe the default ranking: name, options, promise.
+
+        The promise is its expected gain over "nearest": criterion, mean, low, high; None where it is "nearest".
+        """
+        chosen, promise = self.resolve(None), None
+        if self.record is not None and chosen.name != DEFAULT_RANKING and "difference" in self.record:
+            gain = self.record["difference"]
+            promise = {"criterion": self.record["criterion"], **{name: gain[name] for name in ("mean", "low", "high")}}
+        return {"name": chosen.name, "options": dict(chosen.options or {}), "promise": promise}
+
     @cached_property
     def metric(self) -> LearnedMetric | None:
         """The metric that the tuning learned, if it learned one."""
