@@ -182,8 +182,8 @@ def _move_nodes_finer(
 
     A node is visited when it is ``active``: a neighbour moved since. ``communities``: float64 (n_nodes, 4), zeros and
     then d, l and n of every community; the rest as in `_move_nodes`. The gain of moving i from a to b is
-    f(b + i) - f(b) + f(a - i) - f(a), from (d, l, n) of both. Where it gains more than beside any neighbour, a node goes
-    into an empty community: f(b) is then 0.
+    f(b + i) - f(b) + f(a - i) - f(a), from (d, l, n) of both. Where that gains more than any neighbour's community, a
+    node goes into an empty one: f(b) is then 0.
     """
     n_nodes = np.uint32(labels.shape[0])
     empty, n_empty = np.empty(n_nodes, np.uint32), np.uint32(0)  # the smallest lies on top

@@ -61,6 +61,7 @@ class Level:
 
     @classmethod
     def of(cls, graph: Graph) -> Level:
+        """Return the lowest level: every node is one of the graph's."""
         n_nodes = graph.n_nodes
         indices = graph.indices.view(np.uint32)
         return cls(graph.indptr, indices, graph.weights, graph.degrees, np.zeros(n_nodes), np.ones(n_nodes))

@@ -90,8 +90,8 @@ def louvain(
     graph
         n nodes, m edges.
     objective
-        "modularity" (coarse, zeta = 0) or "weighted_modularity" (finer, zeta = 2 l / (n (n - 1))). Under the finer one a
-        node also becomes a community of its own again where that gains most.
+        "modularity" (coarse, zeta = 0) or "weighted_modularity" (finer, zeta = 2 l / (n (n - 1))). Under the finer one
+        a node also becomes a community of its own again where that gains most.
     resolution
         Greater than 0; multiplies the second term; larger gives smaller communities.
     seed
@@ -158,7 +158,7 @@ class _Search:
         return self._finish(*climb(self.level, labels, self.objective, self._visits(number), alone=alone))
 
     def combine(self, starts: Sequence[Partition], threads: int) -> list[Partition]:
-        """Climb the graph of what starts agree on from each, and the whole graph from the best; none if all are equal."""
+        """Climb the graph of what starts agree on from each, and the whole graph from the best; none if all agree."""
         cores, n_cores = _overlap([found.labels for found in starts])
         if n_cores == max(found.n_communities for found in starts):
             return []

@@ -125,7 +125,7 @@ def test_a_move_takes_from_the_slack_of_its_neighbours_what_they_may_have_lost()
 def literal_moving(dense, groups, objective_score):
     """Local moving of groups of films, in order, by the score of the films; a group is visited when one near it moved.
 
-    Returns the label of every group.
+    It joins a group that it is linked to, or is alone. Returns the label of every group.
     """
     n_groups = groups.max() + 1
     near = np.array([[dense[np.ix_(groups == a, groups == b)].sum() for b in range(n_groups)] for a in range(n_groups)])
@@ -138,7 +138,8 @@ def literal_moving(dense, groups, objective_score):
             active[group] = False
             others = np.flatnonzero((near[group] > 0) & (np.arange(n_groups) != group))
             scores = {}
-            for label in sorted({int(labels[group]), *labels[others].tolist()}):
+            unused = next(label for label in range(n_groups + 1) if label not in labels)  # where the group is alone
+            for label in [*sorted({int(labels[group]), *labels[others].tolist()}), unused]:
                 state = labels.copy()
                 state[group] = label
                 scores[label] = objective_score(state[groups])
