@@ -103,12 +103,10 @@ def timed(method: Method, network: Any, seed: int) -> tuple[np.ndarray, float, f
 
 def chosen_methods(data: str, options: argparse.Namespace) -> dict[str, Method]:
     """The methods of a data set: networkx divides the small one only; what is not installed is left out."""
-    methods = ours(options.ours_parallel) | PEERS
-    if data == "small":
-        wanted = {"graphret", "graphret-parallel", "igraph", "networkx"}
-    else:
-        wanted = methods.keys() - {"networkx"}
-    wanted &= methods.keys() if options.methods is None else {"graphret", "graphret-parallel", *options.methods}
+    own = ours(options.ours_parallel)
+    methods = own | PEERS
+    wanted = {*own, "igraph", "leidenalg-10", "networkx"} if data == "small" else methods.keys() - {"networkx"}
+    wanted &= methods.keys() if options.methods is None else {*own, *options.methods}
     absent = sorted(name for name in wanted if name in methods and not installed(methods[name]))
     if absent:
         say(f"{data}: not installed, left out: {', '.join(absent)}")
@@ -158,7 +156,7 @@ def promises(graph: Graph, methods: dict[str, Method], shared: dict[str, Any], f
             method = methods[name]
             found = {method.run(fresh(graph), 1, method.threads).tobytes() for _ in range(REPEATS)}
             registered = method.title.split("`")[1]
-            arguments = {"method": registered, "n_threads": method.threads, "seeds": [1]}
+            arguments = {"method": registered, "n_starts": method.starts, "n_threads": method.threads, "seeds": [1]}
             measured = measure_in_process(Path(folder), **arguments)
             row = {"runs": REPEATS, "partitions": len(found), "extra_bytes": measured["extra_bytes"]}
             append(file, {**shared, "kind": "promises", "method": name, **row})
@@ -185,7 +183,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--k", type=int, default=50)
     parser.add_argument("--threshold", choices=("auto", "none"), default="auto")
     parser.add_argument("--runs", type=int, default=7, help="seeds, each on two orders of the nodes")
-    parser.add_argument("--slow", choices=[*PEERS], nargs="*", default=["leidenalg"], metavar="METHOD")
+    parser.add_argument("--slow", choices=[*PEERS], nargs="*", default=["leidenalg", "leidenalg-10"], metavar="METHOD")
     parser.add_argument("--slow-runs", type=int, default=3, help="seeds of the --slow methods")
     parser.add_argument("--methods", choices=[*PEERS], nargs="*", metavar="PEER", help=f"of {', '.join(PEERS)}")
     parser.add_argument("--ours-parallel", default=parallel_method(), metavar="NAME", help="our method for two threads")

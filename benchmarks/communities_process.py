@@ -46,18 +46,18 @@ def csr_bytes(graph: Graph) -> int:
     return int(graph.indptr.nbytes + graph.indices.nbytes + graph.weights.nbytes)
 
 
-def measure(folder: Path, *, method: str, n_threads: int, seeds: list[int]) -> dict[str, Any]:
+def measure(folder: Path, *, method: str, n_starts: int, n_threads: int, seeds: list[int]) -> dict[str, Any]:
     """Divide the graph once a seed, in this process; the memory is that of the first run, before the heap is warm."""
     graph = load_graph(folder)
     small = planted_graph(1000, edges_per_node=10)[0]
-    partition(small, method=method, n_threads=n_threads)  # compiles, or reads the cache of numba
+    partition(small, method=method, n_starts=n_starts, n_threads=n_threads)  # compiles, or reads the cache of numba
     runs = []
     extra = 0
     for seed in seeds:
         nodes = fresh(graph)
         before = reset_peak() if not runs else 0
         start, processor = time.perf_counter(), time.process_time()
-        found = partition(nodes, method=method, seed=seed, n_threads=n_threads)
+        found = partition(nodes, method=method, seed=seed, n_starts=n_starts, n_threads=n_threads)
         seconds, processor = time.perf_counter() - start, time.process_time() - processor
         if not runs:
             extra = max(0, memory_bytes("VmHWM") - before)

@@ -1,6 +1,6 @@
 """Communities by other libraries, and ours, behind one face: a graph object made outside the time, and a run.
 
-Settings are each library's own defaults for modularity, but leidenalg's two iterations (its default) are said, and
+Settings are each library's own defaults for modularity, but leidenalg's iterations (two is its default) are said, and
 scikit-network is spared the membership matrices that nobody reads here.
 """
 
@@ -15,6 +15,7 @@ import numpy as np
 from communities_process import fresh
 
 from graphret.communities import louvain, partition
+from graphret.communities.louvain import N_STARTS
 from graphret.communities.partition import METHODS as REGISTERED
 from graphret.graph import Graph, to_igraph, to_networkx
 
@@ -33,13 +34,17 @@ class Library:
 
 @dataclass(frozen=True)
 class Method:
-    """A run (timed): (graph object, seed, threads) -> whatever the library returns; and its labels (not timed)."""
+    """A run (timed): (graph object, seed, threads) -> whatever the library returns; and its labels (not timed).
+
+    ``starts`` are those of a run of ours; each run of a peer is one.
+    """
 
     title: str
     library: str
     threads: int
     run: Callable[[Any, int, int], Any]
     labels: Callable[[Any], Any]
+    starts: int = 1
 
 
 def _networkit_graph(graph: Graph) -> Any:
@@ -89,19 +94,25 @@ LIBRARIES = {
 }
 
 
-def _graphret(graph: Graph, seed: int, threads: int) -> Any:
-    return louvain(fresh(graph), seed=seed, n_threads=threads).labels
+def _graphret(n_starts: int) -> Callable[[Any, int, int], Any]:
+    def run(graph: Graph, seed: int, threads: int) -> Any:
+        return louvain(fresh(graph), seed=seed, n_starts=n_starts, n_threads=threads).labels
+
+    return run
 
 
 def _igraph(network: Any, seed: int, threads: int) -> Any:  # noqa: ARG001
     return network.community_multilevel(weights="weight").membership
 
 
-def _leidenalg(network: Any, seed: int, threads: int) -> Any:  # noqa: ARG001
-    import leidenalg
+def _leidenalg(n_iterations: int) -> Callable[[Any, int, int], Any]:
+    def run(network: Any, seed: int, threads: int) -> Any:  # noqa: ARG001
+        import leidenalg
 
-    kind = leidenalg.ModularityVertexPartition
-    return leidenalg.find_partition(network, kind, weights="weight", n_iterations=2, seed=seed).membership
+        settings = {"weights": "weight", "n_iterations": n_iterations, "seed": seed}
+        return leidenalg.find_partition(network, leidenalg.ModularityVertexPartition, **settings).membership
+
+    return run
 
 
 def _plm(refine: bool) -> Callable[[Any, int, int], Any]:
@@ -163,7 +174,8 @@ def _fitted_labels(method: Any) -> Any:
 
 PEERS = {
     "igraph": Method("igraph `community_multilevel`", "igraph", 1, _igraph, np.asarray),
-    "leidenalg": Method("leidenalg, 2 iterations", "leidenalg", 1, _leidenalg, np.asarray),
+    "leidenalg": Method("leidenalg, 2 iterations", "leidenalg", 1, _leidenalg(2), np.asarray),
+    "leidenalg-10": Method("leidenalg, 10 iterations", "leidenalg", 1, _leidenalg(10), np.asarray),
     "networkit-plm": Method("NetworKit PLM", "networkit", 1, _plm(False), _networkit_labels),
     "networkit-plm-2": Method("NetworKit PLM", "networkit", 2, _plm(False), _networkit_labels),
     "networkit-plm-refined": Method("NetworKit PLM, refined", "networkit", 1, _plm(True), _networkit_labels),
@@ -178,8 +190,12 @@ PEERS = {
 
 
 def ours(parallel: str | None) -> dict[str, Method]:
-    """Our methods: one thread, and the parallel variant on two, if there is one."""
-    found = {"graphret": Method("**graphret** `louvain`", "graphret", 1, _graphret, np.asarray)}
+    """Our methods: one start on one thread, the default starts on two, and the parallel variant, if there is one."""
+    title = f"**graphret** `louvain`, {N_STARTS} starts"
+    found = {
+        "graphret": Method("**graphret** `louvain`, one start", "graphret", 1, _graphret(1), np.asarray),
+        "graphret-starts": Method(title, "graphret", 2, _graphret(N_STARTS), np.asarray, N_STARTS),
+    }
     if parallel is None:
         return found
 

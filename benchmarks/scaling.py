@@ -45,7 +45,7 @@ def scale_communities(options: argparse.Namespace, shared: dict[str, Any], file:
         try:
             for method, threads in methods:
                 seeds = list(range(options.runs))
-                measured = measure_in_process(folder, method=method, n_threads=threads, seeds=seeds)
+                measured = measure_in_process(folder, method=method, n_starts=1, n_threads=threads, seeds=seeds)
                 row = {"part": "communities", "method": method, "threads": threads, **about, **measured}
                 append(file, {**shared, **row})
                 seconds = statistics.median(run["seconds"] for run in measured["runs"])

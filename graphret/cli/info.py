@@ -52,7 +52,7 @@ def show_info(about: dict[str, Any]) -> Table:
         "graph": f"{counts['edges']:,} edges, cosine >= {_number(graph['threshold'])}, "
         f"{graph['n_best_edge_only']:,} films "
         f"with their best edge only, neighbours {method}, sha256 {graph['sha256'][:16]}",
-        "communities": f"{counts['communities']:,}, quality {communities['quality']:.4f}, "
+        "communities": f"{counts['communities']:,}, quality {communities['quality']:.4f}{_starts(communities)}, "
         f"sha256 {communities['sha256'][:16]}",
         "ranking": _ranking(about["ranking"]),
         "search": _search(about["search"]),
@@ -71,6 +71,13 @@ def _ranking(about: dict[str, Any]) -> str:
         return choice
     gain = f"{promise['mean']:+.3f} ({promise['low']:+.3f} to {promise['high']:+.3f})"
     return f"{choice}, chosen by the films themselves: {gain} is expected over nearest, {promise['criterion']}"
+
+
+def _starts(communities: dict[str, Any]) -> str:
+    reached = communities.get("start_qualities", ())  # not recorded by the first builds of this version
+    if len(reached) < 2:
+        return ""
+    return f" ({len(reached)} starts reached {min(reached):.4f} to {max(reached):.4f})"
 
 
 def _search(about: dict[str, Any]) -> str:

@@ -11,9 +11,6 @@ from graphret._numba import jit
 
 __all__ = ["_aggregate", "_community_totals", "_connected_parts", "_move_nodes", "_move_nodes_finer"]
 
-BLOCK = np.uint32(256)
-"""Nodes visited in memory order before the seeded order jumps: rows that lie together are read together."""
-
 SAMPLED = 2
 """Edges inside its community along which every node is joined before its connected parts are looked at."""
 
@@ -49,8 +46,33 @@ def _sum_by_community(others, row, n_others, weight_to, touched, n_touched):
 
 
 @jit()
+def _gather(indptr, indices, weights, labels, node, here, weight_to, touched, n_touched, others, row):
+    """Add the edges of a node that leave community ``here`` to the first column of ``weight_to``, by community.
+
+    Returns how many communities are touched, those before included, and the weight that leaves.
+    """
+    start, stop = np.uint64(indptr[node]), np.uint64(indptr[np.int64(node) + 1])
+    n_others = _edges_that_leave(indices, weights, labels, start, stop, here, others, row)
+    return _sum_by_community(others, row, n_others, weight_to, touched, n_touched)
+
+
+@jit()
 def _move_nodes(
-    indptr, indices, weights, degrees, inner, labels, communities, block_order, slack, touched, others, row, scale, once
+    indptr,
+    indices,
+    weights,
+    degrees,
+    inner,
+    labels,
+    communities,
+    block_order,
+    block_size,
+    slack,
+    touched,
+    others,
+    row,
+    scale,
+    once,
 ):
     """Move nodes until none gains modularity, or ``once`` around; returns the number of moves.
 
@@ -69,6 +91,8 @@ def _move_nodes(
         float64 (n_nodes,), sum of every row: the degree without loops.
     communities
         float64 (n_communities, 2): zeros, and the degree of every community, side by side in memory.
+    block_order, block_size
+        uint32: blocks of so many rows, in the order in which they are visited; rows inside a block in memory order.
     touched, others, row
         Scratch as long as the longest row: communities near a node; labels and weights of its edges that leave.
     """
@@ -77,15 +101,14 @@ def _move_nodes(
     while True:
         moves = 0
         for block in block_order:
-            first = np.uint32(block) * BLOCK
-            for node in range(first, min(first + BLOCK, n_nodes)):
+            first = np.uint32(block) * np.uint32(block_size)
+            for node in range(first, min(first + np.uint32(block_size), n_nodes)):
                 if slack[node] > 0.0:
                     continue
-                start = np.uint64(indptr[node])
-                stop = np.uint64(indptr[node + np.uint32(1)])
                 here = labels[node]
-                n_others = _edges_that_leave(indices, weights, labels, start, stop, here, others, row)
-                n_touched, outside = _sum_by_community(others, row, n_others, communities, touched, np.uint32(0))
+                n_touched, outside = _gather(
+                    indptr, indices, weights, labels, node, here, communities, touched, np.uint32(0), others, row
+                )
                 degree = degrees[node]
                 pull = degree * scale
                 # a gain below the rounding of its terms is none: without this, nodes could move in circles
@@ -113,7 +136,7 @@ def _move_nodes(
                 slack[node] = max(best_gain - next_gain, least)
                 if best == here:
                     continue
-                for position in range(start, stop):
+                for position in range(np.uint64(indptr[node]), np.uint64(indptr[node + np.uint32(1)])):
                     neighbor = indices[position]
                     community = labels[neighbor]
                     times = np.int32(1) + np.int32(community == here) - np.int32(2) * np.int32(community == best)
@@ -145,12 +168,10 @@ def _move_nodes_finer(
     loops,
     sizes,
     labels,
-    community_degrees,
-    community_inside,
-    community_sizes,
+    communities,
     block_order,
+    block_size,
     active,
-    weight_to,
     touched,
     others,
     row,
@@ -159,64 +180,76 @@ def _move_nodes_finer(
 ):
     """Move nodes until none gains weighted modularity; returns the number of moves.
 
-    A node is visited when it is ``active``: a neighbour moved since. ``weight_to``: zeros (n_nodes, 1); the rest as in
-    `_move_nodes`. The gain of moving i from a to b is f(b + i) - f(b) + f(a - i) - f(a), from (l, d, n) of both.
+    A node is visited when it is ``active``: a neighbour moved since. ``communities``: float64 (n_nodes, 4), zeros and
+    then d, l and n of every community; the rest as in `_move_nodes`. The gain of moving i from a to b is
+    f(b + i) - f(b) + f(a - i) - f(a), from (d, l, n) of both. Where that gains more than any neighbour's community, a
+    node goes into an empty one: f(b) is then 0.
     """
     n_nodes = np.uint32(labels.shape[0])
+    empty, n_empty = np.empty(n_nodes, np.uint32), np.uint32(0)  # the smallest lies on top
+    for community in range(np.int64(n_nodes) - 1, -1, -1):
+        empty[n_empty] = community
+        n_empty += np.uint32(communities[community, 3] == 0.0)
     total_moves = 0
     while True:
         moves = 0
         for block in block_order:
-            first = np.uint32(block) * BLOCK
-            for node in range(first, min(first + BLOCK, n_nodes)):
+            first = np.uint32(block) * np.uint32(block_size)
+            for node in range(first, min(first + np.uint32(block_size), n_nodes)):
                 if not active[node]:
                     continue
                 active[node] = False
-                start = np.uint64(indptr[node])
-                stop = np.uint64(indptr[node + np.uint32(1)])
                 here = labels[node]
-                n_others = _edges_that_leave(indices, weights, labels, start, stop, here, others, row)
-                n_touched, outside = _sum_by_community(others, row, n_others, weight_to, touched, np.uint32(0))
+                n_touched, outside = _gather(
+                    indptr, indices, weights, labels, node, here, communities, touched, np.uint32(0), others, row
+                )
                 degree = degrees[node]
                 loop = loops[node]
                 size = sizes[node]
-                inside_without = community_inside[here] - (inner[node] - outside) - loop
-                degree_without = community_degrees[here] - degree
-                size_without = community_sizes[here] - size
-                whole = _community_term(
-                    community_inside[here], community_degrees[here], community_sizes[here], total, resolution
+                inside_without = communities[here, 2] - (inner[node] - outside) - loop
+                degree_without = communities[here, 1] - degree
+                size_without = communities[here, 3] - size
+                leaving = _community_term(inside_without, degree_without, size_without, total, resolution)
+                leaving -= _community_term(
+                    communities[here, 2], communities[here, 1], communities[here, 3], total, resolution
                 )
-                rest = _community_term(inside_without, degree_without, size_without, total, resolution)
                 best = here
                 best_gain = 1e-12 * degree
                 best_weight = 0.0
                 for place in range(n_touched):
                     community = touched[place]
-                    weight = weight_to[community, 0]
-                    weight_to[community, 0] = 0.0
-                    inside = community_inside[community]
-                    old_degree = community_degrees[community]
-                    old_size = community_sizes[community]
+                    weight = communities[community, 0]
+                    communities[community, 0] = 0.0
+                    old_degree = communities[community, 1]
+                    inside = communities[community, 2]
+                    old_size = communities[community, 3]
                     gain = (
                         _community_term(inside + weight + loop, old_degree + degree, old_size + size, total, resolution)
                         - _community_term(inside, old_degree, old_size, total, resolution)
-                        + rest
-                        - whole
+                        + leaving
                     )
                     if gain > best_gain or (gain == best_gain and best != here and community < best):
                         best_gain = gain
                         best = community
                         best_weight = weight
+                if size_without > 0.0 and leaving + _community_term(loop, degree, size, total, resolution) > best_gain:
+                    n_empty -= np.uint32(1)
+                    best = empty[n_empty]
+                    best_weight = 0.0
                 if best != here:
-                    community_inside[here] = inside_without
-                    community_degrees[here] = degree_without
-                    community_sizes[here] = size_without
-                    community_inside[best] += best_weight + loop
-                    community_degrees[best] += degree
-                    community_sizes[best] += size
+                    if size_without == 0.0:  # exactly: what rounding leaves would count when another node comes
+                        inside_without, degree_without = 0.0, 0.0
+                        empty[n_empty] = here
+                        n_empty += np.uint32(1)
+                    communities[here, 1] = degree_without
+                    communities[here, 2] = inside_without
+                    communities[here, 3] = size_without
+                    communities[best, 1] += degree
+                    communities[best, 2] += best_weight + loop
+                    communities[best, 3] += size
                     labels[node] = best
                     moves += 1
-                    for position in range(start, stop):
+                    for position in range(np.uint64(indptr[node]), np.uint64(indptr[node + np.uint32(1)])):
                         neighbor = indices[position]
                         if labels[neighbor] != best:
                             active[neighbor] = True
@@ -226,17 +259,17 @@ def _move_nodes_finer(
 
 
 @jit()
-def _community_totals(indptr, indices, weights, degrees, loops, sizes, labels, out_inside, out_degrees, out_sizes):
-    """Sum l (each edge once), d and n of every community into ``out_*`` (zeros)."""
+def _community_totals(indptr, indices, weights, degrees, loops, sizes, labels, out):
+    """Sum d, l (each edge once) and n of every community into the last three columns of ``out`` (zeros)."""
     for node in range(labels.shape[0]):
         community = labels[node]
         inside = 0.0
         for position in range(indptr[node], indptr[node + 1]):
             if labels[indices[position]] == community:
                 inside += weights[position]
-        out_inside[community] += loops[node] + inside / 2.0
-        out_degrees[community] += degrees[node]
-        out_sizes[community] += sizes[node]
+        out[community, 1] += degrees[node]
+        out[community, 2] += loops[node] + inside / 2.0
+        out[community, 3] += sizes[node]
 
 
 @jit()
@@ -282,9 +315,9 @@ def _aggregate(
         inside = 0.0
         for member in range(starts[community], starts[community + 1]):
             node = members[member]
-            start, stop = np.uint64(indptr[node]), np.uint64(indptr[np.int64(node) + 1])
-            n_others = _edges_that_leave(indices, weights, labels, start, stop, community, others, row)
-            n_touched, outside = _sum_by_community(others, row, n_others, weight_to, touched, n_touched)
+            n_touched, outside = _gather(
+                indptr, indices, weights, labels, node, community, weight_to, touched, n_touched, others, row
+            )
             inside += loops[node] + (inner[node] - outside) / 2.0
         out_loops[community] = inside
         if filled + n_touched > out_indices.shape[0]:

@@ -1,33 +1,40 @@
-"""Louvain on modularity or weighted modularity (Haq et al. 2021, Algorithm 1), with refinement on the way back."""
+"""Louvain on modularity or weighted modularity (Haq et al. 2021, Algorithm 1): several starts, and the best of them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import reduce
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from graphret._checks import check_integer
 from graphret._errors import InvalidParameterError
 from graphret._threads import borrow_threads
-from graphret.communities._kernels import (
-    BLOCK,
-    _aggregate,
-    _community_totals,
-    _connected_parts,
-    _move_nodes,
-    _move_nodes_finer,
-)
+from graphret.communities._kernels import _connected_parts
+from graphret.communities.climbing import Level, Objective, Visits, climb
 from graphret.communities.modularity import check_objective, modularity
 
 if TYPE_CHECKING:
-    from graphret._types import Float64Array, Int32Array, Int64Array
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from graphret._types import Int32Array
+    from graphret.communities.climbing import LabelArray
     from graphret.graph import Graph
 
-__all__ = ["Partition", "canonical_labels", "louvain"]
+__all__ = ["N_STARTS", "Partition", "canonical_labels", "louvain"]
 
-LabelArray = NDArray[np.uint32]
+N_STARTS = 8
+"""Starts where nothing else is said: under a twentieth of the time of a build."""
+BLOCKS_OF_LATER_STARTS = 32
+"""Blocks that starts after the first shuffle at least, so that their orders differ on small graphs too."""
+N_COMBINED = 4
+"""Of the starts that score highest, those that are combined: more agree on smaller groups, and find no more."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +53,8 @@ class Partition:
         Communities that were not connected and had to be split.
     n_levels
         Graphs that were moved on, the first included.
+    start_qualities
+        The quality that every start reached, in their order; none of them is above ``quality``.
     """
 
     labels: Int32Array
@@ -53,54 +62,7 @@ class Partition:
     n_communities: int
     n_split: int = 0
     n_levels: int = 1
-
-
-@dataclass(frozen=True, eq=False)
-class _Level:
-    """A graph whose nodes are communities of the level below: loops count once inside, twice in degrees."""
-
-    indptr: Int64Array
-    indices: LabelArray
-    weights: NDArray[np.floating]
-    degrees: Float64Array
-    loops: Float64Array
-    sizes: Float64Array
-
-    @classmethod
-    def of(cls, graph: Graph) -> _Level:
-        n_nodes = graph.n_nodes
-        indices = graph.indices.view(np.uint32)
-        return cls(graph.indptr, indices, graph.weights, graph.degrees, np.zeros(n_nodes), np.ones(n_nodes))
-
-    @cached_property
-    def inner(self) -> Float64Array:
-        """Sum of every row: degrees without loops."""
-        return self.degrees - 2.0 * self.loops
-
-    @cached_property
-    def longest_row(self) -> int:
-        """Neighbours of the node that has most."""
-        return int(np.diff(self.indptr).max(initial=0))
-
-    def aggregate(self, labels: LabelArray, n_communities: int) -> _Level:
-        indptr = np.empty(n_communities + 1, np.int64)
-        loops = np.empty(n_communities)
-        rows = (self.indptr, self.indices, self.weights, self.inner, self.loops, labels, n_communities)
-        others, row = np.empty(self.longest_row + 1, np.uint32), np.empty(self.longest_row + 1, self.weights.dtype)
-        # most edges end inside communities: room for all of them would be more than the graph itself
-        room, filled = self.indices.shape[0] // 4 + n_communities, -1
-        while filled < 0:
-            indices, weights = np.empty(room, np.uint32), np.empty(room, np.float64)
-            filled = _aggregate(*rows, others, row, indptr, indices, weights, loops)
-            room *= 2
-        return _Level(
-            indptr,
-            indices[:filled].copy(),
-            weights[:filled].copy(),
-            _sums(labels, self.degrees),
-            loops,
-            _sums(labels, self.sizes),
-        )
+    start_qualities: tuple[float, ...] = ()
 
 
 def louvain(
@@ -109,7 +71,8 @@ def louvain(
     objective: str = "modularity",
     resolution: float = 1.0,
     seed: int = 0,
-    n_threads: int = 1,
+    n_starts: int = N_STARTS,
+    n_threads: int | None = 1,
     initial: NDArray[np.integer] | None = None,
 ) -> Partition:
     """Divide a graph into communities by Louvain (Haq et al. 2021, Algorithm 1; Blondel et al. 2008).
@@ -118,18 +81,25 @@ def louvain(
     smaller graph; and so on until nothing changes. On the way back every level is moved once more from the
     result of the level above. Communities that are not connected are split and counted.
 
+    What is reached depends on the order of visits, so there are several starts. Nodes that are together in the best
+    four become one node (Ovelgönne and Geyer-Schulz 2012), that small graph is climbed from the communities of each of
+    them, and the whole graph from the best result. The best of all that was found is kept.
+
     Parameters
     ----------
     graph
         n nodes, m edges.
     objective
-        "modularity" (coarse, zeta = 0) or "weighted_modularity" (finer, zeta = 2 l / (n (n - 1))).
+        "modularity" (coarse, zeta = 0) or "weighted_modularity" (finer, zeta = 2 l / (n (n - 1))). Under the finer one
+        a node also becomes a community of its own again where that gains most.
     resolution
         Greater than 0; multiplies the second term; larger gives smaller communities.
     seed
-        Order of visits: blocks of neighbouring rows are shuffled, rows inside a block are not.
+        At least 0: order of visits. Blocks of neighbouring rows are shuffled, rows inside a block are not.
+    n_starts
+        Starts, at least 1, each with an order of its own. More never score lower than the first of them does alone.
     n_threads
-        Threads that may be used, >= 1. Local moving is sequential and uses one: neither result nor time depend on it.
+        Threads, at least 1, each with a start of its own; None: all processors. No result depends on it.
     initial
         Integers (n,): communities to start from, in any numbering; -1 for a node that is to start on its own (a film
         that came since). An archive that grew is divided faster, and its communities stay close to what they were.
@@ -137,46 +107,111 @@ def louvain(
     Returns
     -------
     Partition
-        Labels int32 (n,), numbered by size, largest first, ties by smallest member.
+        Labels int32 (n,), numbered by size, largest first, ties by smallest member. Of equal qualities that of the
+        smaller start number is kept.
 
     Raises
     ------
     InvalidParameterError
-        Unknown objective, resolution <= 0, n_threads < 1, ``initial`` of another shape, dtype or range.
+        Unknown objective, resolution <= 0, seed < 0, n_starts or n_threads < 1, ``initial`` of another shape, dtype or
+        range.
 
     Notes
     -----
-    About O(m) time per level; levels shrink fast. Gains are float64; ties go to the smaller label. Modularity is never
-    below that of ``initial``, because every step from there gains.
+    About O(m) time per start and level; levels shrink fast. Gains are float64; ties go to the smaller label. Quality is
+    never below that of ``initial``, because every step from there gains.
 
     Examples
     --------
     >>> import numpy as np, scipy.sparse
     >>> from graphret.graph import Graph
     >>> triangles = scipy.sparse.block_diag([np.ones((3, 3)) - np.eye(3)] * 2)
-    >>> louvain(Graph.from_scipy(triangles)).labels.tolist()
-    [0, 0, 0, 1, 1, 1]
+    >>> found = louvain(Graph.from_scipy(triangles), n_starts=2)
+    >>> found.labels.tolist(), found.start_qualities
+    ([0, 0, 0, 1, 1, 1], (0.5, 0.5))
     """
     check_objective(objective, resolution)
-    labels = np.arange(graph.n_nodes, dtype=np.uint32) if initial is None else _start_from(initial, graph.n_nodes)
-    settled = initial is None  # communities that were given may still gain by merging, also where no node moves
-    generator = np.random.default_rng(seed)
-    with borrow_threads(n_threads):
-        level = _Level.of(graph)
-        total = graph.total_weight
-        below: list[tuple[_Level, LabelArray]] = []
-        while total > 0 and (
-            _move(level, labels, total, objective, resolution, generator, alone=settled) or not settled
-        ):
-            settled = True
-            numbers, n_communities = _renumber(labels)
-            below.append((level, numbers))
-            level = level.aggregate(numbers, n_communities)
-            labels = np.arange(n_communities, dtype=np.uint32)
-        for finer, numbers in reversed(below):
-            labels = labels[numbers]
-            _move(finer, labels, total, objective, resolution, generator)
-        return _finish(graph, labels, objective, resolution, n_levels=len(below) + 1)
+    seed, n_starts = check_integer("seed", seed, 0), check_integer("n_starts", n_starts, 1)
+    begin = np.arange(graph.n_nodes, dtype=np.uint32) if initial is None else _start_from(initial, graph.n_nodes)
+    search = _Search(graph, Level.of(graph), Objective(objective, graph.total_weight, float(resolution)), seed)
+    with borrow_threads(n_threads, at_most=n_starts) as threads:
+        starts = _each(lambda number: search.start(begin.copy(), number, alone=initial is None), n_starts, threads)
+        qualities = tuple(found.quality for found in starts)
+        starts = sorted(starts, key=_quality, reverse=True)[:N_COMBINED]  # keeps the order of equal ones
+        best = max([*starts, *search.combine(starts, threads)], key=_quality)
+    return replace(best, start_qualities=qualities)
+
+
+@dataclass(frozen=True, eq=False)
+class _Search:
+    """The graph of one call, and what its starts have in common."""
+
+    graph: Graph
+    level: Level
+    objective: Objective
+    seed: int
+
+    def start(self, labels: LabelArray, number: int, *, alone: bool) -> Partition:
+        """One Louvain from ``labels`` (changed in place)."""
+        if self.objective.total == 0:
+            return self._finish(labels, 1)
+        return self._finish(*climb(self.level, labels, self.objective, self._visits(number), alone=alone))
+
+    def combine(self, starts: Sequence[Partition], threads: int) -> list[Partition]:
+        """Climb the graph of what starts agree on from each, and the whole graph from the best; none if all agree."""
+        cores, n_cores = _overlap([found.labels for found in starts])
+        if n_cores == max(found.n_communities for found in starts):
+            return []
+        level = self.level.aggregate(cores, n_cores)
+        firsts = np.unique(cores, return_index=True)[1]
+
+        def climbed(number: int) -> tuple[float, LabelArray]:
+            labels = starts[number].labels[firsts].astype(np.uint32)
+            labels, _ = climb(level, labels, self.objective, self._visits(number), alone=False)
+            return self._score(labels[cores]), labels
+
+        _, labels = max(_each(climbed, len(starts), threads), key=lambda found: found[0])
+        return [self.start(labels[cores], len(starts), alone=False)]
+
+    def _visits(self, number: int) -> Visits:
+        """Orders of the climb with this number: those of number 0 are drawn as `default_rng(seed)` draws them."""
+        generator = np.random.default_rng([self.seed, number])
+        return Visits(generator, BLOCKS_OF_LATER_STARTS if number else 1)
+
+    def _score(self, labels: NDArray[np.integer]) -> float:
+        return modularity(self.graph, labels, objective=self.objective.name, resolution=self.objective.resolution)
+
+    def _finish(self, labels: LabelArray, n_levels: int) -> Partition:
+        """Split what is not connected, number by size, and score."""
+        parts = np.empty(self.graph.n_nodes, np.int32)
+        n_parts = _connected_parts(self.graph.indptr, self.graph.indices.view(np.uint32), labels, parts)
+        firsts = np.flatnonzero(np.diff(np.maximum.accumulate(parts), prepend=-1))
+        parts_of_community = np.bincount(labels[firsts])
+        final = canonical_labels(parts)
+        return Partition(final, self._score(final), n_parts, int((parts_of_community > 1).sum()), n_levels)
+
+
+def _each(work: Callable[[int], T], n: int, threads: int) -> list[T]:
+    """Call work(0) to work(n - 1), on that many threads; the results in order."""
+    if threads == 1:
+        return [work(number) for number in range(n)]
+    with ThreadPoolExecutor(threads, thread_name_prefix="graphret-louvain") as pool:
+        return list(pool.map(work, range(n)))
+
+
+def _quality(found: Partition) -> float:
+    return found.quality
+
+
+def _overlap(partitions: Sequence[NDArray[np.integer]]) -> tuple[LabelArray, int]:
+    """Number the groups of nodes that are together in all partitions; also how many there are."""
+
+    def together(groups: NDArray[np.integer], labels: NDArray[np.integer]) -> NDArray[np.integer]:
+        pairs = groups.astype(np.int64) * (int(labels.max(initial=0)) + 1) + labels
+        return np.unique(pairs, return_inverse=True)[1].reshape(-1)
+
+    groups = reduce(together, partitions)
+    return groups.astype(np.uint32), int(groups.max(initial=-1)) + 1
 
 
 def _start_from(initial: NDArray[np.integer], n_nodes: int) -> LabelArray:
@@ -195,78 +230,6 @@ def _start_from(initial: NDArray[np.integer], n_nodes: int) -> LabelArray:
     labels[~alone] = numbers
     labels[alone] = np.arange(n_communities, n_communities + alone.sum(), dtype=np.uint32)
     return labels
-
-
-def _move(
-    level: _Level,
-    labels: LabelArray,
-    total: float,
-    objective: str,
-    resolution: float,
-    generator: np.random.Generator,
-    *,
-    alone: bool = False,
-) -> int:
-    """Move nodes from ``labels`` (changed in place; numbers below n_nodes) until none gains; number of moves.
-
-    ``alone``: every node is a community of its own.
-    """
-    n_nodes = labels.shape[0]
-    rows = (level.indptr, level.indices, level.weights, level.degrees, level.inner)
-    order = generator.permutation(-(-n_nodes // int(BLOCK))).astype(np.uint32)
-    longest = level.longest_row + 1
-    scratch = (np.empty(longest, np.uint32), np.empty(longest, np.uint32), np.empty(longest, level.weights.dtype))
-    if objective == "weighted_modularity":
-        inside, degrees, sizes = np.zeros(n_nodes), np.zeros(n_nodes), np.zeros(n_nodes)
-        _community_totals(*rows[:4], level.loops, level.sizes, labels, inside, degrees, sizes)
-        state = (
-            level.loops,
-            level.sizes,
-            labels,
-            degrees,
-            inside,
-            sizes,
-            order,
-            np.ones(n_nodes, np.bool_),
-            np.zeros((n_nodes, 1)),
-        )
-        return int(_move_nodes_finer(*rows, *state, *scratch, total, resolution))
-    slack = np.full(n_nodes, -np.inf, level.weights.dtype)
-    nodes = (order, slack, *scratch, resolution / (2.0 * total))
-    n_moves = 0
-    if alone:  # almost every node moves in the first sweep; the communities that are left fit into a cache
-        n_moves += int(_move_nodes(*rows, labels, _communities(labels, level.degrees), *nodes, True))
-        labels[:] = _renumber(labels)[0]
-    return n_moves + int(_move_nodes(*rows, labels, _communities(labels, level.degrees), *nodes, False))
-
-
-def _communities(labels: LabelArray, degrees: Float64Array) -> Float64Array:
-    """What `_move_nodes` keeps of every community: zero, and the degree."""
-    sums = _sums(labels, degrees)
-    return np.column_stack([np.zeros_like(sums), sums])
-
-
-def _sums(labels: LabelArray, values: Float64Array) -> Float64Array:
-    return np.bincount(labels, weights=values).astype(np.float64, copy=False)
-
-
-def _renumber(labels: LabelArray) -> tuple[LabelArray, int]:
-    """Number the communities that are left from 0, in their order; labels are below n_nodes."""
-    used = np.zeros(labels.shape[0], np.bool_)
-    used[labels] = True
-    numbers = np.cumsum(used, dtype=np.uint32)
-    return (numbers - np.uint32(1))[labels], int(numbers[-1])
-
-
-def _finish(graph: Graph, labels: LabelArray, objective: str, resolution: float, n_levels: int) -> Partition:
-    """Split what is not connected, number by size, and score."""
-    parts = np.empty(graph.n_nodes, np.int32)
-    n_parts = _connected_parts(graph.indptr, graph.indices.view(np.uint32), labels, parts)
-    firsts = np.flatnonzero(np.diff(np.maximum.accumulate(parts), prepend=-1))
-    parts_of_community = np.bincount(labels[firsts])
-    final = canonical_labels(parts)
-    quality = modularity(graph, final, objective=objective, resolution=resolution)
-    return Partition(final, quality, n_parts, int((parts_of_community > 1).sum()), n_levels)
 
 
 def canonical_labels(labels: NDArray[np.integer]) -> Int32Array:

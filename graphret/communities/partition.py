@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from graphret._errors import InvalidParameterError, MissingDependencyError, UnknownNameError
-from graphret.communities.louvain import Partition, canonical_labels, louvain
+from graphret.communities.louvain import N_STARTS, Partition, canonical_labels, louvain
 from graphret.communities.modularity import check_objective, modularity
 from graphret.graph import Graph, to_igraph
 
@@ -23,7 +23,8 @@ def partition(
     objective: str = "modularity",
     resolution: float = 1.0,
     seed: int = 0,
-    n_threads: int = 1,
+    n_starts: int = N_STARTS,
+    n_threads: int | None = 1,
 ) -> Partition:
     """Divide a graph into communities by a named method.
 
@@ -34,8 +35,8 @@ def partition(
     method
         "louvain" (ours); "leiden" (leidenalg) and "igraph" (``community_multilevel``) need the extra ``compare``
         and know only the objective "modularity".
-    objective, resolution, seed, n_threads
-        As in `louvain`.
+    objective, resolution, seed, n_starts, n_threads
+        As in `louvain`; the other methods start once, on one thread.
 
     Returns
     -------
@@ -62,14 +63,16 @@ def partition(
     if method not in METHODS:
         raise UnknownNameError("method", method, METHODS)
     if method == "louvain":
-        return louvain(graph, objective=objective, resolution=resolution, seed=seed, n_threads=n_threads)
+        return louvain(
+            graph, objective=objective, resolution=resolution, seed=seed, n_starts=n_starts, n_threads=n_threads
+        )
     check_objective(objective, resolution)
     if objective != "modularity":
         raise InvalidParameterError("objective", objective, "'modularity'", f"method={method!r} has no other")
     membership = _leiden(graph, resolution, seed) if method == "leiden" else _multilevel(graph, resolution, seed)
     labels = canonical_labels(np.asarray(membership, dtype=np.int64))
     quality = modularity(graph, labels, resolution=resolution)
-    return Partition(labels, quality, int(labels.max(initial=-1)) + 1)
+    return Partition(labels, quality, int(labels.max(initial=-1)) + 1, start_qualities=(quality,))
 
 
 def _leiden(graph: Graph, resolution: float, seed: int) -> list[int]:

@@ -259,15 +259,17 @@ def _divide(graph: Graph, stages: Stages, config: BuildConfig, progress: Progres
         "objective": config.objective,
         "resolution": config.resolution,
         "seed": config.seed,
+        "n_starts": config.n_starts,
     }
     key = digest("communities", graph.fingerprint, settings)
     found = stages.load("communities", key)
     if found is None:
-        made = partition(graph, **settings)  # type: ignore[arg-type]
-        about = {"quality": made.quality, "n_communities": made.n_communities}
+        made = partition(graph, **settings, n_threads=config.n_threads)  # type: ignore[arg-type]
+        about = {name: getattr(made, name) for name in ("quality", "n_communities", "start_qualities")}
         stages.save("communities", key, about, {"labels": made.labels})
     else:
-        made = Partition(found.arrays["labels"], **found.record)
+        reached = tuple(found.record.pop("start_qualities"))
+        made = Partition(found.arrays["labels"], **found.record, start_qualities=reached)
     _report(progress, "communities", 1)
     return made
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from graphret._checks import check_flag, check_integer, check_number
 from graphret._errors import InvalidParameterError, UnknownNameError
+from graphret.communities.louvain import N_STARTS
 from graphret.communities.modularity import OBJECTIVES, check_objective
 from graphret.communities.partition import METHODS as COMMUNITY_METHODS
 from graphret.graph.similarity_graph import WEIGHTS, check_threshold
@@ -52,6 +53,9 @@ class BuildConfig:
         What the partition maximises.
     resolution
         Of the partition: a larger value gives more and smaller communities.
+    n_starts
+        Starts of "louvain", >= 1; the best partition is kept, and the record says what each start reached. The other
+        methods start once.
     search
         How queries find their nearest films: "exact" compares them with every code, "graph" follows links from film to
         film, "auto" takes graph search where that is faster.
@@ -66,7 +70,7 @@ class BuildConfig:
     n_workers
         Threads that decode films; ``None``: all processors.
     n_threads
-        Threads of the neighbour search; ``None``: all processors. No result depends on it.
+        Threads of the neighbour search and of the partition; ``None``: all processors. No result depends on it.
     max_memory
         Bytes that rotated codes may take in the neighbour search; ``None``: one copy of the codes.
     shard_rows
@@ -91,6 +95,7 @@ class BuildConfig:
     communities: str = _one_of("louvain", COMMUNITY_METHODS)
     objective: str = _one_of("modularity", OBJECTIVES)
     resolution: float = 1.0
+    n_starts: int = N_STARTS
     search: str = _one_of("auto", SEARCHES)
     search_recall: float = 0.99
     seed: int = 0
@@ -104,6 +109,7 @@ class BuildConfig:
     def __post_init__(self) -> None:
         _settle(self, "k", 1, "every film needs at least one neighbour")
         _settle(self, "seed", 0)
+        _settle(self, "n_starts", 1)
         _settle(self, "batch_size", 1)
         _settle(self, "shard_rows", 1)
         for name in ("n_workers", "n_threads"):

@@ -120,7 +120,12 @@ def write_contents(
             "n_best_edge_only": graph.n_best_edge_only,
             **linked.search,
         },
-        "communities": {"sha256": partition_hash(partition.labels), "quality": partition.quality},
+        "communities": {
+            "sha256": partition_hash(partition.labels),
+            "quality": partition.quality,
+            "n_starts": len(partition.start_qualities),
+            "start_qualities": list(partition.start_qualities),
+        },
         "search": {"method": "exact"} if structure is None else _describe_graph_search(structure, config.search_recall),
         "novelty": linked.novelty.to_record(),
         "encoder": None if encoder is None else _describe_encoder(encoder),

@@ -31,7 +31,9 @@ def test_the_script_writes_what_it_measured(script, simulated_codes, tmp_path, m
     script("communities").main([*arguments, *folders])
     (record,) = json.loads((tmp_path / "results" / "communities_400.json").read_text())["sets"]
     assert record["graph"]["n_nodes"] == 400
-    assert record["methods"].keys() >= {"graphret", "igraph"}
+    assert record["methods"].keys() >= {"graphret", "graphret-starts", "igraph"}
+    one, several = (record["methods"][name]["orders"]["as given"] for name in ("graphret", "graphret-starts"))
+    assert several["modularity"]["median"] >= one["modularity"]["median"]
     assert record["promises"]["graphret"]["partitions"] == 1
     for method in record["methods"].values():
         assert method["runs"] == 4

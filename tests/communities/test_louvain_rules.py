@@ -9,7 +9,8 @@ import scipy.sparse
 
 from graphret.communities import louvain
 from graphret.communities._kernels import _move_nodes
-from graphret.communities.louvain import _Level, _move, canonical_labels
+from graphret.communities.climbing import Level, Objective, Visits, move
+from graphret.communities.louvain import canonical_labels
 from graphret.communities.modularity import OBJECTIVES
 from graphret.graph import Graph
 
@@ -105,7 +106,7 @@ def test_the_resolution_counts_on_every_level(objective, resolution):
 def test_a_move_takes_from_the_slack_of_its_neighbours_what_they_may_have_lost():
     """Film 0 leaves film 1 for film 2, film 3 looks on: they lose twice the edge, gain it, and lose it once."""
     graph = graph_of([(0, 1, 1), (0, 2, 4), (0, 3, 2), (2, 4, 1), (3, 5, 8)], 6)
-    level, labels = _Level.of(graph), np.array([0, 0, 2, 3, 4, 5], np.uint32)
+    level, labels = Level.of(graph), np.array([0, 0, 2, 3, 4, 5], np.uint32)
     communities = np.zeros((6, 2))
     communities[:, 1] = np.bincount(labels, weights=graph.degrees, minlength=6)
     slack = np.full(6, 100, np.float32)  # nobody but film 0 is visited
@@ -113,7 +114,8 @@ def test_a_move_takes_from_the_slack_of_its_neighbours_what_they_may_have_lost()
     scratch = (np.empty(4, np.uint32), np.empty(4, np.uint32), np.empty(4, np.float32))
     rows = (level.indptr, level.indices, level.weights, level.degrees, level.inner)
     scale = 1 / (2 * graph.total_weight)
-    assert _move_nodes(*rows, labels, communities, np.zeros(1, np.uint32), slack, *scratch, scale, False) == 1
+    order = (np.zeros(1, np.uint32), 256)
+    assert _move_nodes(*rows, labels, communities, *order, slack, *scratch, scale, False) == 1
     assert labels.tolist() == [2, 0, 2, 3, 4, 5]
     assert slack[1:].tolist() == [100 - 2 * 1, 100 + 4, 100 - 2, 100, 100]
     gains = {2: 4 - 7 * scale * 5, 3: 2 - 7 * scale * 10, 0: 1 - 7 * scale * 1}
@@ -123,7 +125,7 @@ def test_a_move_takes_from_the_slack_of_its_neighbours_what_they_may_have_lost()
 def literal_moving(dense, groups, objective_score):
     """Local moving of groups of films, in order, by the score of the films; a group is visited when one near it moved.
 
-    Returns the label of every group.
+    It joins a group that it is linked to, or is alone. Returns the label of every group.
     """
     n_groups = groups.max() + 1
     near = np.array([[dense[np.ix_(groups == a, groups == b)].sum() for b in range(n_groups)] for a in range(n_groups)])
@@ -136,7 +138,8 @@ def literal_moving(dense, groups, objective_score):
             active[group] = False
             others = np.flatnonzero((near[group] > 0) & (np.arange(n_groups) != group))
             scores = {}
-            for label in sorted({int(labels[group]), *labels[others].tolist()}):
+            unused = next(label for label in range(n_groups + 1) if label not in labels)  # where the group is alone
+            for label in [*sorted({int(labels[group]), *labels[others].tolist()}), unused]:
                 state = labels.copy()
                 state[group] = label
                 scores[label] = objective_score(state[groups])
@@ -155,14 +158,14 @@ def test_merged_films_move_as_their_films_score(seed, n_merges):
     generator = np.random.default_rng(seed)
     dense = np.triu(generator.integers(1, 1000, (24, 24)) * (generator.random((24, 24)) < 0.3), 1)
     edges = [(int(a), int(b), int(dense[a, b])) for a, b in np.argwhere(dense)]
-    groups, level = np.arange(24), _Level.of(graph_of(edges, 24))
+    groups, level = np.arange(24), Level.of(graph_of(edges, 24))
     for n_groups in (16, 9)[:n_merges]:
         numbers = generator.permutation(np.arange(level.indptr.size - 1) % n_groups).astype(np.uint32)
         level, groups = level.aggregate(numbers, n_groups), numbers[groups].astype(np.int64)
     for resolution in (0.5, 1.0):
         labels = np.arange(n_groups, dtype=np.uint32)
-        total = float(dense.sum())
-        _move(level, labels, total, "weighted_modularity", resolution, np.random.default_rng(0))
+        objective = Objective("weighted_modularity", float(dense.sum()), resolution)
+        move(level, labels, objective, Visits(np.random.default_rng(0)))
         symmetric = (dense + dense.T).astype(np.float64)
         expected = literal_moving(
             symmetric,

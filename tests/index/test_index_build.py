@@ -118,12 +118,29 @@ def test_every_parameter_arrives(codes, tmp_path, change):
         assert not np.array_equal(index.communities, plain.labels)
 
 
-def test_the_seed_reaches_the_division(build_module, codes, tmp_path, monkeypatch):
+def test_what_the_division_is_told(build_module, codes, tmp_path, monkeypatch):
     seen = []
     real = build_module.partition
     monkeypatch.setattr(build_module, "partition", lambda graph, **how: seen.append(how) or real(graph, **how))
-    graphret.build(codes, out=tmp_path / "index", k=4, seed=7)
-    assert seen[-1] == {"method": "louvain", "objective": "modularity", "resolution": 1.0, "seed": 7}
+    graphret.build(codes, out=tmp_path / "index", k=4, seed=7, n_starts=3, n_threads=2)
+    told = {"method": "louvain", "objective": "modularity", "resolution": 1.0, "seed": 7, "n_starts": 3, "n_threads": 2}
+    assert seen[-1] == told
+
+
+@pytest.mark.parametrize("objective", ["modularity", "weighted_modularity"])
+def test_the_record_says_what_every_start_reached(codes, tmp_path, objective):
+    about = {}
+    for n_threads in (1, 2):
+        settings = {"k": 6, "objective": objective, "n_starts": 3, "n_threads": n_threads}
+        index = graphret.build(codes, out=tmp_path / f"index-{n_threads}", **settings)
+        about[n_threads] = index.manifest["communities"]
+    assert about[1] == about[2]
+    graph = similarity_graph(nearest_neighbors(codes, 6))
+    expected = louvain(graph, objective=objective, n_starts=3)
+    assert about[1]["n_starts"] == 3
+    assert about[1]["start_qualities"] == list(expected.start_qualities)
+    assert about[1]["quality"] == expected.quality >= max(expected.start_qualities)
+    assert index.manifest["parameters"]["n_starts"] == 3
 
 
 def test_more_neighbours_than_films(tmp_path):
@@ -156,6 +173,7 @@ WRONG = {
         "'leiden' knows no other",
     ),
     "resolution": ({"resolution": 0}, InvalidParameterError, "resolution=0"),
+    "n_starts": ({"n_starts": 0}, InvalidParameterError, "n_starts=0"),
     "seed": ({"seed": -1}, InvalidParameterError, "seed=-1"),
     "batch_size": ({"batch_size": 0}, InvalidParameterError, "batch_size=0"),
     "shard_rows": ({"shard_rows": 0}, InvalidParameterError, "shard_rows=0"),

@@ -60,6 +60,7 @@ def stages_done_again(build_module, codes, tmp_path, monkeypatch):
         ({"edge_weights": "binary"}, {"communities"}),
         ({"objective": "weighted_modularity"}, {"communities"}),
         ({"resolution": 2.0}, {"communities"}),
+        ({"n_starts": 2}, {"communities"}),
     ],
     ids=lambda value: str(sorted(value)) if isinstance(value, set) else str(value),
 )
@@ -73,7 +74,7 @@ def test_another_method_divides_again(stages_done_again):
 
 
 def test_what_goes_on_with_other_parameters_is_what_starts_with_them(codes, tmp_path, stages_done_again):
-    change = {"resolution": 2.0, "search_recall": 0.8, "seed": 1}
+    change = {"resolution": 2.0, "n_starts": 3, "search_recall": 0.8, "seed": 1}
     stages_done_again(**change)
     resumed = graphret.open(tmp_path / "index")
     fresh = build(codes, out=tmp_path / "fresh", k=6, search="graph", **change)
