@@ -70,10 +70,12 @@ def doubtful_labels(neighbors: Int32Array, labels: NDArray[np.int8], patients: N
 
     Examples
     --------
-    >>> neighbors = np.array([[b for b in range(9) if b != a] for a in range(9)], dtype=np.int32)
-    >>> found = doubtful_labels(neighbors, np.array([[1]] * 8 + [[0]], dtype=np.int8), np.arange(9))
+    >>> ring = (np.arange(100)[:, None] + np.arange(1, 9)) % 100  # two kinds of films, each with neighbours of its kind
+    >>> labels = np.repeat([[1], [0]], 100, axis=0).astype(np.int8)
+    >>> labels[50] = 0
+    >>> found = doubtful_labels(np.concatenate([ring, ring + 100]).astype(np.int32), labels, np.arange(200))
     >>> found.rows.tolist(), found.agree.tolist(), found.asked.tolist()
-    ([8], [0], [8])
+    ([50], [0], [8])
     """
     n_films, k = neighbors.shape
     _, numbers = np.unique(patients, return_inverse=True)

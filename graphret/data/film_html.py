@@ -58,7 +58,8 @@ def _picture(film: Any) -> str:
         return _box("no film")
     pixels = read_pixels(film) if isinstance(film, str | Path) else film
     content = io.BytesIO()
-    thumbnail(as_film(pixels), SIDE).save(content, format="PNG")
+    film = as_film(pixels)
+    thumbnail(film, min(SIDE, max(film.shape))).save(content, format="PNG")
     return picture(content.getvalue(), "")
 
 

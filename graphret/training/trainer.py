@@ -164,13 +164,13 @@ class Trainer:
             loss += self._train_step(rows, images, readable, flips, films.masks(rows))
             state.step += 1
             state.iterations += 1
-            now = time.monotonic()
             if progress is not None:
-                if now - noted >= _NOTE_SECONDS:  # not every step: a GPU would be waited for
-                    note, noted = f"loss {float(loss) / state.step:.4g}{self._best_so_far()}", now
+                if time.monotonic() - noted >= _NOTE_SECONDS:  # not every step: a GPU would be waited for
+                    note, noted = f"loss {float(loss) / state.step:.4g}{self._best_so_far()}", time.monotonic()
                 progress(Stage(stage, note), state.step, n_steps)
             if state.step == n_steps:
                 break
+            now = time.monotonic()
             out_of_time = deadline is not None and self._agree(now >= deadline)
             if out_of_time or (every is not None and self._agree(now - saved >= every)):
                 state.loss, state.seconds, saved = float(loss), now - begun, now

@@ -1,5 +1,7 @@
 """The query benchmark: ratios, exponents and limits from rows, the latest of every part; what counts as memory."""
 
+import mmap
+
 import numpy as np
 import pytest
 
@@ -91,7 +93,8 @@ def test_resident_memory_is_told_apart(script, tmp_path):
     assert codes.sum() == 2_000_000
     others = np.load(tmp_path / "search-codes.npy", mmap_mode="r")
     assert others[:2000].sum() == 1_000_000
-    own = np.ones(8_000_000)  # so large that it is never given memory that was freed before
+    own = np.frombuffer(mmap.mmap(-1, 64_000_000, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))  # never freed before
+    own[:] = 1.0
     after = steps.resident(str(tmp_path))
     assert after["codes"] > 7_900_000
     assert 3_900_000 < after["mapped"] < 7_900_000

@@ -77,7 +77,7 @@ WRONG = [
     (["export", "{index}", "{out}/no/graph.graphml"], "not found"),
     (
         ["export", "{index}", "{films}/graph.png"],
-        "graph.png' is not allowed: give a name that ends in .graphml or .xml",
+        "is not allowed: give a name that ends in .graphml or .xml",
     ),
     (["export", "{index}", "{films}/graph"], "ends in .graphml or .xml"),
     ([*TRAIN, "--bits", "8"], "--n-bits 8 is not allowed: give no value"),

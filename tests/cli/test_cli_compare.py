@@ -31,14 +31,14 @@ def test_a_small_comparison(workshop, run_json, tmp_path, monkeypatch):
 
 def test_wrong_calls_are_refused(run, tmp_path):
     for arguments, message in (
-        (["--data", "phantom", "--root", tmp_path], "out=None"),
-        (["--out", tmp_path, "--root", tmp_path], "data=''"),
-        (["--out", tmp_path, "--data", "phantom"], "root=''"),
-        (["--out", tmp_path, "--template", "p9"], "template='p9'"),
+        (["--data", "phantom", "--root", tmp_path], "--out (not given)"),
+        (["--out", tmp_path, "--root", tmp_path], "--data ''"),
+        (["--out", tmp_path, "--data", "phantom"], "--root ''"),
+        (["--out", tmp_path, "--template", "p9"], "--template 'p9'"),
         (["--out", tmp_path, "--template", "cai2019-table1", "--experiment", "x"], "either --experiment or --template"),
         (["--out", tmp_path, "--experiment", tmp_path / "none.toml"], "experiment file not found"),
         (["--out", tmp_path, "--data", "phantom", "--root", tmp_path, "--bits", "x"], "whole numbers"),
-        (["--out", tmp_path, "--data", "phantom", "--root", tmp_path, "--methods", "x"], "methods='x'"),
+        (["--out", tmp_path, "--data", "phantom", "--root", tmp_path, "--methods", "x"], "--methods 'x'"),
         (["--out", tmp_path, "--data", "phantom", "--root", tmp_path, "--epochs", "0"], "budget.epochs=0"),
         (["--out", tmp_path, "--data", "phantom", "--root", tmp_path / "none", "--methods", "random"], "not found"),
     ):

@@ -12,22 +12,20 @@ rules = importlib.util.module_from_spec(_SPEC)
 sys.modules["rules_imports"] = rules
 _SPEC.loader.exec_module(rules)
 
-GROUND = (
-    "_version",
-    "_errors",
-    "_types",
-    "_checks",
-    "_labels",
-    "_progress",
-    "_registry",
-    "_notes",
-    "_threads",
-    "_numba",
-    "_sort_kernels",
-)
-"""Files of the ground floor may import those before them."""
 FLOORS = [
-    set(GROUND),
+    {
+        "_version",
+        "_errors",
+        "_types",
+        "_checks",
+        "_labels",
+        "_progress",
+        "_registry",
+        "_notes",
+        "_threads",
+        "_numba",
+        "_sort_kernels",
+    },
     {"files", "html"},
     {"data", "neighbors", "hashing", "encoders"},
     {"graph", "training", "encoding"},
@@ -43,6 +41,11 @@ FLOORS = [
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 ENTRIES = {"", "__main__"}
 """The face and the start of the command line, which may import everything."""
+GROUND = [
+    *("_version", "_errors", "_types", "_checks", "_labels", "_progress", "_registry", "_notes", "_threads", "_numba"),
+    "_sort_kernels",
+]
+"""Files of the ground floor may import those before them."""
 TORCH_FREE = {
     *(set(GROUND) - {"_sort_kernels"}),
     *("files", "html", "data", "hashing", "graph", "communities", "retrieval"),
