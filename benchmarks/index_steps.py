@@ -49,6 +49,7 @@ def build_step(work: Path, *, n_threads: int, seed: int, name: str) -> dict[str,
     start = time.perf_counter()
     index = graphret.build(
         codes,
+        tune=False,
         out=work / name,
         **films,
         label_names=FINDINGS,

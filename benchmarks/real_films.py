@@ -89,7 +89,7 @@ def evaluated(
     is_archive = np.isin(table.splits, archive_splits)
     left_out = duplicates.of_queries(is_archive, table.splits == queries)
     is_archive[left_out] = False
-    index = graphret.build(table.select(is_archive), encoder, out=out, progress=progress())
+    index = graphret.build(table.select(is_archive), encoder, out=out, tune=False, progress=progress())
     report = graphret.evaluate(
         index,
         table.split(queries),

@@ -233,11 +233,14 @@ def test_the_contact_sheet_is_drawn_from_a_demo(workshop, tmp_path):
         assert drawn.size == shown.size
 
 
-def test_the_picture_of_hits_is_drawn_from_a_demo(workshop, tmp_path):
-    """Its height is that of the words under the films, which depend on the hits."""
+@pytest.mark.parametrize(("picture", "drawing"), [("hits", "draw"), ("examples", "draw_examples")])
+def test_the_pictures_of_hits_are_drawn_from_a_demo(workshop, tmp_path, picture, drawing):
+    """Their height is that of the words under the films, which depend on the hits."""
     from PIL import Image
 
-    script(ROOT / "docs" / "pictures" / "draw_hits.py").draw(workshop / "graphret-demo", tmp_path / "drawn.png")
-    with Image.open(tmp_path / "drawn.png") as drawn, Image.open(ROOT / "docs" / "pictures" / "hits.png") as shown:
+    draw = getattr(script(ROOT / "docs" / "pictures" / "draw_hits.py"), drawing)
+    draw(workshop / "graphret-demo", tmp_path / "drawn.png")
+    kept = ROOT / "docs" / "pictures" / f"{picture}.png"
+    with Image.open(tmp_path / "drawn.png") as drawn, Image.open(kept) as shown:
         assert drawn.width == shown.width
         assert abs(drawn.height - shown.height) < 200
