@@ -152,7 +152,8 @@ def _run_block(race: _Race, lists: CandidateLists, rows: slice, stop: float | No
         started = time.monotonic()
         positions = lists.rank(chunk, rows)
         values = race.criterion.values(positions, rows)
-        judged.append((chunk, values, positions[:, :, :SHORT], time.monotonic() - started))
+        hits = positions[:, :, :SHORT].copy()  # a view would keep whole lists
+        judged.append((chunk, values, hits, time.monotonic() - started))
         if progress is not None:
             note = race.best_so_far or f"first {rows.stop} queries, by {len(race.alive)} candidates"
             progress(
