@@ -37,7 +37,8 @@ def workshop(tmp_path_factory):
         encoder.save(folder)
     classes = graphret.read_dataset("folder", root / "films")
     for table, out in ((films, demo / "index"), (classes, root / "indexes" / "mine")):
-        graphret.build(table.select(table.splits != "test"), encoder, out=out, k=10, n_threads=1)
+        archive = table.select(table.splits != "test")
+        graphret.build(archive, encoder, out=out, k=10, n_threads=1, tune=True, tune_budget=10)
     return root
 
 
