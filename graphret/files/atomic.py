@@ -23,6 +23,7 @@ __all__ = [
     "make_folder",
     "move",
     "new_folder",
+    "remove_folder",
     "remove_partials",
     "replacing",
     "storage_errors",
@@ -207,6 +208,31 @@ def new_folder(path: Path) -> Iterator[Path]:
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
             raise
+
+
+def remove_folder(path: Path) -> None:
+    """Remove a folder so that nobody finds half of it: it is renamed first, then emptied.
+
+    What a killed caller leaves has a temporary name, which `remove_partials` of the next writer removes.
+
+    Raises
+    ------
+    StoreError
+        The operating system refuses.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> (folder / "old").mkdir()
+    >>> remove_folder(folder / "old")
+    >>> list(folder.iterdir())
+    []
+    """
+    partial = path.with_name(_partial_name(path.name))
+    with storage_errors(path, "remove"):
+        path.rename(partial)
+        shutil.rmtree(partial)
 
 
 def move(source: Path, target: Path) -> None:

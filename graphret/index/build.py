@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import shutil
 from contextlib import contextmanager, suppress
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from graphret._errors import InvalidParameterError
-from graphret.communities import Partition, partition
 from graphret.data import ImageTable
 from graphret.encoding import encode_films
-from graphret.files import LOCK, Stage, Stages, digest, make_folder, storage_errors, writer_lock
-from graphret.graph import Graph, similarity_graph
+from graphret.files import LOCK, Stages, make_folder, storage_errors, writer_lock
+from graphret.index.build_stages import check_backends, divide_films, link_films, prepare_search, report
 from graphret.index.config import BuildConfig
-from graphret.index.contents import Coded, Linked, write_contents
+from graphret.index.contents import Coded, write_contents
 from graphret.index.index import Index
 from graphret.index.source import check_encoder, check_films, codes_hash, describe_codes
 from graphret.index.store import BUILD, check_target, publish
-from graphret.neighbors import ExactSearch, GraphSearchStructure, NeighborTable, build_graph_search, nearest_neighbors
-from graphret.retrieval import Novelty
 
 if TYPE_CHECKING:
     import os
@@ -131,24 +126,18 @@ def build(
             check_encoder(encoder, codes.shape[1])
         given = Coded(codes, table, codes_hash(codes))
     check_target(root)
-    _check_backends(config)
+    check_backends(config)
     with _claimed(root, resume=resume) as stages:
         coded = _encode(table, encoder, stages, config, progress) if given is None else given
-        linked = _link(coded, stages, config, progress)
-        structure = _prepare_search(coded, stages, config, progress)
-        communities = _divide(linked.graph, stages, config, progress)
-        _report(progress, "write", 0)
+        linked = link_films(coded, stages, config, progress)
+        structure = prepare_search(coded, stages, config, progress)
+        communities = divide_films(linked.graph, stages, config, progress)
+        report(progress, "write", 0)
         publish(root, lambda folder: write_contents(folder, coded, linked, communities, structure, encoder, config))
         with storage_errors(root):
             shutil.rmtree(stages.folder)
-        _report(progress, "write", 1)
+        report(progress, "write", 1)
         return Index(root, encoder=encoder)
-
-
-def _check_backends(config: BuildConfig) -> None:
-    """Run both libraries on three nodes: one that is missing is reported before hours of encoding, not after."""
-    tiny = nearest_neighbors(np.eye(3, dtype=np.float32) + 0.1, 2, backend=config.backend)
-    partition(similarity_graph(tiny), method=config.communities)
 
 
 @contextmanager
@@ -190,90 +179,3 @@ def _encode(
     films = table.select(encoded.rows)
     films = replace(films, problems=(*table.problems, *encoded.problems))
     return Coded(encoded.codes, films, codes_hash(encoded.codes), encoded.file)
-
-
-def _link(coded: Coded, stages: Stages, config: BuildConfig, progress: Progress | None) -> Linked:
-    """Find the neighbours and make the graph of them."""
-    key = _neighbors_key(coded, config)
-    found = stages.load("neighbors", key)
-    if found is None:
-        table = nearest_neighbors(
-            coded.codes,
-            config.k,
-            backend=config.backend,
-            method=config.method,
-            seed=config.seed,
-            n_threads=config.n_threads,
-            max_memory=config.max_memory,
-            progress=progress,
-        )
-        search = {name: getattr(table, name) for name in ("method", "recall", "n_proven", "n_scanned")}
-        found = Stage(search, {"neighbors": table.neighbors, "similarities": table.similarities})
-        stages.save("neighbors", key, *found)
-    _report(progress, "graph", 0)
-    table = NeighborTable(found.arrays["neighbors"], found.arrays["similarities"], **found.record)
-    graph = similarity_graph(table, threshold=config.threshold, weights=config.edge_weights)
-    _report(progress, "graph", 1)
-    novelty = Novelty.of(ExactSearch(coded.codes), coded.films.patients, coded.films.splits, table, seed=config.seed)
-    return Linked(graph, found.record, novelty)
-
-
-def _neighbors_key(coded: Coded, config: BuildConfig) -> str:
-    return digest("neighbors", coded.sha256, config.k, config.method, config.backend, config.seed)
-
-
-def _prepare_search(
-    coded: Coded, stages: Stages, config: BuildConfig, progress: Progress | None
-) -> GraphSearchStructure | None:
-    """Make what graph search needs, or None where queries shall scan the codes."""
-    if config.search == "exact":
-        return None
-    _report(progress, "search", 0)
-    neighbors = _neighbors_key(coded, config)
-    key = digest("search", neighbors, config.search, config.search_recall)
-    found = stages.load("search", key)
-    if found is None:
-        structure = build_graph_search(
-            ExactSearch(coded.codes),
-            stages.read("neighbors", neighbors, ["neighbors"]).arrays["neighbors"],
-            config.k,
-            recall=config.search_recall,
-            always=config.search == "graph",
-            seed=config.seed,
-            n_threads=config.n_threads,
-        )
-        found = Stage({}, {})
-        for entry in () if structure is None else fields(structure):
-            value = getattr(structure, entry.name)
-            (found.arrays if isinstance(value, np.ndarray) else found.record)[entry.name] = value
-        stages.save("search", key, *found)
-    _report(progress, "search", 1)
-    values: dict[str, Any] = found.arrays | found.record
-    return GraphSearchStructure(**values) if values else None
-
-
-def _divide(graph: Graph, stages: Stages, config: BuildConfig, progress: Progress | None) -> Partition:
-    _report(progress, "communities", 0)
-    settings = {
-        "method": config.communities,
-        "objective": config.objective,
-        "resolution": config.resolution,
-        "seed": config.seed,
-        "n_starts": config.n_starts,
-    }
-    key = digest("communities", graph.fingerprint, settings)
-    found = stages.load("communities", key)
-    if found is None:
-        made = partition(graph, **settings, n_threads=config.n_threads)  # type: ignore[arg-type]
-        about = {name: getattr(made, name) for name in ("quality", "n_communities", "start_qualities")}
-        stages.save("communities", key, about, {"labels": made.labels})
-    else:
-        reached = tuple(found.record.pop("start_qualities"))
-        made = Partition(found.arrays["labels"], **found.record, start_qualities=reached)
-    _report(progress, "communities", 1)
-    return made
-
-
-def _report(progress: Progress | None, stage: str, done: int) -> None:
-    if progress is not None:
-        progress(stage, done, 1)

@@ -13,7 +13,7 @@ from graphret.files import array_header, map_array, sha256_of
 from graphret.graph import Graph
 from graphret.index.film_ids import FilmIds
 from graphret.index.manifest import MANIFEST, Manifest, read_manifest
-from graphret.index.store import CURRENT, current_name, generation_names
+from graphret.index.store import CURRENT, current_name, generation_names, lineage
 from graphret.neighbors import GraphSearchStructure
 
 if TYPE_CHECKING:
@@ -337,8 +337,8 @@ def verify_generation(root: Path, name: str, progress: Progress | None = None) -
     Returns
     -------
     dict
-        generation, parent, n_files, n_bytes, and ``unused``: generations on disk that are neither current nor its
-        parent (an interrupted write; the next one removes them).
+        generation, parent, n_files, n_bytes, and ``unused``: generations on disk that are neither current nor among
+        those that it came from (an interrupted write; the next one removes them).
 
     Raises
     ------
@@ -359,7 +359,7 @@ def verify_generation(root: Path, name: str, progress: Progress | None = None) -
         raise DamagedIndexError(generation.folder / MANIFEST, "its graph hash is not that of the graph")
     generation.read_films()
     generation.read_graph_search()
-    used = {generation.name, generation.manifest["parent"]}
+    used = lineage(root, generation.name)
     return {
         "generation": generation.name,
         "parent": generation.manifest["parent"],

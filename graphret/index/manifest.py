@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from graphret._errors import DamagedIndexError, StoreError
 from graphret.files import sha256_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["MANIFEST", "SCHEMA_VERSION", "Manifest", "file_table", "read_manifest", "serialise"]
 
@@ -102,9 +105,14 @@ def _check_keys(path: Path, content: Manifest) -> None:
             raise DamagedIndexError(path, f"its entry for the file {name!r} is wrong")
 
 
-def file_table(folder: Path) -> dict[str, dict[str, Any]]:
-    """Return size and sha256 of every file of a folder, by its path inside it."""
+def file_table(folder: Path, known: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return size and sha256 of every file of a folder, by its path inside it.
+
+    ``known`` has the entries of files that another generation holds as well (hard links): they are not read again.
+    """
     files = sorted(path for path in folder.rglob("*") if path.is_file())
+    names = {path.relative_to(folder).as_posix(): path for path in files}
     return {
-        path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": sha256_of(path)} for path in files
+        name: known.get(name) or {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
+        for name, path in names.items()
     }

@@ -2,25 +2,42 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from graphret._errors import DamagedIndexError, InvalidParameterError, NotAnIndexError
+from graphret._checks import check_integer
+from graphret._errors import DamagedIndexError, InvalidParameterError, NotAnIndexError, StoreError
+from graphret._notes import note_once
 from graphret._version import __version__
-from graphret.files import LOCK, is_partial, new_folder, remove_partials, storage_errors, write_file
-from graphret.index.manifest import FORMAT, MANIFEST, SCHEMA_VERSION, Manifest, file_table, serialise
+from graphret.files import LOCK, is_partial, new_folder, remove_folder, remove_partials, storage_errors, write_file
+from graphret.index.manifest import FORMAT, MANIFEST, SCHEMA_VERSION, Manifest, file_table, read_manifest, serialise
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-__all__ = ["BUILD", "CURRENT", "check_target", "current_name", "generation_names", "publish"]
+__all__ = [
+    "BUILD",
+    "CURRENT",
+    "KEEP",
+    "check_keep",
+    "check_target",
+    "current_name",
+    "generation_names",
+    "lineage",
+    "publish",
+]
+
+logger = logging.getLogger(__name__)
 
 CURRENT = "CURRENT"
 BUILD = ".build"
+KEEP = 2
+"""Generations that stay on disk where nothing else is said: the current one, and the one before it."""
 
 _NAME = re.compile(r"gen-(\d{6,})")
 
@@ -91,12 +108,37 @@ class _Numbering:
     parent: str | None
 
 
-def publish(root: Path, write: Callable[[Path], Manifest]) -> str:
+def lineage(root: Path, name: str) -> list[str]:
+    """Return a generation and those that it came from, newest first, as far back as they are on disk."""
+    found: list[str] = []
+    following: str | None = name
+    while following is not None and following not in found and (root / following).is_dir():
+        found.append(following)
+        try:
+            following = read_manifest(root / following)["parent"]
+        except (DamagedIndexError, StoreError):  # its content is nobody's any more, and what it came from is not known
+            break
+    return found
+
+
+def check_keep(keep: Any) -> int:
+    """Return how many generations shall stay on disk, the current one included.
+
+    Raises
+    ------
+    InvalidParameterError
+        Not an integer of at least 1.
+    """
+    return check_integer("keep", keep, 1, "the current generation is one of them")
+
+
+def publish(root: Path, write: Callable[[Path], Manifest], *, keep: int = KEEP) -> str:
     """Write a generation and make it the current one; the caller holds the lock.
 
     The files are written into a folder with a temporary name, hashed, flushed to the disk and renamed; then
-    CURRENT moves. Whatever fails before that leaves the current generation as it was. Afterwards the parent is
-    kept, for readers that opened it just now, and older generations are removed.
+    CURRENT moves. Whatever fails before that leaves the current generation as it was. Afterwards the generations that
+    it came from are kept, for readers that opened them, up to ``keep`` in all. Others are removed: each is renamed
+    before its files go, so that nobody finds half of one.
 
     Parameters
     ----------
@@ -104,7 +146,10 @@ def publish(root: Path, write: Callable[[Path], Manifest]) -> str:
         The folder of the index.
     write
         Called with an empty folder; writes all files of the generation there and returns the manifest without the
-        keys that this function adds: format, schema_version, generation, parent, created, graphret_version, files.
+        keys that this function adds: format, schema_version, generation, parent, created, graphret_version. Its key
+        files may have the entries of files that the parent holds as well (hard links): they are not hashed again.
+    keep
+        Generations that stay, the new one included; at least 1.
 
     Returns
     -------
@@ -128,10 +173,19 @@ def publish(root: Path, write: Callable[[Path], Manifest]) -> str:
             if _current_or_none(root) != number.name:
                 shutil.rmtree(target, ignore_errors=True)
             raise
+        kept = lineage(root, number.name)[:keep]
         for name in generation_names(root):
-            if name not in {number.name, number.parent}:
-                shutil.rmtree(root / name, ignore_errors=True)
+            if name not in kept:
+                _retire(root / name)
     return number.name
+
+
+def _retire(folder: Path) -> None:
+    """Remove an old generation; the new one is there already, so that a refusal is only said."""
+    try:
+        remove_folder(folder)
+    except StoreError as error:
+        note_once(logger, f"an old generation stays: {error}")
 
 
 def _next(root: Path) -> _Numbering:
@@ -156,6 +210,6 @@ def _finish(folder: Path, manifest: dict[str, Any], number: _Numbering) -> None:
         "parent": number.parent,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "graphret_version": __version__,
-        "files": file_table(folder),
+        "files": file_table(folder, manifest.get("files", {})),
     }
     write_file(folder / MANIFEST, serialise(complete))

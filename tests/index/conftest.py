@@ -89,8 +89,8 @@ def film_index(film_table, tmp_path_factory):
 
 @pytest.fixture
 def build_module():
-    """The module behind the function ``graphret.index.build``."""
-    return sys.modules["graphret.index.build"]
+    """The module of the stages behind ``graphret.index.build``."""
+    return sys.modules["graphret.index.build_stages"]
 
 
 @pytest.fixture
