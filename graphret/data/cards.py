@@ -23,6 +23,7 @@ __all__ = [
     "READERS",
     "UNCERTAIN_POLICIES",
     "CardColumns",
+    "CardDicom",
     "CardFacts",
     "CardFiles",
     "CardSample",
@@ -34,8 +35,10 @@ __all__ = [
     "specs_folder",
 ]
 
-READERS = ("chexpert", "csv", "elcap", "folder", "jsrt", "nih", "origa", "tcia")
+READERS = ("chexpert", "csv", "dicom", "elcap", "folder", "jsrt", "nih", "origa", "tcia")
 UNCERTAIN_POLICIES = ("positive", "negative")
+FRAMES = ("refuse", "first", "middle", "each")
+IDENTIFIERS = ("hash", "keep")
 T = TypeVar("T")
 
 
@@ -99,6 +102,33 @@ class CardColumns:
 
 
 @dataclass(frozen=True)
+class CardDicom:
+    """How DICOM files become rows (``dicom`` reader); tags are named by the keywords of the standard.
+
+    ``frames``: of a file with several, "refuse", "first", "middle" or "each". ``identifiers``: ids, patients and
+    studies as salted hashes ("hash"), or as they are ("keep"); ``salt_file``: see `pseudonyms.salt_file`.
+    ``modalities`` that are kept; empty keeps all. ``id`` ... ``date``: the tag of each column; "" leaves it out.
+    ``labels``: a tag whose values are label names. ``join``: the tag whose value is the id (``columns.id``) in the
+    table of labels (``files.tables``). ``tags``: further columns, name -> tag, as they are.
+    """
+
+    frames: str = "refuse"
+    identifiers: str = "hash"
+    salt_file: str = ""
+    modalities: tuple[str, ...] = ()
+    id: str = "SOPInstanceUID"
+    patient: str = "PatientID"
+    study: str = "StudyInstanceUID"
+    view: str = "ViewPosition"
+    sex: str = "PatientSex"
+    age: str = "PatientAge"
+    date: str = "StudyDate"
+    labels: str = ""
+    join: str = "AccessionNumber"
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class CardSource:
     """Whose films these are, and what must be said when they are used."""
 
@@ -144,7 +174,7 @@ class DatasetSpec:
         The official split puts films of one patient on both sides, and that is accepted.
     patient_pattern
         Regular expression with one group, the patient, searched in a film's file name (``folder`` reader).
-    files, columns, splits, sample, source, facts
+    files, columns, dicom, splits, sample, source, facts
         See their classes.
     paper, notes
         Where the choice of labels comes from, and what a user should know.
@@ -167,6 +197,7 @@ class DatasetSpec:
     patient_pattern: str = ""
     files: CardFiles = field(default_factory=CardFiles)
     columns: CardColumns = field(default_factory=CardColumns)
+    dicom: CardDicom = field(default_factory=CardDicom)
     splits: CardSplits = field(default_factory=CardSplits)
     sample: CardSample = field(default_factory=CardSample)
     source: CardSource = field(default_factory=CardSource)
@@ -194,6 +225,9 @@ class DatasetSpec:
         suffix = self.files.suffix
         self._require(not suffix or self.reader == "csv", "files.suffix", suffix, "none for this reader, only for csv")
         self._require("/" not in suffix, "files.suffix", suffix, "the end of a file name")
+        self._require(self.dicom.frames in FRAMES, "dicom.frames", self.dicom.frames, f"one of {', '.join(FRAMES)}")
+        kinds = " or ".join(IDENTIFIERS)
+        self._require(self.dicom.identifiers in IDENTIFIERS, "dicom.identifiers", self.dicom.identifiers, kinds)
         if self.patient_pattern:
             try:
                 groups = re.compile(self.patient_pattern).groups
@@ -216,8 +250,10 @@ class DatasetSpec:
         return self.consolidate.get(label, (label,))
 
     def to_json(self) -> dict[str, Any]:
-        """As a JSON object, every key with its value; `from_json` reads it."""
+        """As a JSON object, every key with its value, ``dicom`` where it says anything; `from_json` reads it."""
         content: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        if self.dicom == CardDicom():  # so that specs from before it keep their hash
+            del content["dicom"]
         return content
 
     @classmethod

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
+    "ages",
     "further_column",
     "is_text",
     "label_matrix",
@@ -30,6 +31,7 @@ _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)")
 _DECIMAL = re.compile(r"-?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)")
 _PANDAS_INTEGER = re.compile(r"(0|[1-9][0-9]*)\.0+")
 _EXACT_DIGITS = 15  # decimal digits that every float64 keeps
+_AGE_UNITS = {"Y": 1.0, "M": 12.0, "W": 365.25 / 7, "D": 365.25}
 _SHORT, _TIMES_THE_MEAN = 128, 16
 _INT64 = np.iinfo(np.int64)
 
@@ -111,6 +113,22 @@ def numbers(texts: Sequence[str]) -> NDArray[np.float32]:
         for text in set(texts)
     }
     return np.array([values[text] for text in texts], dtype=np.float32)
+
+
+def ages(texts: Sequence[str]) -> NDArray[np.float32]:
+    """Return ages in years, as DICOM writes them ("058Y", "013M", "020D") or as plain numbers; NaN for any other text.
+
+    Examples
+    --------
+    >>> ages(["058Y", "006M", "31", ""])
+    array([58. ,  0.5, 31. ,  nan], dtype=float32)
+    """
+    years = {}
+    for text in set(texts):
+        unit = _AGE_UNITS.get(text[-1:], 1.0)
+        digits = text.rstrip("YMWD")
+        years[text] = float(digits) / unit if digits.replace(".", "", 1).isdigit() else np.nan
+    return np.array([years[text] for text in texts], dtype=np.float32)
 
 
 def whole_numbers(texts: Sequence[str]) -> list[str]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import csv
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from graphret._errors import DataError
 from graphret._labels import is_missing
-from graphret.data.columns import further_column, label_matrix, names_of, whole_numbers
+from graphret.data.columns import further_column, whole_numbers
 from graphret.data.images import FILM_SUFFIXES
+from graphret.data.label_columns import labels_of_rows
 from graphret.data.listing import Folders
 from graphret.data.records import Records, find_table
 from graphret.data.splits import SPLITS
@@ -19,8 +18,6 @@ from graphret.data.table_file import LONGEST_NAME, LONGEST_TEXT, TableFile
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from numpy.typing import NDArray
 
     from graphret.data.cards import DatasetSpec
 
@@ -52,7 +49,8 @@ def read_csv(spec: DatasetSpec, root: Path) -> Records:
     places = _places(spec, table)
     looking = _Films(spec, root)
     rows, lines = _rows(table, places, looking)
-    label_names, labels, label_columns = _labels(spec, table, places, rows, lines)
+    named = [(row[places["path"]], line) for row, line in zip(rows, lines, strict=True)]
+    label_names, labels, label_columns = labels_of_rows(spec, table, places.get("labels"), rows, named)
     texts = {name: [row[place] for row in rows] for name, place in places.items()}
     unknown = [""] * len(rows)
     for name in ("patient", "view", "split"):
@@ -152,41 +150,6 @@ def _check_lines(table: TableFile, row: list[str], path: int, looking: _Films) -
                     f"line {table.line_of(place)} of {table.path}: the quote that opens column {table.header[place]!r} "
                     f"is closed only after the row of the film {values[path].strip()}: close it where the cell ends"
                 )
-
-
-def _labels(
-    spec: DatasetSpec, table: TableFile, places: dict[str, int], rows: list[list[str]], lines: list[int]
-) -> tuple[tuple[str, ...], NDArray[np.int8], list[int]]:
-    """Names, int8 matrix, and the positions of label columns."""
-    sources = tuple(dict.fromkeys(source for label in spec.labels for source in spec.sources(label)))
-    if "labels" in places:
-        texts, separator = [row[places["labels"]] for row in rows], spec.columns.separator
-        seen = {name for text in set(texts) for name in names_of(text, separator)}
-        names = sources or tuple(sorted(seen - {spec.healthy}))
-        return names, label_matrix(texts, separator, names), []
-    if not sources:
-        raise DataError(
-            f"the table {table.path} has no column labels, and the dataset spec {spec.name!r} names no labels: "
-            'write a dataset spec with labels = ["...", ...] for columns of that name'
-        )
-    positions = [table.position(source) for source in sources]
-    spellings = {
-        **dict.fromkeys(spec.columns.negative, 0),
-        **dict.fromkeys(spec.columns.positive, 1),
-        **dict.fromkeys(spec.columns.uncertain, -1),
-    }
-    matrix = np.zeros((len(rows), len(sources)), dtype=np.int8)
-    for number, row in enumerate(rows):
-        for column, place in enumerate(positions):
-            value = spellings.get(row[place], 0 if is_missing(row[place]) else None)
-            if value is None:
-                raise DataError(
-                    f"line {lines[number]} of {table.path}: {sources[column]} of film {row[places['path']]} is "
-                    f"{row[place]!r}: give one of {', '.join(map(repr, spellings))}, leave it blank, or name your "
-                    "values in [columns]"
-                )
-            matrix[number, column] = value
-    return sources, matrix, positions
 
 
 def _splits(path: Path, splits: list[str]) -> list[str]:

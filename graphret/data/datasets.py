@@ -11,6 +11,7 @@ from graphret._errors import DataError, UnknownNameError
 from graphret.data.cards import DatasetSpec, read_dataset_spec
 from graphret.data.chexpert import read_chexpert
 from graphret.data.csv_table import read_csv
+from graphret.data.dicom_folder import read_dicom_folder
 from graphret.data.elcap import read_elcap
 from graphret.data.folder import read_folder
 from graphret.data.jsrt import read_jsrt
@@ -35,6 +36,7 @@ __all__ = ["consolidate", "read_dataset"]
 _READERS: dict[str, Callable[[DatasetSpec, Path], Records]] = {
     "chexpert": read_chexpert,
     "csv": read_csv,
+    "dicom": read_dicom_folder,
     "elcap": read_elcap,
     "folder": read_folder,
     "jsrt": read_jsrt,

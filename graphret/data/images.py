@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import stat
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,10 +18,13 @@ from graphret.data.decoding.grey import as_film
 from graphret.data.decoding.limits import MAX_PIXELS, FilmLimits
 from graphret.data.decoding.pictures import picture_format, read_picture
 from graphret.data.decoding.tiff import TIFF_SIGNATURES, read_tiff
+from graphret.data.frame_place import split_frame
 from graphret.data.raw import is_raw, read_raw
 from graphret.files import replacing
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
     from graphret._types import Float32Array
@@ -63,7 +65,7 @@ def read_film(path: str | Path, *, limits: FilmLimits = _DEFAULT_LIMITS) -> Floa
     Parameters
     ----------
     path
-        The file.
+        The file; one frame of a DICOM file with several as ``film.dcm#frame=3``, counted from 1.
     limits
         Pixels and memory that it may take.
 
@@ -75,8 +77,8 @@ def read_film(path: str | Path, *, limits: FilmLimits = _DEFAULT_LIMITS) -> Floa
     Raises
     ------
     FilmError
-        Missing, no regular file, unreadable, empty, truncated, no picture, more than one frame, a kind that is not
-        read, values that are not finite, beyond the limits, or more memory than there is.
+        Missing, no regular file, unreadable, empty, truncated, no picture, several frames of which none is named, a
+        kind that is not read, values that are not finite, beyond the limits, or more memory than there is.
 
     Notes
     -----
@@ -132,10 +134,10 @@ def read_pixels(path: str | Path, *, limits: FilmLimits = _DEFAULT_LIMITS) -> ND
     array([[  0,  51],
            [153, 255]], dtype=uint8)
     """
-    path = Path(path)
+    path, frame = split_frame(path)
     head = _head(path, limits)
     try:
-        return _checked(path, _decode(path, head, limits))
+        return _checked(path, _decode(path, head, limits, frame))
     except FilmError:
         raise
     except MemoryError:
@@ -162,9 +164,11 @@ def write_png(path: str | Path, film: Float32Array) -> None:
         Image.fromarray(np.rint(film * 255).astype(np.uint8)).save(file, format="PNG", compress_level=1)
 
 
-def _decode(path: Path, head: bytes, limits: FilmLimits) -> NDArray[Any]:
+def _decode(path: Path, head: bytes, limits: FilmLimits, frame: int | None) -> NDArray[Any]:
     has_preamble = head[128:132] == b"DICM"  # asked first: what precedes it may begin like a TIFF
     if not has_preamble:
+        if frame is not None and path.suffix.lower() not in DICOM_SUFFIXES:
+            raise FilmError(path, f"it is no DICOM file: it has no frame {frame}")
         if picture_format(head):
             return read_picture(path, head, limits)
         if head.startswith(TIFF_SIGNATURES):
@@ -175,7 +179,7 @@ def _decode(path: Path, head: bytes, limits: FilmLimits) -> NDArray[Any]:
             raise FilmError(path, "not an image: it does not begin like PNG, JPEG, TIFF, BMP, GIF or DICOM")
     from graphret.data.decoding.dicom import read_dicom
 
-    return read_dicom(path, limits, force=not has_preamble)
+    return read_dicom(path, limits, force=not has_preamble, frame=frame)
 
 
 def _checked(path: Path, pixels: NDArray[Any]) -> NDArray[Any]:

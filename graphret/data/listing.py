@@ -11,6 +11,8 @@ import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from graphret.data.frame_place import split_frame
+
 if TYPE_CHECKING:
     import io
     from pathlib import Path
@@ -134,11 +136,15 @@ def _words(error: OSError | ValueError) -> str:
 def file_problem(path: str | Path) -> str:
     """Say why a file can be no film without opening it; "" when nothing is known against it.
 
+    Of a frame, ``film.dcm#frame=3``, the file is asked.
+
     Examples
     --------
     >>> file_problem("/no/such/film.png"), file_problem("/dev/null")
     ('there is no such file', 'it is a device, not a file')
     """
+    if "#frame=" in os.fspath(path):
+        path = split_frame(path)[0]
     try:
         return _mode_problem(os.stat(path))  # noqa: PTH116 - a Path each would double the time
     except NotADirectoryError:

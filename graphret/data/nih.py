@@ -8,7 +8,7 @@ import numpy as np
 
 from graphret._errors import DataError
 from graphret._labels import is_missing
-from graphret.data.columns import label_matrix, names_of, text_column, whole_numbers
+from graphret.data.columns import ages, label_matrix, names_of, text_column, whole_numbers
 from graphret.data.listing import NOT_THERE, Folders
 from graphret.data.records import Records, find_table
 from graphret.data.table import FilmProblem
@@ -41,7 +41,6 @@ NIH_LABELS = (
     "Pneumothorax",
     "No Finding",
 )
-_AGE_UNITS = {"Y": 1.0, "M": 12.0, "W": 365.25 / 7, "D": 365.25}
 
 
 def read_nih(spec: DatasetSpec, root: Path) -> Records:
@@ -112,7 +111,7 @@ def parse_nih_table(path: Path) -> Records:
         views=[row[view] for row in rows],
         splits=[""] * len(rows),
         columns={
-            "age": _ages([row[age] for row in rows]),
+            "age": ages([row[age] for row in rows]),
             "sex": text_column([row[sex] for row in rows]),
             "follow_up": _visits(table, whole_numbers([row[follow_up] for row in rows])),
         },
@@ -149,12 +148,3 @@ def _split_lists(spec: DatasetSpec, root: Path) -> dict[str, str] | None:
     if not (spec.splits.train_list and spec.splits.test_list and all(path.is_file() for path in lists.values())):
         return None
     return {film: split for split, path in lists.items() for line in TextLines(path) for film in line.split()}
-
-
-def _ages(texts: list[str]) -> NDArray[np.float32]:
-    ages = {}
-    for text in set(texts):
-        unit = _AGE_UNITS.get(text[-1:], 1.0)
-        digits = text.rstrip("YMWD")
-        ages[text] = float(digits) / unit if digits.replace(".", "", 1).isdigit() else np.nan
-    return np.array([ages[text] for text in texts], dtype=np.float32)

@@ -56,6 +56,12 @@ class Walk:
     skipped: Skipped = field(default_factory=Skipped)
     files: list[_File] = field(default_factory=list, repr=False)
 
+    def named(self, wanted: Callable[[str], bool]) -> list[tuple[tuple[str, ...], str]]:
+        """Return place and path of the regular files whose name is wanted, in the order of their places."""
+        found = [file for file in self.files if wanted(file.entry.name) and not file.entry.reason]
+        ordered = sorted(found, key=lambda file: _order(file.parts))
+        return [(file.parts, os.path.join(file.folder, file.entry.name)) for file in ordered]  # noqa: PTH118
+
     def films(
         self,
         suffixes: Collection[str] = FILM_SUFFIXES,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,12 +10,14 @@ import numpy as np
 from graphret._checks import check_integer
 from graphret._errors import DataError, FilmError
 from graphret.data import FilmProblem
+from graphret.data.frame_place import split_frame
 from graphret.encoding.batches import encode_each
 from graphret.files import Stage, Stages, digest, map_array, write_rows
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
+    from pathlib import Path
 
     from graphret._errors import GraphretError
     from graphret._types import Codes, Int64Array, Progress
@@ -214,7 +215,7 @@ def _key(table: ImageTable, encoder: Encoder, precision: str, shard_rows: int) -
 def _state(path: str) -> tuple[int, int]:
     """Size and time of change of a film; (-1, -1) where there is none, which reading it will report."""
     try:
-        status = Path(path).stat()
+        status = split_frame(path)[0].stat()
     except OSError:
         return -1, -1
     return status.st_size, status.st_mtime_ns

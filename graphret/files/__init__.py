@@ -18,6 +18,7 @@ from graphret.files.atomic import (
 from graphret.files.checksums import digest, sha256_of
 from graphret.files.lock import LOCK, writer_lock
 from graphret.files.names import safe_name
+from graphret.files.private import create_private
 from graphret.files.stages import Stage, Stages
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "Stage",
     "Stages",
     "array_header",
+    "create_private",
     "digest",
     "is_partial",
     "link_or_copy",

@@ -13,6 +13,7 @@ from PIL.Image import Image
 from graphret._checks import as_array, check_codes
 from graphret._errors import CodesError, DataError, InvalidParameterError, MissingFileError
 from graphret.data import film_in_memory, read_pixels
+from graphret.data.frame_place import split_frame
 from graphret.data.in_memory import FILM_ARRAYS
 from graphret.encoding import encode_each
 
@@ -168,7 +169,7 @@ def _read_list(entries: list[Any], archived: _Reader, *, is_single: bool) -> Que
 
 def _existing(entry: str | Path) -> Path:
     path = Path(entry)
-    if not path.is_file():
+    if not split_frame(path)[0].is_file():
         what = "film" if isinstance(entry, Path) else "id or film"
         raise MissingFileError(path, what, "give an id of the index, or the path of a film")
     return path

@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 __all__ = ["read_dicom"]
 
 
-def read_dicom(path: Path, limits: FilmLimits, *, force: bool = False) -> Float32Array:
+def read_dicom(path: Path, limits: FilmLimits, *, force: bool = False, frame: int | None = None) -> Float32Array:
     """Decode one DICOM film to float32 (h, w) in [0, 1]; ``force`` also takes a file without the preamble.
+
+    ``frame`` is counted from 1; None is the only one, and a file of several is refused.
 
     Raises
     ------
@@ -31,7 +33,7 @@ def read_dicom(path: Path, limits: FilmLimits, *, force: bool = False) -> Float3
         Damaged, without pixels, several frames, a kind or compression that is not read, or beyond the limits.
     """
     try:
-        header = read_header(path, limits, force=force)
+        header = read_header(path, limits, force=force, frame=frame)
         stored = read_frame(path, header)
     except (FilmError, MemoryError):
         raise

@@ -1,4 +1,4 @@
-"""The one frame of a DICOM file as stored numbers, (rows, columns) or (rows, columns, 3) in RGB."""
+"""One frame of a DICOM file as stored numbers, (rows, columns) or (rows, columns, 3) in RGB."""
 
 from __future__ import annotations
 
@@ -41,10 +41,11 @@ def read_frame(path: Path, header: DicomHeader) -> NDArray[Any]:
     Raises
     ------
     FilmError
-        A kind that is not read, a frame of another size than the header says, several frames, missing data, or a
-        compression without a decoder.
+        A kind that is not read, a frame of another size than the header says, another number of frames than it says,
+        missing data, or a compression without a decoder.
     """
     from pydicom.config import IGNORE
+    from pydicom.encaps import encapsulate
     from pydicom.pixels import get_decoder
     from pydicom.uid import UID
 
@@ -58,7 +59,8 @@ def read_frame(path: Path, header: DicomHeader) -> NDArray[Any]:
     except (NotImplementedError, ValueError):
         raise FilmError(path, f"its pixels ({syntax.name}) cannot be decoded: save it uncompressed") from None
     if is_compressed:
-        frame, source = _one_frame(path, header), header.data
+        frame = _one_frame(path, header)
+        source = header.data if header.n_frames == 1 else encapsulate([frame])
         _check_stream(path, header, frame)
     else:
         frame, source = b"", _native(path, header)
@@ -123,16 +125,23 @@ def _check_kind(path: Path, header: DicomHeader) -> None:
 
 
 def _native(path: Path, header: DicomHeader) -> bytes:
-    """Pixel data of one frame, padding cut off; more data than that are more frames."""
+    """Pixel data of the frame, padding cut off; more data than the frames take are more frames."""
     n_bits = header.rows * header.columns * header.n_samples * header.bits_allocated
-    length = -(-n_bits // 8)
+    length, n_frames = -(-n_bits // 8), header.n_frames
+    if n_frames > 1 and (n_bits % 8 or (length % 2 and not header.is_little_endian)):
+        raise FilmError(path, "its frames do not begin with a byte, or a word: save one picture a file")
     if header.photometric == "YBR_FULL_422":
         length = length // 3 * 2
-    if len(header.data) < length:
+    if len(header.data) < n_frames * length:
         raise FilmError(path, "the DICOM file is truncated: it holds fewer pixels than rows and columns")
-    if len(header.data) >= 2 * length and length > 1:
-        raise FilmError(path, f"it holds {len(header.data) // length} frames: give one picture a file")
-    return header.data[: length + length % 2]
+    if len(header.data) >= (n_frames + 1) * length and length > 1:
+        raise _other_frames(path, len(header.data) // length, n_frames)
+    start, end = header.frame * length, (header.frame + 1) * length
+    return header.data[start : end + length % 2]  # in big-endian words, the byte behind an odd end is the last pixel
+
+
+def _other_frames(path: Path, found: int, said: int) -> FilmError:
+    return FilmError(path, f"it holds {found} frames, its header says {said}: mend NumberOfFrames, or save one picture")
 
 
 def _one_frame(path: Path, header: DicomHeader) -> bytes:
@@ -141,11 +150,19 @@ def _one_frame(path: Path, header: DicomHeader) -> bytes:
         n_frames = len(fragments)
     else:
         n_frames = max(sum(fragment.startswith(_STARTS) for fragment in fragments), min(len(fragments), 1))
-    if n_frames > 1:
-        raise FilmError(path, f"it holds {n_frames} frames: give one picture a file")
-    if n_frames == 0:
-        raise FilmError(path, "the DICOM file is truncated: it has no compressed pixels")
-    return b"".join(fragments)
+    if n_frames < header.n_frames:
+        what = "no compressed pixels" if n_frames == 0 else "fewer compressed frames than its header says"
+        raise FilmError(path, f"the DICOM file is truncated: it has {what}")
+    if n_frames > header.n_frames:
+        raise _other_frames(path, n_frames, header.n_frames)
+    if header.n_frames == 1:
+        return b"".join(fragments)
+    if header.syntax == _RLE:
+        return fragments[header.frame]
+    starts = [place for place, fragment in enumerate(fragments) if fragment.startswith(_STARTS)]
+    if len(starts) != header.n_frames:
+        raise FilmError(path, "damaged DICOM file: its compressed frames cannot be told apart")
+    return b"".join(fragments[starts[header.frame] : [*starts, len(fragments)][header.frame + 1]])
 
 
 def _fragments(data: bytes) -> Iterator[bytes]:

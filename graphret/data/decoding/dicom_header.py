@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import io
 import math
-import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from graphret._errors import FilmError
+from graphret.data.decoding.deflated import check_deflated
 from graphret.data.decoding.limits import check_memory, check_size
 from graphret.data.decoding.quiet import no_warnings
 
@@ -40,7 +40,6 @@ _WANTED = [
     *("FloatPixelData", "DoubleFloatPixelData", "PixelData"),
 ]
 _FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
-_DEFLATED = b"1.2.840.10008.1.2.1.99"
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,10 @@ Voi: TypeAlias = "Window | LookUpTable | None"
 
 @dataclass(frozen=True)
 class DicomHeader:
-    """The image of one DICOM file; ``data`` is the value of its PixelData, ``padding`` a range of stored values."""
+    """The image of one DICOM file; ``data`` is the value of its PixelData, ``padding`` a range of stored values.
+
+    ``frame`` is the place of the frame that is asked for, from 0, among ``n_frames``.
+    """
 
     syntax: str
     is_little_endian: bool
@@ -100,30 +102,33 @@ class DicomHeader:
     voi: Voi
     palette: tuple[LookUpTable, ...]
     is_word: bool
+    n_frames: int
+    frame: int
     data: bytes
 
 
-def read_header(path: Path, limits: FilmLimits, *, force: bool) -> DicomHeader:
-    """Read a file; ``force`` also takes one without the preamble.
+def read_header(path: Path, limits: FilmLimits, *, force: bool, frame: int | None = None) -> DicomHeader:
+    """Read a file; ``force`` also takes one without the preamble, ``frame`` (from 1) is needed where it has several.
 
     Raises
     ------
     FilmError
-        Not DICOM, without an image, several frames, a tag whose value makes no sense, or beyond the limits.
+        Not DICOM, without an image, several frames and none named, a frame that it has not, a tag whose value makes no
+        sense, or beyond the limits.
     """
     import pydicom
 
     content = path.read_bytes()
-    _check_deflated(path, content, limits)
     with no_warnings():
+        check_deflated(path, content, limits)
         try:
             dataset = pydicom.dcmread(io.BytesIO(content), force=force, specific_tags=list(_WANTED))
         except pydicom.errors.InvalidDicomError:
             raise FilmError(path, "not a DICOM file") from None
-        return _header(_Tags(path, dataset), len(content), limits, force=force)
+        return _header(_Tags(path, dataset), len(content), limits, force=force, frame=frame)
 
 
-def _header(tags: _Tags, n_bytes: int, limits: FilmLimits, *, force: bool) -> DicomHeader:
+def _header(tags: _Tags, n_bytes: int, limits: FilmLimits, *, force: bool, frame: int | None) -> DicomHeader:
     path, dataset = tags.path, tags.dataset
     if "FloatPixelData" in dataset or "DoubleFloatPixelData" in dataset:
         raise FilmError(path, "a DICOM file of floating-point pixels is not read")
@@ -132,8 +137,8 @@ def _header(tags: _Tags, n_bytes: int, limits: FilmLimits, *, force: bool) -> Di
     rows, columns = tags.integer("Rows"), tags.integer("Columns")
     check_size(path, columns, rows, limits)
     n_frames = tags.integer("NumberOfFrames", 1) or 1
-    if n_frames != 1:
-        raise FilmError(path, f"it holds {n_frames} frames: give one picture a file")
+    _check_frame(path, n_frames, frame, limits)
+    place = (frame or 1) - 1
     n_samples, bits = tags.integer("SamplesPerPixel", 1), tags.integer("BitsAllocated")
     check_memory(path, 2 * n_bytes + rows * columns * (n_samples * -(-bits // 8) + 8), limits)
     data = tags.value("PixelData")
@@ -142,8 +147,8 @@ def _header(tags: _Tags, n_bytes: int, limits: FilmLimits, *, force: bool) -> Di
     bits_stored = tags.integer("BitsStored", bits)
     photometric = tags.text("PhotometricInterpretation")
     item_groups = [
-        tags.item(name)
-        for name in ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence")  # the nearest first
+        tags.item("PerFrameFunctionalGroupsSequence", place),  # the nearest first
+        tags.item("SharedFunctionalGroupsSequence"),
     ]
     syntax, is_little_endian = _encoding(tags)
     return DicomHeader(
@@ -163,8 +168,25 @@ def _header(tags: _Tags, n_bytes: int, limits: FilmLimits, *, force: bool) -> Di
         voi=_voi([*_macros(item_groups, "FrameVOILUTSequence"), tags], is_little_endian),
         palette=_palette(tags, is_little_endian) if photometric == "PALETTE COLOR" else (),
         is_word=dataset["PixelData"].VR == "OW",
+        n_frames=n_frames,
+        frame=place,
         data=data,
     )
+
+
+def _check_frame(path: Path, n_frames: int, frame: int | None, limits: FilmLimits) -> None:
+    if n_frames < 1:
+        raise FilmError(path, "damaged DICOM header: the value of NumberOfFrames makes no sense")
+    if n_frames > limits.frames:
+        raise FilmError(path, f"it holds {n_frames:,} frames, more than the {limits.frames:,} of FilmLimits.frames")
+    if frame is None and n_frames > 1:
+        raise FilmError(
+            path,
+            f"it holds {n_frames} frames: name one as FILE#frame=N (1 to {n_frames}), or say in a dataset spec which "
+            "are read ([dicom] frames)",
+        )
+    if frame is not None and frame > n_frames:
+        raise FilmError(path, f"it has no frame {frame}: it holds {n_frames}")
 
 
 class _Tags:
@@ -227,13 +249,13 @@ class _Tags:
             raise self.damaged(keyword)
         return (value or "").strip().upper()
 
-    def item(self, keyword: str) -> _Tags | None:
-        """Return the first item of a sequence; None where the sequence is missing or empty."""
+    def item(self, keyword: str, place: int = 0) -> _Tags | None:
+        """Return an item of a sequence, the first if not said; None where the sequence is missing or empty."""
         sequence = self.value(keyword)
         if sequence is None or (hasattr(sequence, "__len__") and len(sequence) == 0):
             return None
         try:
-            item = sequence[0]
+            item = sequence[place]
             item.get("Rows")
         except Exception:  # noqa: BLE001 - as in `value`
             raise self.damaged(keyword, "is no sequence") from None
@@ -324,20 +346,3 @@ def _table(tags: _Tags, name: str, is_little_endian: bool) -> LookUpTable:
         if len(entries) < n_entries:
             raise tags.damaged(f"{name}Data", "has fewer entries than the descriptor says")
     return LookUpTable(first, (entries.astype(np.int64) % 2**16).astype(np.uint16))
-
-
-def _check_deflated(path: Path, content: bytes, limits: FilmLimits) -> None:
-    """Refuse a deflated file that would unpack to more than is allowed, without keeping what is unpacked."""
-    start = 132 if content[128:132] == b"DICM" else 0
-    if _DEFLATED not in content[start : start + 4096]:
-        return
-    length = content[start + 8 : start + 12]  # of the file meta information, in its first element
-    unpack = zlib.decompressobj(-zlib.MAX_WBITS)
-    rest, n_unpacked = content[start + 12 + int.from_bytes(length, "little") :], 0
-    try:
-        while rest and not unpack.eof:
-            n_unpacked += len(unpack.decompress(rest, 2**20))
-            check_memory(path, len(content) + 2 * n_unpacked, limits)
-            rest = unpack.unconsumed_tail
-    except zlib.error:
-        raise FilmError(path, "damaged DICOM file: it cannot be inflated") from None

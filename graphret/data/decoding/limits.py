@@ -11,12 +11,14 @@ from graphret._errors import FilmError
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["MAX_MEMORY", "MAX_PIXELS", "FilmLimits", "check_memory", "check_size"]
+__all__ = ["MAX_FRAMES", "MAX_MEMORY", "MAX_PIXELS", "FilmLimits", "check_memory", "check_size"]
 
 MAX_PIXELS = 89_000_000
 """Three times the largest detectors, and just below the number at which Pillow prints a warning of its own."""
 MAX_MEMORY = 2**30
 """Enough for a grey or 8-bit colour film of `MAX_PIXELS` in any format."""
+MAX_FRAMES = 4096
+"""A cine run or a volume has some hundred, and every frame may become a film of its own."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class FilmLimits:
     memory
         Bytes for the file, the decoder's picture and the film together, as the header lets one reckon them. Each
         thread that decodes may take as much. A file of more bytes is not even opened.
+    frames
+        Most frames of a DICOM file of which one is read.
 
     Raises
     ------
@@ -39,15 +43,17 @@ class FilmLimits:
     Examples
     --------
     >>> FilmLimits(pixels=20_000_000)
-    FilmLimits(pixels=20000000, memory=1073741824)
+    FilmLimits(pixels=20000000, memory=1073741824, frames=4096)
     """
 
     pixels: int = MAX_PIXELS
     memory: int = MAX_MEMORY
+    frames: int = MAX_FRAMES
 
     def __post_init__(self) -> None:
         check_integer("pixels", self.pixels, 1)
         check_integer("memory", self.memory, 1)
+        check_integer("frames", self.frames, 1)
 
 
 def check_size(path: Path, width: int, height: int, limits: FilmLimits) -> None:
