@@ -134,7 +134,7 @@ def test_dicomdir_trees(tmp_path, archive):
         files.add(path)
     tree = tmp_path / "disc"
     files.write(tree)
-    files._tmp_dir.cleanup()  # it would warn when it is collected
+    files._stage["t"].cleanup()  # it would warn when it is collected
     table = read_dataset("dicom", tree)
     assert len(table) == 3
     assert [problem.is_film for problem in table.problems] == [False]  # the list itself
