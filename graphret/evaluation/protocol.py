@@ -20,6 +20,7 @@ from graphret.evaluation.queries import QuerySet, resolve_queries, rows_with_sam
 from graphret.evaluation.report import RankingScores, Report
 from graphret.index import as_index
 from graphret.retrieval import RankingChoice, parse_rankings
+from graphret.retrieval.choice import TUNED
 
 if TYPE_CHECKING:
     import os
@@ -70,7 +71,7 @@ def evaluate(
         Names from ``graphret.list_rankings()``, perhaps with options ("alpha_qe:n=20,alpha=2"), "NAME:default",
         "tuned", or `RankingChoice`; each means what it means in ``Index.query``. A text may hold several with commas
         between them. None: what the index was tuned to, or "nearest". Rows are named by the text form of what was
-        ranked with.
+        ranked with. "tuned" beside the ranking that it stands for is one row, found by both names.
     exclude
         ``"patient"`` leaves the films of the query's own patient out of its hits, and out of what there was to find.
         A query that is itself a film of the archive (the same id) never gets itself, also with None.
@@ -259,12 +260,15 @@ def _rows(
     rows: dict[str, RankingChoice] = {}
     for entry in given:
         choice = index.choose(entry)
-        for named, before in rows.items():
-            if before.key == choice.key:
-                both = f"{named} and {entry}"
-                hint = f"{choice.name}:default has the ranking's own options, whatever the index was tuned to"
-                raise InvalidParameterError("rankings", both, f"each once: both are {choice} here", hint)
-        rows[str(entry)] = choice
+        same = next((named for named, before in rows.items() if before.key == choice.key), None)
+        if same is None:
+            rows[str(entry)] = choice
+        elif TUNED in {same, str(entry)}:  # what an archive chose may be what it stands beside
+            rows = {TUNED if named == same else named: before for named, before in rows.items()}
+        else:
+            both = f"{same} and {entry}"
+            hint = f"{choice.name}:default has the ranking's own options, whatever the index was tuned to"
+            raise InvalidParameterError("rankings", both, f"each once: both are {choice} here", hint)
     return rows
 
 

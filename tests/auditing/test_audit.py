@@ -54,6 +54,7 @@ def planted(tmp_path_factory):
         patients=patients,
         splits=splits,
         k=10,
+        tune=False,
     )
     return index, rows, wrong, groups
 

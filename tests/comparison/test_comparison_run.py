@@ -64,7 +64,7 @@ def test_figures_are_those_of_evaluate(ran, tmp_path, name, folder, ranking, sig
         codes, query_codes = (np.where(values >= 0, 1, -1).astype(np.float32) for values in (codes, query_codes))
     table = read_dataset("phantom", ran.experiment.data.root)
     queries = table.select((table.splits == "test") & table.relevance().any(axis=1))
-    index = graphret.build(codes, out=tmp_path / "index", films=table.select(table.splits != "test"), k=10)
+    index = graphret.build(codes, out=tmp_path / "index", films=table.select(table.splits != "test"), k=10, tune=False)
     report = evaluate(
         index,
         (query_codes, queries),

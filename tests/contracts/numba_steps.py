@@ -20,7 +20,7 @@ def build(folder):
 
     labels = np.eye(3, dtype=np.int8)[np.arange(500) % 3]
     patients = [f"p{film // 2}" for film in range(500)]
-    index = graphret.build(codes(), out=folder, k=10, labels=labels, patients=patients)
+    index = graphret.build(codes(), out=folder, k=10, labels=labels, patients=patients, tune=False)
     return [index.archive.graph.indices, index.archive.graph.weights, index.archive.communities]
 
 

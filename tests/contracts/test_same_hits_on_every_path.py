@@ -29,7 +29,7 @@ def shop(tmp_path_factory):
     films = graphret.read_dataset("phantom", root / "films")
     encoder = Encoder.untrained("resnet18", films.label_names, 32, device="cpu")
     archive = films.select(films.splits != "test")
-    index = graphret.build(archive, encoder, out=root / "index", k=8)
+    index = graphret.build(archive, encoder, out=root / "index", k=8, tune=False)
     shutil.copytree(root / "index", root / "untuned")
     codes = np.asarray(index.codes)
     unit = codes / np.linalg.norm(codes, axis=1, keepdims=True)

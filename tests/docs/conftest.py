@@ -38,7 +38,8 @@ def workshop(tmp_path_factory):
     classes = graphret.read_dataset("folder", root / "films")
     for table, out in ((films, demo / "index"), (classes, root / "indexes" / "mine")):
         archive = table.select(table.splits != "test")
-        graphret.build(archive, encoder, out=out, k=10, n_threads=1, tune=True, tune_budget=10)
+        index = graphret.build(archive, encoder, out=out, k=10, n_threads=1, tune=False)
+        index.record_tuning({"ranking": "alpha_qe", "options": {"n": 3}, "trials": []})
     return root
 
 

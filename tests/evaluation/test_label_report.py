@@ -26,7 +26,8 @@ def index(tmp_path_factory):
         patients=[f"patient{row // 2:03}" for row in range(240)],
         splits=rng.choice(["train", "test"], 240, p=[0.8, 0.2]),
     )
-    return graphret.build(codes.astype(np.float32), films=films, out=tmp_path_factory.mktemp("labels") / "index", k=8)
+    out = tmp_path_factory.mktemp("labels") / "index"
+    return graphret.build(codes.astype(np.float32), films=films, out=out, k=8, tune=False)
 
 
 @pytest.fixture(scope="module")

@@ -353,7 +353,7 @@ def test_rows_are_named_by_what_they_ranked_with(make_index):
 @pytest.mark.parametrize(
     ("rankings", "message"),
     [
-        ("tuned,alpha_qe", r"tuned and alpha_qe.*both are alpha_qe:n=3 here.*alpha_qe:default"),
+        ("alpha_qe:n=3,alpha_qe", r"alpha_qe:n=3 and alpha_qe.*both are alpha_qe:n=3 here.*alpha_qe:default"),
         (["nearest", "nearest:default"], r"nearest and nearest:default.*each once"),
         (",", r"at least one"),
     ],
@@ -363,6 +363,14 @@ def test_a_ranking_twice_or_one_that_cannot_be_is_refused_before_anybody_is_aske
     with pytest.raises(InvalidParameterError, match=message):
         evaluate(index, rankings=rankings, measures=["P@10"], **FEW)
     assert not index.calls
+
+
+@pytest.mark.parametrize("rankings", ["tuned,nearest,alpha_qe", "alpha_qe,nearest,tuned", "nearest,alpha_qe:n=3,tuned"])
+def test_what_an_archive_chose_beside_the_same_ranking_is_one_row_with_both_names(make_index, rankings):
+    index = make_index(tuning={"ranking": "alpha_qe", "options": {"n": 3}})
+    report = evaluate(index, rankings=rankings, measures=["P@10"], baselines=[], **FEW)
+    assert sorted(row.name for row in report.rankings) == ["alpha_qe:n=3", "nearest"]
+    assert report["tuned"] is report["alpha_qe:n=3"]
 
 
 def test_the_share_of_hits_that_are_fill_is_reported(make_index):

@@ -118,7 +118,7 @@ def test_memory_is_bounded_and_nothing_else_changes(tmp_path, monkeypatch):
     for name in ("BASIS_ROWS", "PLAN_ROWS", "PLAN_COLUMNS", "PLAN_PAIRS", "CHUNK"):
         monkeypatch.setattr(rotation_module, name, 300)
     monkeypatch.setattr(knn_module, "BLOCK", 300)
-    codes = codes_near_a_subspace(4, n=6000, d=256)
+    codes = codes_near_a_subspace(4, n=4000, d=256)
     np.save(tmp_path / "codes.npy", codes)
     mapped = np.load(tmp_path / "codes.npy", mmap_mode="r")
     peaks, tables = [], []

@@ -41,7 +41,7 @@ def test_an_index_with_findings_answers_by_what_its_own_films_chose(made, tmp_pa
 
 def test_findings_by_chance_choose_nothing(made, tmp_path):
     codes, labels = made
-    for seed in range(3):
+    for seed in range(1):
         shuffled = np.random.default_rng(seed).permutation(labels)
         index = graphret.build(codes, labels=shuffled, out=tmp_path / str(seed), k=10, tune_budget=None)
         assert index.tuning is not None
