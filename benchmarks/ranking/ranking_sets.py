@@ -42,7 +42,7 @@ NAMES = (
 
 @dataclass(frozen=True)
 class Side:
-    """An archive and queries to it; labels are bool (., L), patients str."""
+    """An archive and queries to it; labels are bool (., L), patients and splits str; no splits where no encoder was trained."""
 
     codes: np.ndarray
     labels: np.ndarray
@@ -50,6 +50,7 @@ class Side:
     query_codes: np.ndarray
     query_labels: np.ndarray
     query_patients: np.ndarray
+    splits: np.ndarray | None = None
 
     @property
     def forbidden(self) -> list[np.ndarray]:
@@ -80,7 +81,11 @@ def side_of(name: str, part: str, data_root: Path) -> Side:
     archive = np.isin(splits, ["train"] if part == "validation" or name.startswith("fashion") else ["train", "valid"])
     archive[left_out] = False
     asking = (splits == ("valid" if part == "validation" else "test")) & labels.any(axis=1)
-    return Side(codes[archive], labels[archive], patients[archive], codes[asking], labels[asking], patients[asking])
+    return Side(
+        *(values[archive] for values in (codes, labels, patients)),
+        *(values[asking] for values in (codes, labels, patients)),
+        splits=splits[archive],
+    )
 
 
 def _simulated(n: int, part: str) -> Side:

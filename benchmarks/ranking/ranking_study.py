@@ -1,13 +1,15 @@
-"""Which ranking is best on a code graph: parameters chosen on validation queries only.
+"""Which ranking is best on a code graph, and what a user gets who builds an index and asks, nothing else said.
 
     PYTHONPATH=.:benchmarks python benchmarks/ranking/ranking_study.py [SET ...] [--minutes 2.5]
 
-Every method of METHODS is tried with every option of its grid on the validation queries of a set; those of TUNED are
-what `choose_ranking` makes of it (a race of `default_candidates`, as `graphret tune`): with metrics learned
-from the archive's labels, without, and by agreement of lists inside the archive, which sees no label at all. Then each
-method, with its best options, ranks the test queries; the choice by agreement stays on the validation queries. On sim107k
-the baselines try what was best on sim20k's validation queries, and one step of every option beside it. Every figure is a row of ranking.jsonl, so that the study goes on where it was
-stopped; rows of another version of the study are not mixed in. `--report` makes the tables from the rows.
+Every method of METHODS is tried with every option of its grid on the validation queries of a set. Then each, with its best
+options, ranks the test queries. Beside them stands what the archive's own films choose: an index of the test side's archive is
+built and tuned (`graphret.build`, without a limit of time), with metrics learned from the archive's labels and without; the
+promise of its tuning is compared with what the test queries show. What `--by agreement` chooses without any label stays on the
+validation queries. On sim107k the baselines try what was best on sim20k's validation queries, and one step of every option
+beside it. `--permutations N` tunes archives of small sets whose labels were dealt out anew, N times: nothing may win there.
+Every figure is a row of ranking.jsonl, so that the study goes on where it was stopped; rows of another version of the study
+are not mixed in. `--report` makes the tables from the rows.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import shutil
 import time
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,22 +31,23 @@ from ranking_sets import FOLDER, NAMES, Side, side_of
 from ranking_tables import markdown
 from record import parser_of, say, write_results
 
-from graphret.communities import louvain
+import graphret
 from graphret.evaluation import evaluate_ranking, paired_difference, patient_bootstrap
-from graphret.graph import similarity_graph
-from graphret.neighbors import ExactSearch, NeighborTable, nearest_neighbors
-from graphret.retrieval import Archive, QueryBatch, create_ranking
-from graphret.tuning import choose_ranking, default_candidates
-from graphret.tuning.criteria import ListAgreement, SharedFindings
-from graphret.tuning.metric_learner import OUTSIDE, MetricLearner
-from graphret.tuning.tune_index import own_films, pairs_of
+from graphret.neighbors import NeighborTable, nearest_neighbors
+from graphret.retrieval import QueryBatch, RankingChoice, create_ranking
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-VERSION = 2
+    from graphret.index import Index
+    from graphret.retrieval import Archive
+    from graphret.tuning import Tuning
+
+VERSION = 3
 MEASURES = ("P@10", "nDCG@100", "mAP@100")
-K_GRAPH, POOL, N_AGREEING = 50, 400, 1000
+K_GRAPH, POOL = 50, 400
+PERMUTED = ("kermany-untrained", "nih-untrained", "mednist-untrained-32")
+"""Sets whose tuning takes seconds."""
 
 
 def _grid(**options: tuple[Any, ...]) -> list[dict[str, Any]]:
@@ -63,8 +67,8 @@ METHODS: dict[str, list[dict[str, Any]]] = {
     "lw_whitening": _grid(dimensions=(16, 32, 128, 512), ridge=(0.01, 0.1, 1.0, 10.0)),
     "region_growing": _grid(edges=(10, 30, 50)),
 }
-TUNED = {"tuned": True, "tuned without labels": False}
-"""What is tuned, and whether a metric may be learned from the archive's labels. Both are chosen by labels of queries."""
+DEFAULT = {"default": True, "default, nothing learned": False}
+"""What the archive chooses, and whether a metric may be learned from its labels. Both are chosen by labels of its films."""
 LABELLED = ("lw_whitening",)
 """Baselines that learn from the archive's labels."""
 OWN: dict[str, Callable[..., np.ndarray]] = {
@@ -104,9 +108,22 @@ class Bench:
         return table
 
     @cached_property
+    def index(self) -> Index:
+        """The archive as a user has it, not yet tuned."""
+        return self.index_of(self.side.labels)
+
+    def index_of(self, labels: np.ndarray) -> Index:
+        folder = FOLDER / f"index-{self.name}-{self.part}"
+        shutil.rmtree(folder, ignore_errors=True)
+        names = [f"finding {number}" for number in range(labels.shape[1])]
+        about = {"labels": labels.astype(np.int8), "label_names": names, "patients": self.side.patients}
+        if self.side.splits is not None:
+            about["splits"] = self.side.splits
+        return graphret.build(self.side.codes, out=folder, k=K_GRAPH, tune=False, **about)
+
+    @cached_property
     def archive(self) -> Archive:
-        graph = similarity_graph(self.table)
-        return Archive(self.side.codes, graph, louvain(graph).labels, ExactSearch(self.side.codes), k=K_GRAPH)
+        return self.index.archive
 
     @cached_property
     def order(self) -> np.ndarray:
@@ -122,21 +139,18 @@ class Bench:
     def task(self) -> Task:
         return Task(self.side, self.table.neighbors, self.table.similarities)
 
-    @cached_property
-    def learner(self) -> MetricLearner:
-        """Learns from all films of the archive: the queries come from outside it."""
-        n_films, n_queries = len(self.side.codes), len(self.side.query_codes)
-        folds, of_queries = np.zeros(n_films, np.int64), np.full(n_queries, OUTSIDE)
-        return MetricLearner(self.archive, self.side.labels, folds, of_queries)
-
-    def lists(self, method: str, options: dict[str, Any], metric: dict[str, Any] | None = None) -> np.ndarray:
+    def lists(self, method: str, options: dict[str, Any]) -> np.ndarray:
         """Lists of all queries in the order of the side."""
         if method in OWN:
             return OWN[method](self.task, **options)
         lists = np.empty((len(self.order), K), np.int32)
-        archive = self.archive if metric is None else self.learner.archive_for(metric, OUTSIDE)
-        lists[self.order] = create_ranking(method, archive, **options).rank(self.batch, K).positions
+        lists[self.order] = create_ranking(method, self.archive, **options).rank(self.batch, K).positions
         return lists
+
+    def hits(self, choice: RankingChoice) -> np.ndarray:
+        """What the index answers."""
+        own = {"patient": self.side.query_patients.tolist()}
+        return self.index.query(self.side.query_codes, K, ranking=choice, exclude=own).positions
 
     def scores(self, lists: np.ndarray) -> dict[str, np.ndarray]:
         return evaluate_ranking(lists, self.side.query_labels, self.side.labels, MEASURES, excluded=self.side.forbidden)
@@ -178,11 +192,6 @@ def validate(bench: Bench, rows: Rows, stop: float) -> None:
                 means = {name: float(np.nanmean(values)) for name, values in scores.items()}
                 row = {"set": bench.name, "part": "validation", "method": method, "options": options, "scores": means}
                 rows.add(row | {"value": float(np.mean(list(means.values()))), "seconds": time.monotonic() - started})
-    for name, learns in TUNED.items():
-        if rows.find(set=bench.name, part="validation", method=name) is None:
-            _check_time(stop)
-            started = time.monotonic()
-            rows.add(_tuned(bench, name, learns=learns) | {"seconds": time.monotonic() - started})
     if rows.find(set=bench.name, part="validation", method="by agreement") is None:
         _check_time(stop)
         started = time.monotonic()
@@ -217,63 +226,47 @@ def _best_of(rows: Rows, name: str, method: str) -> dict[str, Any]:
     return options
 
 
-def _tuned(bench: Bench, name: str, *, learns: bool) -> dict[str, Any]:
-    side = bench.side
-    forbidden = [side.forbidden[row] for row in bench.order]
-    labels, patients = side.query_labels[bench.order], side.query_patients[bench.order]
-    criterion = SharedFindings(labels, side.labels, patients, forbidden, MEASURES)
-    learner = bench.learner if learns else None
-    candidates = default_candidates(learned=learns)
-    tuning = choose_ranking(bench.archive, bench.batch, criterion, candidates, learner=learner)
-    last = [trial for trial in tuning.trials if trial.n_queries == tuning.n_queries]
-    chosen = next(trial for trial in last if (trial.ranking, trial.options) == (tuning.ranking, tuning.options))
-    row = {"set": bench.name, "part": "validation", "method": name, "ranking": tuning.ranking}
-    row |= {"options": dict(chosen.options), "metric": None if chosen.metric is None else dict(chosen.metric)}
-    row |= {"scores": dict(chosen.scores), "value": chosen.value, "variety": chosen.variety}
-    return row | {"difference": tuning.to_dict()["difference"], "n_trials": len(tuning.trials)}
-
-
 def _by_agreement(bench: Bench) -> dict[str, Any]:
-    """What `graphret tune --by agreement` would choose, and what it is worth by the labels of the validation queries."""
-    side, archive = bench.side, bench.archive
-    films = np.random.default_rng(0).permutation(len(side.codes))[: N_AGREEING // 2]
-    asking = pairs_of(archive, films, side.patients, None)
-    forbidden = own_films(asking, side.patients)
-    codes = np.ascontiguousarray(side.codes[asking], dtype=np.float32)
-    batch = QueryBatch.of(archive, codes, POOL, forbidden=forbidden)
-    tuning = choose_ranking(archive, batch, ListAgreement(), default_candidates())
-    scores = bench.scores(bench.lists(tuning.ranking, dict(tuning.options)))
-    nearest = bench.scores(bench.lists("nearest", {}))
+    """What `graphret tune --by agreement` chooses, and what it is worth by the labels of the validation queries."""
+    tuning = graphret.tune(bench.index, by="agreement", budget=None)
+    scores = bench.scores(bench.hits(tuning.choice))
+    nearest = bench.scores(bench.hits(RankingChoice("nearest")))
     values, reference = (np.mean(list(of.values()), axis=0) for of in (scores, nearest))
     row = {"set": bench.name, "part": "validation", "method": "by agreement", "ranking": tuning.ranking}
     row |= {"options": dict(tuning.options), "value": float(np.nanmean(values)), "agreement": tuning.difference.mean}
-    difference = paired_difference(values, reference, side.query_patients).to_dict()
+    difference = paired_difference(values, reference, bench.side.query_patients).to_dict()
     return row | {"from_nearest": difference, "nearest": float(np.nanmean(reference))}
 
 
+def permute(bench: Bench, rows: Rows, n: int, stop: float) -> None:
+    """Deal the labels out anew to the films, and tune: what wins then wins by chance."""
+    for seed in range(n):
+        if rows.find(set=bench.name, part="permuted", seed=seed) is None:
+            _check_time(stop)
+            labels = np.random.default_rng(seed).permutation(bench.side.labels)
+            tuning = graphret.tune(bench.index_of(labels), budget=None)
+            row = {"set": bench.name, "part": "permuted", "seed": seed, "ranking": tuning.ranking}
+            rows.add(row | {"difference": tuning.difference.to_dict()})
+
+
 def test(bench: Bench, rows: Rows, stop: float) -> None:
-    """Rank the test queries once with what the validation chose, and compare query by query."""
+    """Rank the test queries once, by what the validation chose and by what the archive chose; compare query by query."""
     if rows.find(set=bench.name, part="test") is not None:
         return
     _check_time(stop)
-    chosen: dict[str, tuple[str, dict[str, Any], dict[str, Any] | None]] = {}
-    for method in METHODS:
-        chosen[method] = (method, _best_of(rows, bench.name, method), None)
-    for name in TUNED:
-        row = rows.find(set=bench.name, part="validation", method=name)
-        assert row is not None
-        chosen[name] = (row["ranking"], row["options"], row["metric"])
-    ranking, options, metric = chosen["tuned"]
-    for name, changes in WITHOUT.items() if ranking == "contextual" else ():
-        changed = {**options, **{option: value for option, value in changes.items() if option in options}}  # type: ignore[attr-defined]
-        if changed != options:
-            chosen[f"tuned, {name}"] = (ranking, changed, metric)
-    found, variety = {}, {}
-    for method, how in chosen.items():
-        lists = bench.lists(*how)
-        found[method] = bench.scores(lists)
-        first = lists[:, :10]
-        variety[method] = float(np.unique(first).size / min(first.size, len(bench.side.codes)))
+    started = time.monotonic()
+    tunings = {name: graphret.tune(bench.index, learn=learns, budget=None) for name, learns in DEFAULT.items()}
+    seconds = time.monotonic() - started
+    best_options = {method: _best_of(rows, bench.name, method) for method in METHODS}
+    lists = {method: bench.lists(method, options) for method, options in best_options.items()}
+    choices = {name: tuning.choice for name, tuning in tunings.items()}
+    choices |= _without(choices["default"])
+    lists |= {name: bench.hits(choice) for name, choice in choices.items()}
+    ranked = {method: (method, options) for method, options in best_options.items()}
+    ranked |= {name: (choice.name, dict(choice.options or {})) for name, choice in choices.items()}
+    found = {name: bench.scores(hits) for name, hits in lists.items()}
+    size = len(bench.side.codes)
+    variety = {name: float(np.unique(hits[:, :10]).size / min(hits[:, :10].size, size)) for name, hits in lists.items()}
     patients = bench.side.query_patients
     means = {method: {name: float(np.nanmean(found[method][name])) for name in MEASURES} for method in found}
     unlabelled = [method for method in METHODS if method not in LABELLED]
@@ -284,19 +277,44 @@ def test(bench: Bench, rows: Rows, stop: float) -> None:
     results = {}
     for method in found:
         results[method] = {
-            "ranking": chosen[method][0],
-            "options": {**chosen[method][1], **(chosen[method][2] or {})},
+            "ranking": ranked[method][0],
+            "options": ranked[method][1],
             "variety": variety[method],
             "scores": {name: patient_bootstrap(found[method][name], patients).to_dict() for name in MEASURES},
             "from_nearest": _differences(found, method, dict.fromkeys(MEASURES, "nearest"), patients),
         }
-    for method in TUNED:
+    for method, tuning in tunings.items():
+        results[method]["promise"] = _promise(found, method, tuning, patients)
         results[method]["from_best_baseline"] = _differences(found, method, best, patients)
         results[method]["from_best_unlabelled"] = _differences(found, method, best_unlabelled, patients)
     side = bench.side
     counts = {"films": len(side.codes), "queries": len(side.query_codes), "patients": len(set(patients.tolist()))}
-    row = {"set": bench.name, "part": "test", "counts": counts, "results": results}
+    row = {"set": bench.name, "part": "test", "counts": counts, "results": results, "tuning_seconds": seconds}
     rows.add(row | {"best_baseline": best, "best_unlabelled": best_unlabelled})
+
+
+def _without(choice: RankingChoice) -> dict[str, RankingChoice]:
+    """The chosen form of "contextual" with its parts switched off one at a time."""
+    options = dict(choice.options or {})
+    forms = {}
+    for name, changes in WITHOUT.items() if choice.name == "contextual" else ():
+        changed = options | {option: value for option, value in changes.items() if option in options}  # type: ignore[attr-defined]
+        if changed != options:
+            metric = choice.metric if changed.get("learned") else None
+            forms[f"default, {name}"] = RankingChoice(choice.name, changed, metric)
+    return forms
+
+
+def _promise(
+    found: dict[str, dict[str, np.ndarray]], method: str, tuning: Tuning, patients: np.ndarray
+) -> dict[str, Any]:
+    """What the tuning expects to gain over nearest, and what the test queries gain: the mean of the three measures."""
+    ours, nearest = (np.mean(list(found[name].values()), axis=0) for name in (method, "nearest"))
+    return {
+        "promised": tuning.difference.to_dict(),
+        "held out": paired_difference(ours, nearest, patients).to_dict(),
+        "n_queries": tuning.n_queries,
+    }
 
 
 def _differences(
@@ -319,19 +337,23 @@ def main() -> None:
     parser.add_argument("--data-root", type=Path, default=Path("../shared/data"), help="folder of the real films")
     parser.add_argument("--minutes", type=float, default=1e6, help="stop after so many; the same command goes on")
     parser.add_argument("--validation-only", action="store_true", help="ask no test query")
+    parser.add_argument("--permutations", type=int, default=0, help=f"only deal out labels anew: {', '.join(PERMUTED)}")
     parser.add_argument("--report", action="store_true", help="only make the tables from the rows")
     options = parser.parse_args()
     found = environment()
     rows = Rows(options.results / "ranking.jsonl")
     stop = time.monotonic() + 60 * options.minutes
     try:
-        for name in () if options.report else options.sets or NAMES:
+        for name in (options.sets or PERMUTED) if options.permutations else ():
+            say(f"{name}: permuted labels")
+            permute(Bench(name, "test", side_of(name, "test", options.data_root)), rows, options.permutations, stop)
+        for name in () if options.report or options.permutations else options.sets or NAMES:
             for part, step in (("validation", validate), ("test", test))[: 1 if options.validation_only else 2]:
                 say(f"{name}: {part}")
                 step(Bench(name, part, side_of(name, part, options.data_root)), rows, stop)
     except OutOfTimeError:
         say("out of time: run the same command again")
-    chosen = [row for row in rows.rows if row["part"] == "test" or row["method"] in {*TUNED, "by agreement"}]
+    chosen = [row for row in rows.rows if row["part"] != "validation" or row["method"] == "by agreement"]
     record = {"environment": found, "methods": METHODS, "rows": chosen}  # every other figure stands in ranking.jsonl
     if rows.all(part="test"):
         write_results(options.results, "ranking", record, markdown(record))

@@ -107,7 +107,10 @@ def test_the_study_chooses_on_validation_asks_once_and_goes_on(study, side, tmp_
     learned = Candidate(
         "contextual", {"learned": True, "n": 0, "context": 0.0}, {"discriminant_share": 0.5, "ridge": 0.1}
     )
-    monkeypatch.setattr(study, "default_candidates", lambda **asked: [*few, learned] if asked.get("learned") else few)
+    monkeypatch.setattr(
+        "graphret.tuning.contest.default_candidates",
+        lambda **asked: [Candidate("nearest", {}), *few, *([learned] if asked.get("learned") else [])],
+    )
     rows = study.Rows(tmp_path / "ranking.jsonl")
     bench = study.Bench("nih", "validation", side)
     with pytest.raises(study.OutOfTimeError):
@@ -118,20 +121,25 @@ def test_the_study_chooses_on_validation_asks_once_and_goes_on(study, side, tmp_
     chosen = max(tried, key=lambda row: row["value"])["options"]
     results = rows.all(part="test")[0]["results"]
     assert results["alpha_qe"]["options"] == chosen
-    assert set(results) >= {"nearest", "alpha_qe", "dba", "tuned", "tuned without labels"}
-    assert results["tuned"]["options"]["learned"], "its findings show in the codes"
-    assert "learned" not in results["tuned without labels"]["options"]
+    assert set(results) >= {"nearest", "alpha_qe", "dba", "default", "default, nothing learned"}
+    assert results["default"]["options"]["learned"], "its findings show in the codes"
+    assert "learned" not in results["default, nothing learned"]["options"]
+    assert results["default"]["promise"]["promised"]["low"] > 0
+    study.permute(study.Bench("nih", "test", side), rows, 2, stop=np.inf)
+    assert [row["ranking"] for row in rows.all(part="permuted")] == ["nearest", "nearest"]
     agreed = rows.all(part="validation", method="by agreement")
     assert len(agreed) == 1
     kept = (tmp_path / "ranking.jsonl").read_bytes()
     again = study.Rows(tmp_path / "ranking.jsonl")
     study.validate(bench, again, stop=0.0)
     study.test(study.Bench("nih", "test", side), again, stop=0.0)
+    study.permute(study.Bench("nih", "test", side), again, 2, stop=0.0)
     assert (tmp_path / "ranking.jsonl").read_bytes() == kept, "no figure is made twice"
     text = study.markdown({"rows": again.rows, "environment": study.environment()})
-    assert f"{results['tuned']['scores']['P@10']['mean']:.3f}" in text
+    assert f"{results['default']['scores']['P@10']['mean']:.3f}" in text
     assert "against the best baseline, of 3 figures" in text
     assert f"{agreed[0]['value']:.3f}" in text
+    assert "| nih | 2 | 2 |" in text
 
 
 def test_the_large_set_tries_what_is_near_the_best_of_the_small_one(study, tmp_path):

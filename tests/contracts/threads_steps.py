@@ -119,7 +119,9 @@ def films(folder):
 
 def build(folder):
     labels = np.eye(3, dtype=np.int8)[np.arange(500) % 3]
-    graphret.build(codes(), out=folder, k=10, labels=labels, patients=[f"p{film // 2}" for film in range(500)], tune=False)
+    graphret.build(
+        codes(), out=folder, k=10, labels=labels, patients=[f"p{film // 2}" for film in range(500)], tune=False
+    )
 
 
 STEPS = {step.__name__: step for step in (threads, forks, early_fork, films)}
