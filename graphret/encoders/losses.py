@@ -45,12 +45,13 @@ def label_weights(labels: NDArray[np.int8]) -> Float64Array:
     return np.stack([negative / known, positive / known])
 
 
-def weighted_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+def weighted_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor, smoothing: float = 0.0) -> Tensor:
     """Weighted binary cross entropy over the known labels (Haq et al. 2021, Eq. 1).
 
     For label j of a film with logit x: ``w+ softplus(-x)`` if it is positive, ``w- softplus(x)`` if it is negative (the
     stable forms of ``-w+ log p`` and ``-w- log(1 - p)``), nothing if it is uncertain; summed over the labels, averaged
-    over the batch.
+    over the batch. ``smoothing`` s mixes them: a positive label has ``1 - s / 2`` of its own term and ``s / 2`` of the
+    other, a negative one likewise.
 
     Parameters
     ----------
@@ -60,6 +61,8 @@ def weighted_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> T
         (b, L): 1 positive, 0 negative, -1 uncertain.
     weights
         float (2, L) of :func:`label_weights`.
+    smoothing
+        In [0, 1); 0: Eq. 1 as it is.
 
     Returns
     -------
@@ -77,5 +80,8 @@ def weighted_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> T
     logits = logits.float() if logits.dtype in {torch.float16, torch.bfloat16} else logits
     positive = weights[0] * softplus(-logits)
     negative = weights[1] * softplus(logits)
+    half = smoothing / 2
+    if half:
+        positive, negative = torch.lerp(positive, negative, half), torch.lerp(negative, positive, half)
     terms = torch.where(labels == 1, positive, negative)
     return torch.where(labels >= 0, terms, 0.0).sum(dim=1).mean()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import torch
@@ -26,7 +27,9 @@ def make_optimizer(parameters: Iterable[nn.Parameter], config: TrainConfig) -> t
 
 
 class LearningRate:
-    """The learning rate as a function of the epochs' scores (``"plateau"``) or of the iterations (``"steps"``).
+    """The learning rate as a function of the epochs' scores (``"plateau"``) or of the iterations (the others).
+
+    During a warm-up it is the share of its value that the iterations done are of those of the warm-up.
 
     Parameters
     ----------
@@ -45,21 +48,33 @@ class LearningRate:
             patience=config.plateau_patience,
             min_lr=config.learning_rate_floor,
         )
+        self._after_scores = config.learning_rate
 
     @property
     def current(self) -> float:
         """The learning rate of the next iteration."""
         return float(self._optimizer.param_groups[0]["lr"])
 
-    def after_iterations(self, n_iterations: int) -> None:
-        """Set the rate for the iteration that follows ``n_iterations`` others."""
-        if self._config.schedule == "steps":
-            falls = n_iterations // self._config.step_iterations
-            rate = self._config.learning_rate * self._config.step_factor**falls
-            for group in self._optimizer.param_groups:
-                group["lr"] = max(rate, self._config.learning_rate_floor)
+    def after_iterations(self, n_iterations: int, share: float) -> None:
+        """Set the rate for the iteration that follows ``n_iterations`` others, a ``share`` of all of the training."""
+        config = self._config
+        if config.schedule == "plateau":
+            rate = self._after_scores
+        elif config.schedule == "steps":
+            falls = n_iterations // config.step_iterations
+            rate = max(config.learning_rate * config.step_factor**falls, config.learning_rate_floor)
+        else:
+            wave = (1 + math.cos(math.pi * min(share, 1.0))) / 2
+            rate = max(config.learning_rate * wave, config.learning_rate_floor)
+        if n_iterations < config.warmup_iterations:
+            rate *= (n_iterations + 1) / config.warmup_iterations
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
 
     def after_epoch(self, score: float) -> None:
         """Take note of how good an epoch was."""
         if self._config.schedule == "plateau":
+            for group in self._optimizer.param_groups:
+                group["lr"] = self._after_scores
             self._plateau.step(score)
+            self._after_scores = self.current

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+from contextlib import nullcontext
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ from graphret._errors import EncoderError
 from graphret._progress import Stage
 from graphret.encoders.objectives import create_objective
 from graphret.files import make_folder, write_text
+from graphret.training.augmentation import Augmentation
+from graphret.training.averaging import WeightAverage
 from graphret.training.checkpoint import Checkpoint, CheckpointFolder, flatten_optimizer, restore_optimizer
 from graphret.training.epoch_order import batches_of_epoch, order_of_epoch
 from graphret.training.masks import has_masks
@@ -28,6 +31,7 @@ from graphret.training.verdict import score_name, warnings_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from accelerate import Accelerator
@@ -81,6 +85,7 @@ class Trainer:
         self._learning_rate = LearningRate(self._optimizer, self.config)
         self._prepared, self._prepared_optimizer = accelerator.prepare(self._step_module, self._optimizer)
 
+        self._average = WeightAverage(self._module, self.config.averaging) if self.config.averaging else None
         self._validator = Validator(task, self._module, accelerator)
         self.state = RunState()
         self._best_tensors: dict[str, Tensor] | None = None
@@ -99,7 +104,8 @@ class Trainer:
             if deadline is not None and self._agree(time.monotonic() >= deadline):
                 break
         if self.state.step:  # the time was used up within an epoch: the part of it is chosen if it is better
-            self._choose(self.passes, self._validate(films, progress), films)
+            with self._weights_to_judge():
+                self._choose(self.passes, self._validate(films, progress), films)
             self._write_history(out)
         self._write_json(out / "problems.json", self.state.problems)
 
@@ -150,7 +156,8 @@ class Trainer:
         state = self.state
         if state.step == 0:
             state.skipped = state.bad_rows
-        order, flips = order_of_epoch(self.task, state.epoch, state.skipped)
+        order, mirrored = order_of_epoch(self.task, state.epoch, state.skipped)
+        changes = Augmentation(self.config, state.epoch, mirrored)
         groups = batches_of_epoch(self.task, state.epoch, order, self.accelerator.num_processes)
         n_steps = self._n_steps = len(groups) // self.accelerator.num_processes
         mine = groups[self.accelerator.process_index :: self.accelerator.num_processes][:n_steps]
@@ -161,9 +168,11 @@ class Trainer:
         stage = f"epoch {state.epoch + 1}/{self.config.epochs}"
         note, noted = "", -np.inf
         for rows, images, readable in films.batches(mine[state.step :]):
-            loss += self._train_step(rows, images, readable, flips, films.masks(rows))
+            loss += self._train_step(rows, images, readable, changes, films.masks(rows))
             state.step += 1
             state.iterations += 1
+            if self._average is not None:
+                self._average.update(state.iterations)
             if progress is not None:
                 if time.monotonic() - noted >= _NOTE_SECONDS:  # not every step: a GPU would be waited for
                     note, noted = f"loss {float(loss) / state.step:.4g}{self._best_so_far()}", time.monotonic()
@@ -187,10 +196,11 @@ class Trainer:
         rows: Int64Array,
         images: Float32Array,
         readable: BoolArray,
-        flips: BoolArray,
+        changes: Augmentation,
         masks: Float32Array | None,
     ) -> Tensor:
-        self._learning_rate.after_iterations(self.state.iterations)
+        done = self.state.iterations
+        self._learning_rate.after_iterations(done, done / (self.config.epochs * self._n_steps))
         labels = self.task.table.labels[rows].astype(np.int8)
         labels[~readable] = -1
         batch = to_device(images, self.accelerator)
@@ -198,10 +208,7 @@ class Trainer:
         if masks is not None:
             masks[~readable] = np.nan
             shown = torch.from_numpy(masks).to(batch.device)
-        if self.config.horizontal_flip:
-            mirrored = torch.from_numpy(flips[rows]).to(batch.device)
-            batch = torch.where(mirrored[:, None, None, None], batch.flip(-1), batch)
-            shown = None if shown is None else torch.where(mirrored[:, None, None], shown.flip(-1), shown)
+        batch, shown = changes.apply(rows, batch, shown)
         truth = torch.from_numpy(labels).to(batch.device)
         places = torch.from_numpy(self._places[rows]).to(batch.device)
         with self.accelerator.autocast():
@@ -221,10 +228,11 @@ class Trainer:
                 f"(start again with a learning_rate below {self.config.learning_rate:g}, or mixed_precision='no')"
             )
         learning_rate = self._learning_rate.current
-        score = self._validate(films, progress)
-        self._note_problems(films)
         state.epoch += 1
-        better = self._choose(state.epoch, score, films)
+        with self._weights_to_judge():
+            score = self._validate(films, progress)
+            better = self._choose(state.epoch, score, films)
+        self._note_problems(films)
         how = f"validation {score.name} {score.score:.3f}{self._best_so_far()}"
         logger.info("epoch %d: loss %.4g, %s", state.epoch, state.loss, how)
         self._learning_rate.after_epoch(score.score)
@@ -253,6 +261,10 @@ class Trainer:
             "unfinished": {"epochs": self.passes, "seconds": round(self.state.seconds, 3)} if self.state.step else None,
         }
         self._write_json(out / "history.json", history)
+
+    def _weights_to_judge(self) -> AbstractContextManager[None]:
+        """Inside the block the network has the weights that are validated and kept."""
+        return nullcontext() if self._average is None else self._average.in_place()
 
     def _validate(self, films: PreparedFilms, progress: Progress | None) -> Score:
         """Score of the weights as they are now."""
@@ -294,6 +306,8 @@ class Trainer:
         optimizer_tensors, groups = flatten_optimizer(self._optimizer)
         tensors = {f"module.{key}": value for key, value in self._step_module.state_dict().items()} | optimizer_tensors
         tensors |= {f"random.{key}": value for key, value in self._random_states()}
+        if self._average is not None:
+            tensors |= {f"average.{key}": value for key, value in self._average.tensors.items()}
         state = {
             "identity": self.identity,
             **self.state.to_json(),
@@ -312,6 +326,8 @@ class Trainer:
         restore_optimizer(self._optimizer, tensors, state["optimizer_groups"])
         if state["scaler"] is not None:
             self.accelerator.scaler.load_state_dict(state["scaler"])
+        if self._average is not None:
+            self._average.restore({key.removeprefix("average."): value for key, value in tensors.items()})
         torch.set_rng_state(tensors["random.cpu"])
         if "random.cuda" in tensors and self.accelerator.device.type == "cuda":
             torch.cuda.set_rng_state(tensors["random.cuda"])
