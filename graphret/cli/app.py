@@ -17,6 +17,7 @@ from graphret.cli.export import export
 from graphret.cli.flags import FlagCommand
 from graphret.cli.info import info, verify
 from graphret.cli.query import query
+from graphret.cli.serve import serve
 from graphret.cli.train import train
 from graphret.cli.tune import tune
 
@@ -41,6 +42,7 @@ for command in (
     query,
     evaluate,
     compare,
+    serve,
     audit,
     info,
     verify,

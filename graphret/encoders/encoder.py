@@ -264,6 +264,27 @@ class Encoder:
             )
         return maps
 
+    def position_features(self, images: Float32Array) -> Float32Array | None:
+        """Compute what the network has at every position before it averages them to a code.
+
+        Parameters
+        ----------
+        images
+            As in :meth:`encode`; all go through the network at once.
+
+        Returns
+        -------
+        ndarray or None
+            float32 (b, code_length, h, w), whose mean over h and w is the code up to rounding; ``None`` for a network
+            whose code is no such average.
+
+        Raises
+        ------
+        InvalidParameterError
+            Images of another shape or dtype.
+        """
+        return self._forward.position_features(images)
+
     def predict(self, images: Float32Array, *, precision: Precision = "float32", batch_size: int = 64) -> Float32Array:
         """Compute the probability of every label, float32 (b, L) in [0, 1]; parameters as in :meth:`encode`.
 

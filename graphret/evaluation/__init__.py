@@ -6,6 +6,7 @@ from graphret.evaluation.measures import evaluate_ranking, list_measures
 from graphret.evaluation.protocol import evaluate
 from graphret.evaluation.report import RankingScores, Report
 from graphret.evaluation.saliency import draw_saliency, saliency_overlay
+from graphret.evaluation.similarity_map import SimilarityMaps, similarity_maps
 from graphret.evaluation.ties import evaluate_hamming
 from graphret.evaluation.trec import read_qrels, read_run, write_qrels, write_run
 
@@ -14,6 +15,7 @@ __all__ = [
     "Interval",
     "RankingScores",
     "Report",
+    "SimilarityMaps",
     "contact_sheet",
     "draw_saliency",
     "evaluate",
@@ -25,6 +27,7 @@ __all__ = [
     "read_qrels",
     "read_run",
     "saliency_overlay",
+    "similarity_maps",
     "write_qrels",
     "write_run",
 ]

@@ -20,11 +20,11 @@ from graphret.evaluation._inputs import check_allowed, check_only_allowed, exclu
 from graphret.files import replacing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from graphret._types import Int64Array
 
-__all__ = ["read_qrels", "read_run", "write_qrels", "write_run"]
+__all__ = ["qrels_text", "read_qrels", "read_run", "write_qrels", "write_run"]
 
 _UNSAFE = re.compile(r"[\s%\x00-\x1f\x7f\ud800-\udfff]")
 
@@ -190,6 +190,27 @@ def read_qrels(path: str | Path) -> dict[str, dict[str, int]]:
         of_query = grades.setdefault(unquote(fields[0], errors="surrogatepass"), {})
         of_query[unquote(fields[2], errors="surrogatepass")] = grade
     return grades
+
+
+def qrels_text(grades: Mapping[str, Mapping[str, int]]) -> str:
+    r"""Return judgements, for every query the grades of films, as the text of a file that `read_qrels` reads.
+
+    Raises
+    ------
+    InvalidParameterError
+        An empty id.
+
+    Examples
+    --------
+    >>> qrels_text({"query 1": {"a.png": 2, "b.png": 0}})
+    'query%201 0 a.png 2\nquery%201 0 b.png 0\n'
+    """
+    queries = _escape_all("query ids", list(grades))
+    lines = []
+    for query, of_query in zip(queries, grades.values(), strict=True):
+        films = _escape_all("film ids", list(of_query))
+        lines += [f"{query} 0 {film} {grade}\n" for film, grade in zip(films, of_query.values(), strict=True)]
+    return "".join(lines)
 
 
 def _fields(path: str | Path, n_fields: int, kind: str) -> Iterator[tuple[int, list[str]]]:

@@ -35,7 +35,8 @@ FLOORS = [
     {"evaluation", "auditing"},
     {"tuning"},
     {"comparison", "cluster"},
-    {"serve", "cli"},
+    {"serve"},
+    {"cli"},
 ]
 """From the ground up: a room may import rooms of lower floors, and its own files."""
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -110,6 +110,19 @@ class Forward:
                 out[start : start + batch_size] = maps.float().cpu().numpy()
         return out
 
+    def position_features(self, images: Float32Array) -> Float32Array | None:
+        """Return what the network has at every position before it averages, float32 (b, code_length, h, w), or None."""
+        import torch
+
+        from graphret.encoders.inference.workers import threads_of_torch
+
+        array = self._checked(images, 1)
+        threads_of_torch()  # one in a forked process
+        with torch.inference_mode(), arithmetic(self.device, "float32"):
+            block = torch.from_numpy(np.ascontiguousarray(array)[:, None]).to(self.device)
+            maps = self.network.module.position_features(block)
+            return None if maps is None else maps.float().cpu().numpy()
+
     def _work(
         self, method: str, images: Float32Array, n_outputs: int, precision: str, batch_size: int
     ) -> tuple[Float32Array, Callable[[slice], None]]:

@@ -55,8 +55,11 @@ class DenseNet121(EncoderNetwork):
 
     def features(self, images: Tensor) -> Tensor:
         """Codes (b, 1024): the backbone, the final ReLU, the average over all positions."""
-        maps = self.backbone(self.pixels(images))
-        return torch.relu(maps).mean(dim=(2, 3))
+        return self.position_features(images).mean(dim=(2, 3))
+
+    def position_features(self, images: Tensor) -> Tensor:
+        """Maps (b, 1024, h, w) after the final ReLU, whose average is the code."""
+        return torch.relu(self.backbone(self.pixels(images)))
 
     def outputs(self, images: Tensor) -> NetworkOutputs:
         """Codes, and logits (b, n_labels)."""

@@ -77,6 +77,10 @@ class EncoderNetwork(nn.Module, ABC):
         """Where the network looks, float (b, s, s) in [0, 1]; ``None`` of a network that draws no such map."""
         return None
 
+    def position_features(self, images: Tensor) -> Tensor | None:  # noqa: ARG002 - networks that average maps have them
+        """Maps (b, code_length, h, w) whose average over all positions is the code; ``None`` where there are none."""
+        return None
+
     def fitted(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         """Given tensors by our names, before they must fit: those of a related network may be turned into ours."""
         return tensors

@@ -41,6 +41,14 @@ class ResNet18(EncoderNetwork):
         codes: Tensor = self.backbone(self.pixels(images))
         return codes
 
+    def position_features(self, images: Tensor) -> Tensor:
+        """Maps (b, 512, h, w) after the last block, whose average is the code."""
+        network = self.backbone
+        maps: Tensor = network.maxpool(network.relu(network.bn1(network.conv1(self.pixels(images)))))
+        for block in (network.layer1, network.layer2, network.layer3, network.layer4):
+            maps = block(maps)
+        return maps
+
     def outputs(self, images: Tensor) -> NetworkOutputs:
         """Codes, and logits (b, n_labels)."""
         codes = self.features(images)

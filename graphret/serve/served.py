@@ -1,0 +1,217 @@
+"""The indexes that are served, each by a short name: opened for reading, and opened again when they change on disk."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from graphret._errors import GraphretError, InvalidParameterError, UnknownNameError
+from graphret.index import open as open_index
+from graphret.serve.filters import filters_of
+from graphret.serve.words import NotThereError, without_paths
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from graphret.data import ImageTable
+    from graphret.encoders import Encoder
+    from graphret.index import Index
+
+__all__ = ["Served", "ServedIndex", "State"]
+
+logger = logging.getLogger(__name__)
+_WATCHED = ("CURRENT", "ranking.json")
+
+
+class State:
+    """One generation of an index under one tuning, with what the service reads of it once.
+
+    Parameters
+    ----------
+    index
+        Opened.
+    name
+        Its short name.
+    """
+
+    def __init__(self, index: Index, name: str) -> None:
+        self.index, self.name = index, name
+
+    @property
+    def films(self) -> ImageTable:
+        """The table of the films."""
+        return self.index.films
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """The encoder of the films.
+
+        Raises
+        ------
+        InvalidParameterError
+            The index was made of codes.
+        """
+        encoder = self.index.encoder
+        if encoder is None:
+            allowed = "the id of a film of the index, or a code"
+            raise InvalidParameterError("film", "a film", allowed, f"{self.name} was made of codes and has no encoder")
+        return encoder
+
+    @property
+    def loaded_encoder(self) -> Encoder | None:
+        """The encoder, where a film was asked for before."""
+        return vars(self).get("encoder")
+
+    @property
+    def generation(self) -> str:
+        """Name of the generation."""
+        return str(self.index.manifest["generation"])
+
+    @cached_property
+    def rows(self) -> dict[str, int]:
+        """Id -> row of every film."""
+        return dict(zip(self.films.ids.tolist(), range(len(self.films)), strict=True))
+
+    @cached_property
+    def filters(self) -> list[dict[str, Any]]:
+        """What films may be filtered by; see `filters.filters_of`."""
+        return filters_of(self.films)
+
+    @cached_property
+    def sizes(self) -> list[int]:
+        """Films of every community."""
+        return [int(size) for size in np.bincount(self.index.communities)]
+
+    def row_of(self, identity: str) -> int:
+        """Return the row of a film.
+
+        Raises
+        ------
+        UnknownFilmError
+            There is no such film.
+        """
+        if identity not in self.rows:
+            raise UnknownFilmError(identity, self.name)
+        return self.rows[identity]
+
+
+class UnknownFilmError(NotThereError):
+    """An index has no film of this id."""
+
+    def __init__(self, identity: str, index: str) -> None:
+        super().__init__(f"id={identity[:60]!r} is not the id of a film of the index {index!r}")
+
+
+class ServedIndex:
+    """An index by a short name; `state` is its present generation.
+
+    Parameters
+    ----------
+    root
+        Its folder.
+    name
+        Its short name, which is all that answers say of where it is.
+
+    Raises
+    ------
+    NotAnIndexError, DamagedIndexError, StoreError
+        As `graphret.open`.
+    """
+
+    def __init__(self, root: Path, name: str) -> None:
+        self.root, self.name = root, name
+        self.problem = ""
+        self._lock = threading.Lock()
+        self._seen = self._signs()
+        self._state = State(open_index(root), name)
+
+    @property
+    def state(self) -> State:
+        """The present generation: opened again, in the call that sees it first, when the index has changed.
+
+        A generation that cannot be opened is said by `problem`, and the one before is served on.
+        """
+        if self._signs() != self._seen:
+            with self._lock:
+                signs = self._signs()
+                if signs != self._seen:
+                    self._open_again()
+                    self._seen = signs
+        return self._state
+
+    def _open_again(self) -> None:
+        loaded = self._state.loaded_encoder
+        try:
+            index = open_index(self.root)
+            about = index.manifest["encoder"]
+            if loaded is not None and about is not None and about["fingerprint"] == loaded.fingerprint:
+                index = open_index(self.root, encoder=loaded)
+        except GraphretError as error:
+            self.problem = without_paths(error, [str(self.root)])
+            logger.warning("%s: the generation before is served on: %s", self.name, error)
+            return
+        self.problem = ""
+        self._state = State(index, self.name)
+        logger.info("%s: %s is served from now on", self.name, self._state.generation)
+
+    def _signs(self) -> tuple[tuple[int, int, int] | None, ...]:
+        """What of the files that say what is current changes when they are written again."""
+        found: list[tuple[int, int, int] | None] = []
+        for name in _WATCHED:
+            try:
+                about = os.stat(self.root / name)  # noqa: PTH116 - at every request
+            except OSError:
+                found.append(None)
+            else:
+                found.append((about.st_ino, about.st_mtime_ns, about.st_size))
+        return tuple(found)
+
+
+class Served:
+    """All indexes of a service, by name.
+
+    Parameters
+    ----------
+    roots
+        Their folders; the name of a folder is the name of its index, with a number where two are called alike.
+
+    Raises
+    ------
+    NotAnIndexError, DamagedIndexError, StoreError
+        As `graphret.open`.
+    """
+
+    def __init__(self, roots: Sequence[str | os.PathLike[str]]) -> None:
+        self.indexes: dict[str, ServedIndex] = {}
+        for root in roots:
+            path = Path(root).absolute()
+            name, number = path.name, 1
+            while name in self.indexes:
+                number += 1
+                name = f"{path.name}-{number}"
+            self.indexes[name] = ServedIndex(path, name)
+
+    def __getitem__(self, name: str | None) -> ServedIndex:
+        """Return the index of a name, the first one for None.
+
+        Raises
+        ------
+        UnknownNameError
+            No index is served under this name.
+        """
+        if name is None:
+            return next(iter(self.indexes.values()))
+        if name not in self.indexes:
+            raise UnknownNameError("index", name, self.indexes)
+        return self.indexes[name]
+
+    @property
+    def roots(self) -> list[str]:
+        """Folders of the indexes, which no answer may name."""
+        return [str(served.root) for served in self.indexes.values()]

@@ -1,0 +1,100 @@
+"""Everything that requests share: the indexes, films that were sent, pictures, lists, and who may ask."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from graphret.index import describe_hits
+from graphret.serve.lists import Lists
+from graphret.serve.pictures import Pictures
+from graphret.serve.security import Gate
+from graphret.serve.served import Served
+from graphret.serve.uploads import Uploads
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+
+    from graphret.serve.config import ServeConfig
+    from graphret.serve.served import State
+
+__all__ = ["Service"]
+
+
+class Service:
+    """What a running service consists of.
+
+    Parameters
+    ----------
+    roots
+        Folders of the indexes.
+    config
+        Limits, and where things are kept.
+
+    Raises
+    ------
+    NotAnIndexError, DamagedIndexError, StoreError
+        As `graphret.open`.
+    """
+
+    def __init__(self, roots: Sequence[str | os.PathLike[str]], config: ServeConfig) -> None:
+        self.config = config
+        self.served = Served(roots)
+        self.uploads = Uploads()
+        self.gate = Gate(config)
+        first = next(iter(self.served.indexes.values())).root
+        self.lists = Lists(config.lists or first.with_name(f"{first.name}-lists.sqlite"))
+        self._pictures = {
+            name: Pictures(index.root.with_name(f"{index.root.name}-thumbnails") if config.thumbnails else None)
+            for name, index in self.served.indexes.items()
+        }
+
+    def state(self, name: str | None) -> State:
+        """Return the present generation of an index.
+
+        Raises
+        ------
+        UnknownNameError
+            No index is served under this name.
+        """
+        return self.served[name].state
+
+    def picture(self, state: State, row: int) -> bytes:
+        """Return the JPEG of a film of an index; raises `FilmError` where there is none."""
+        return self._pictures[state.name].of(state, row)
+
+    def warm(self) -> threading.Thread:
+        """Read in the background what first requests would wait for: tables, filters, and kernels of a query."""
+
+        def read() -> None:
+            for index in self.served.indexes.values():
+                state = index.state
+                _ = state.rows, state.filters, state.sizes
+                describe_hits(state.index, state.index.query([str(state.films.ids[0])], 1, n_threads=1))
+
+        thread = threading.Thread(target=read, name="graphret-warm", daemon=True)
+        thread.start()
+        return thread
+
+    @property
+    def hidden(self) -> list[str]:
+        """Folders that no answer may name."""
+        return [*self.served.roots, str(self.lists.path.parent), str(Path.home()), str(Path.cwd())]
+
+    def about(self) -> list[dict[str, Any]]:
+        """Say what is served, as JSON values."""
+        found = []
+        for name, index in self.served.indexes.items():
+            state = index.state
+            manifest = state.index.manifest
+            found.append(
+                {
+                    "name": name,
+                    "generation": state.generation,
+                    "films": manifest["counts"]["films"],
+                    **({"problem": index.problem} if index.problem else {}),
+                }
+            )
+        return found
