@@ -22,7 +22,9 @@ tbody tr:hover{background:#f3f6f8}
 figure{margin:1rem 0}figcaption{font-size:13px;color:#4b5660}svg,img{max-width:100%;height:auto}
 """
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-_UNWRITABLE = re.compile(r"[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_UNWRITABLE = re.compile(
+    r"[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+)
 _KINDS = ((b"\x89PNG", "png"), (b"\xff\xd8\xff", "jpeg"))
 
 

@@ -18,7 +18,13 @@ __all__ = ["encode"]
 _CODES, _FILMS, _WORK = "codes.npy", "films.parquet", ".encode"
 
 
-@config_options(BuildConfig, only=("batch_size", "precision", "n_workers", "shard_rows"))
+@config_options(
+    BuildConfig,
+    only=(
+        *("batch_size", "precision", "n_workers", "shard_rows"),
+        *("isolate", "film_pixels", "film_memory", "decode_memory", "decode_seconds"),
+    ),
+)
 def encode(
     *,
     data: Data,
@@ -54,6 +60,7 @@ def encode(
             precision=config.precision,
             n_workers=config.n_workers,
             shard_rows=config.shard_rows,
+            decoding=config.decoding,
             progress=reporter.progress,
         )
         for problem in done.problems:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import typer
 
 from graphret._errors import GraphretError
+from graphret._plain import plain_text
 from graphret.cli.app import app
 
 __all__ = ["main"]
@@ -62,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _fail(message: str, error: BaseException | None, status: int) -> int:
     if os.environ.get("GRAPHRET_DEBUG") and error is not None:
         traceback.print_exception(error)
-    sys.stderr.write(f"graphret: error: {' '.join(message.split())}\n")
+    sys.stderr.write(f"graphret: error: {plain_text(' '.join(message.split()))}\n")
     return status
 
 

@@ -10,9 +10,12 @@ from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.segment import Segment
 from rich.text import Text
+
+from graphret._plain import plain_json, plain_text
 
 __all__ = ["AsJson", "Quiet", "Reporter", "report_to_user", "without_nan"]
 
@@ -49,7 +52,7 @@ class Reporter:
         """Say the result: the document with ``--json``, what is shown otherwise."""
         if self.as_json:
             text = json.dumps(without_nan(document), indent=2, ensure_ascii=False, allow_nan=False)
-            sys.stdout.write(text + "\n")
+            sys.stdout.write(plain_json(text) + "\n")
             return
         for part in shown:
             self._results.print(part, highlight=False, soft_wrap=isinstance(part, str | Text))
@@ -161,5 +164,13 @@ def _say(console: Console, text: str) -> None:
 def _console(*, stderr: bool) -> Console:
     """A console that shows names as they are, and never cuts a path in two where no terminal sets its width."""
     plain: dict[str, Any] = {"stderr": stderr, "markup": False, "emoji": False, "highlight": False}
-    console = Console(**plain)
-    return console if console.is_terminal else Console(**plain, width=_WIDTH_WITHOUT_TERMINAL)
+    console = _PlainConsole(**plain)
+    return console if console.is_terminal else _PlainConsole(**plain, width=_WIDTH_WITHOUT_TERMINAL)
+
+
+class _PlainConsole(Console):
+    """A console that shows what a text from outside would make the terminal do, and does not let it happen."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(plain_text(segment.text), segment.style)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from graphret._plain import markdown_safe
 from graphret.comparison.tables import Table, report_tables
 
 if TYPE_CHECKING:
@@ -13,7 +14,11 @@ __all__ = ["details", "summary", "title_of", "to_markdown"]
 
 
 def to_markdown(report: dict[str, Any]) -> str:
-    """Write the tables and the description of a comparison (what `Comparison.to_dict` returns)."""
+    """Write the tables and the description of a comparison (what `Comparison.to_dict` returns).
+
+    HTML and links in its texts are taken apart, see `_plain.markdown_safe`.
+    """
+    report = markdown_safe(report)
     parts = [f"# {title_of(report)}", *summary(report)]
     for table in report_tables(report):
         parts += [f"## {table.title}", table.text, _table(table)]

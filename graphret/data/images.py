@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from graphret._errors import FilmError, InvalidParameterError
+from graphret.data.decoding.budget import reserving
 from graphret.data.decoding.grey import as_film
 from graphret.data.decoding.limits import MAX_PIXELS, FilmLimits
 from graphret.data.decoding.pictures import picture_format, read_picture
@@ -137,7 +138,8 @@ def read_pixels(path: str | Path, *, limits: FilmLimits = _DEFAULT_LIMITS) -> ND
     path, frame = split_frame(path)
     head = _head(path, limits)
     try:
-        return _checked(path, _decode(path, head, limits, frame))
+        with reserving(limits.at_once):
+            return _checked(path, _decode(path, head, limits, frame))
     except FilmError:
         raise
     except MemoryError:

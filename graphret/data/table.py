@@ -257,7 +257,7 @@ class ImageTable:
         FilmError
             It cannot be decoded, or the table has no file for it.
         """
-        return read_film(self._path(row))
+        return read_film(self.film_path(row))
 
     def read_pixels(self, row: int) -> NDArray[Any]:
         """Decode the film of one row as it is stored: (h, w), uint8, uint16 or float32, see `read_pixels`.
@@ -267,9 +267,10 @@ class ImageTable:
         FilmError
             As `read`.
         """
-        return read_pixels(self._path(row))
+        return read_pixels(self.film_path(row))
 
-    def _path(self, row: int) -> str:
+    def film_path(self, row: int) -> str:
+        """Return the path of the film of one row; raises `FilmError` where there is none, or it is no regular file."""
         path = str(self.paths[row])
         if not path:
             raise FilmError(str(self.ids[row]), "the table has no file for it (its codes were made elsewhere)")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from graphret._plain import markdown_safe
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -33,6 +35,7 @@ def model_card(document: Mapping[str, Any]) -> str:
         With ``config``, ``code_length``, ``fingerprint``, ``record``, ``versions``. The record may hold ``trained``,
         ``seed``, ``weights``, ``data``, ``training``, ``validation`` and ``epochs``; what is not there is not shown.
     """
+    document = markdown_safe(document)
     config, record = document["config"], document["record"]
     lines = [f"# {config['name']}", ""]
     if not record.get("trained", True):

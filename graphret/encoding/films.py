@@ -11,6 +11,7 @@ from graphret._checks import check_integer
 from graphret._errors import DataError, FilmError
 from graphret.data import FilmProblem
 from graphret.data.frame_place import split_frame
+from graphret.data.isolated import Decoding
 from graphret.encoding.batches import encode_each
 from graphret.files import Stage, Stages, digest, map_array, write_rows
 
@@ -63,6 +64,7 @@ def encode_films(
     precision: str = "float32",
     n_workers: int | None = None,
     shard_rows: int = 4096,
+    decoding: Decoding | None = None,
     progress: Progress | None = None,
 ) -> EncodedFilms:
     """Encode the films of a table; a film that cannot be used is reported and skipped.
@@ -87,6 +89,8 @@ def encode_films(
         As in `encode_each`.
     shard_rows
         Films of a shard.
+    decoding
+        What one film may take, and whether films are decoded in processes of their own; the defaults when not given.
     progress
         Called as ``progress("encode", films done, films)``.
 
@@ -114,13 +118,13 @@ def encode_films(
         check_integer("n_workers", n_workers, 1)
     if not len(table):
         raise DataError("the table has no film: there is nothing to encode")
-    job = _Job(table, encoder, precision, batch_size, n_workers, progress)
+    job = _Job(table, encoder, precision, batch_size, n_workers, decoding or Decoding(), progress)
     if out is None:
         shard = job.encode(range(len(table)), 0)
         rows, problems = _joined(table, [shard])
         return EncodedFilms(shard.arrays["codes"], rows, problems, None)
     shards = Stages(out)
-    key = _key(table, encoder, precision, shard_rows)
+    key = _key(table, encoder, precision, shard_rows, job.decoding)
     shards.keep_only(key)
     starts = range(0, len(table), shard_rows)
     missing = [first for first in starts if shards.load(_shard(first), key) is None]
@@ -142,6 +146,7 @@ class _Job:
     precision: str
     batch_size: int
     n_workers: int | None
+    decoding: Decoding
     progress: Progress | None
 
     def encode(self, rows: range, done: int) -> Stage:
@@ -152,16 +157,17 @@ class _Job:
             reason = error.reason if isinstance(error, FilmError) else str(error)
             problems.append(FilmProblem(str(self.table.ids[row]), str(self.table.paths[row]), reason))
 
-        kept, codes = encode_each(
-            self.encoder,
-            self.table.read_pixels,
-            rows,
-            on_problem=report,
-            precision=self.precision,
-            batch_size=self.batch_size,
-            n_workers=self.n_workers,
-            on_batch=lambda n: self.say(done + n),
-        )
+        with self.decoding.reader() as read:
+            kept, codes = encode_each(
+                self.encoder,
+                lambda row: read(self.table.film_path(row)),
+                rows,
+                on_problem=report,
+                precision=self.precision,
+                batch_size=self.batch_size,
+                n_workers=self.n_workers,
+                on_batch=lambda n: self.say(done + n),
+            )
         return Stage({"problems": [asdict(problem) for problem in problems]}, {"codes": codes, "rows": kept})
 
     def say(self, done: int) -> None:
@@ -206,10 +212,11 @@ def _shard(first: int) -> str:
     return f"shard-{first:09d}"
 
 
-def _key(table: ImageTable, encoder: Encoder, precision: str, shard_rows: int) -> str:
+def _key(table: ImageTable, encoder: Encoder, precision: str, shard_rows: int, decoding: Decoding) -> str:
     """Hash of everything that codes and shards depend on."""
     films = ([name, path, *_state(path)] for name, path in zip(table.ids.tolist(), table.paths.tolist(), strict=True))
-    return digest(ARITHMETIC, encoder.fingerprint, precision, shard_rows, len(table), *films)
+    left_out_by = decoding.limits.pixels, decoding.limits.memory, decoding.isolate, decoding.seconds
+    return digest(ARITHMETIC, encoder.fingerprint, precision, shard_rows, *left_out_by, len(table), *films)
 
 
 def _state(path: str) -> tuple[int, int]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from graphret._plain import markdown_safe
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -22,8 +24,9 @@ def to_markdown(report: dict[str, Any]) -> str:
     Parameters
     ----------
     report
-        What `Report.to_dict` returns.
+        What `Report.to_dict` returns. HTML and links in its texts are taken apart, see `_plain.markdown_safe`.
     """
+    report = markdown_safe(report)
     parts = [
         "# Retrieval report",
         _summary(report),

@@ -6,6 +6,7 @@ import csv
 import io
 from typing import TYPE_CHECKING, Any
 
+from graphret._plain import csv_cell
 from graphret.files import write_text
 from graphret.index.answers import why_in_words
 
@@ -21,7 +22,8 @@ def hits_csv(document: dict[str, Any]) -> str:
     r"""Return hits as text: a header, then one line a hit, quoted where need be.
 
     Columns are query, rank, id, similarity, score, community, source, labels (with "|" between them), path, why, and
-    with ``group_by`` the group. A query without hits has one line without a rank.
+    with ``group_by`` the group. A query without hits has one line without a rank. A text that a spreadsheet would take
+    for a formula has an apostrophe before it (`_plain.csv_cell`).
 
     Parameters
     ----------
@@ -40,11 +42,10 @@ def hits_csv(document: dict[str, Any]) -> str:
     for answer in document["queries"]:
         for hit in answer["hits"]:
             written = {**hit, "labels": "|".join(hit["labels"]), "why": why_in_words(hit)}
-            writer.writerow(
-                [answer["query"], *(written[name] for name in _COLUMNS), *([hit["group"]] if grouped else [])]
-            )
+            cells = [answer["query"], *(written[name] for name in _COLUMNS), *([hit["group"]] if grouped else [])]
+            writer.writerow(map(csv_cell, cells))
         if not answer["hits"]:
-            writer.writerow([answer["query"], *([""] * (len(_COLUMNS) + grouped))])
+            writer.writerow([csv_cell(answer["query"]), *([""] * (len(_COLUMNS) + grouped))])
     return lines.getvalue()
 
 

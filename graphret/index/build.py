@@ -174,6 +174,7 @@ def _encode(
         precision=config.precision,
         n_workers=config.n_workers,
         shard_rows=config.shard_rows,
+        decoding=config.decoding,
         progress=progress,
     )
     films = table.select(encoded.rows)

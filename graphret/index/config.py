@@ -10,6 +10,8 @@ from graphret._errors import InvalidParameterError, UnknownNameError
 from graphret.communities.louvain import N_STARTS
 from graphret.communities.modularity import OBJECTIVES, check_objective
 from graphret.communities.partition import METHODS as COMMUNITY_METHODS
+from graphret.data.decoding.limits import MAX_AT_ONCE, MAX_MEMORY, MAX_PIXELS, FilmLimits
+from graphret.data.isolated import SECONDS, Decoding
 from graphret.graph.similarity_graph import WEIGHTS, check_threshold
 from graphret.neighbors.graph_search_build import check_recall
 from graphret.neighbors.knn import BACKENDS, METHODS
@@ -75,6 +77,17 @@ class BuildConfig:
         Bytes that rotated codes may take in the neighbour search; ``None``: one copy of the codes.
     shard_rows
         Films after which a killed encoding can go on.
+    isolate
+        Decode films in processes of their own, which end when a film takes too much memory or time: for films of
+        unknown origin.
+    film_pixels
+        Largest width times height of a film; a larger one is left out.
+    film_memory
+        Bytes that one film may take to be decoded; one that needs more is left out.
+    decode_memory
+        Bytes for all films that are decoded at one time; threads wait for room.
+    decode_seconds
+        Time for one film, with isolate; one that takes longer is left out.
 
     Raises
     ------
@@ -105,13 +118,21 @@ class BuildConfig:
     n_threads: int | None = None
     max_memory: int | None = None
     shard_rows: int = 4096
+    isolate: bool = False
+    film_pixels: int = MAX_PIXELS
+    film_memory: int = MAX_MEMORY
+    decode_memory: int = MAX_AT_ONCE
+    decode_seconds: float = SECONDS
 
     def __post_init__(self) -> None:
         _settle(self, "k", 1, "every film needs at least one neighbour")
         _settle(self, "seed", 0)
         _settle(self, "n_starts", 1)
         _settle(self, "batch_size", 1)
-        _settle(self, "shard_rows", 1)
+        for name in ("shard_rows", "film_pixels", "film_memory", "decode_memory"):
+            _settle(self, name, 1)
+        check_flag("isolate", self.isolate)
+        object.__setattr__(self, "decode_seconds", check_number("decode_seconds", self.decode_seconds, above=0))
         for name in ("n_workers", "n_threads"):
             if getattr(self, name) is not None:
                 _settle(self, name, 1, "None takes every processor")
@@ -151,6 +172,12 @@ class BuildConfig:
         20
         """
         return _override(config or cls(), overrides, "build parameter")
+
+    @property
+    def decoding(self) -> Decoding:
+        """How films are decoded."""
+        limits = FilmLimits(pixels=self.film_pixels, memory=self.film_memory, at_once=self.decode_memory)
+        return Decoding(self.isolate, limits, self.decode_seconds)
 
     def to_json(self) -> dict[str, Any]:
         """Return every parameter, as a JSON object."""

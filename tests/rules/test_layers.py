@@ -22,6 +22,7 @@ FLOORS = [
         "_progress",
         "_registry",
         "_notes",
+        "_plain",
         "_threads",
         "_numba",
         "_sort_kernels",
@@ -43,7 +44,19 @@ FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 ENTRIES = {"", "__main__"}
 """The face and the start of the command line, which may import everything."""
 GROUND = [
-    *("_version", "_errors", "_types", "_checks", "_labels", "_progress", "_registry", "_notes", "_threads", "_numba"),
+    *(
+        "_version",
+        "_errors",
+        "_types",
+        "_checks",
+        "_labels",
+        "_progress",
+        "_registry",
+        "_notes",
+        "_plain",
+        "_threads",
+        "_numba",
+    ),
     "_sort_kernels",
 ]
 """Files of the ground floor may import those before them."""

@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING
 
 from graphret._checks import check_integer
 from graphret._errors import FilmError
+from graphret.data.decoding.budget import reserve
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["MAX_FRAMES", "MAX_MEMORY", "MAX_PIXELS", "FilmLimits", "check_memory", "check_size"]
+__all__ = ["MAX_AT_ONCE", "MAX_FRAMES", "MAX_MEMORY", "MAX_PIXELS", "FilmLimits", "check_memory", "check_size"]
 
 MAX_PIXELS = 89_000_000
 """Three times the largest detectors, and just below the number at which Pillow prints a warning of its own."""
 MAX_MEMORY = 2**30
 """Enough for a grey or 8-bit colour film of `MAX_PIXELS` in any format."""
+MAX_AT_ONCE = 2**32
+"""A film on a detector of 3,000 x 3,000 px takes 130 MB: all threads of a large machine decode such films at once."""
 MAX_FRAMES = 4096
 """A cine run or a volume has some hundred, and every frame may become a film of its own."""
 
@@ -30,10 +33,13 @@ class FilmLimits:
     pixels
         Largest width times height.
     memory
-        Bytes for the file, the decoder's picture and the film together, as the header lets one reckon them. Each
-        thread that decodes may take as much. A file of more bytes is not even opened.
+        Bytes for the file, the decoder's picture and the film together, as the header lets one reckon them. A file of
+        more bytes is not even opened.
     frames
         Most frames of a DICOM file of which one is read.
+    at_once
+        Bytes for all films that are being decoded at one time, over all threads of the process: a thread waits until
+        its film has room. A film that needs more than that, but not more than ``memory``, is decoded alone.
 
     Raises
     ------
@@ -43,17 +49,19 @@ class FilmLimits:
     Examples
     --------
     >>> FilmLimits(pixels=20_000_000)
-    FilmLimits(pixels=20000000, memory=1073741824, frames=4096)
+    FilmLimits(pixels=20000000, memory=1073741824, frames=4096, at_once=4294967296)
     """
 
     pixels: int = MAX_PIXELS
     memory: int = MAX_MEMORY
     frames: int = MAX_FRAMES
+    at_once: int = MAX_AT_ONCE
 
     def __post_init__(self) -> None:
         check_integer("pixels", self.pixels, 1)
         check_integer("memory", self.memory, 1)
         check_integer("frames", self.frames, 1)
+        check_integer("at_once", self.at_once, 1)
 
 
 def check_size(path: Path, width: int, height: int, limits: FilmLimits) -> None:
@@ -67,10 +75,11 @@ def check_size(path: Path, width: int, height: int, limits: FilmLimits) -> None:
 
 
 def check_memory(path: Path, needed: int, limits: FilmLimits) -> None:
-    """Refuse a film that takes more bytes to decode than are allowed."""
+    """Refuse a film that takes more bytes to decode than are allowed; wait for them where others are decoded too."""
     if needed > limits.memory:
         raise FilmError(
             path,
             f"it takes {-(-needed // 2**20):,} MiB to decode, more than the {limits.memory // 2**20:,} MiB that a film "
             "may take (FilmLimits.memory)",
         )
+    reserve(needed)
