@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 import graphret
+from graphret._plain import csv_cell
 from graphret.data import read_film
 from graphret.data.thumbnails import read_thumbnails
 from graphret.index import describe_hits, write_hits_csv, write_hits_html
@@ -144,10 +145,10 @@ def test_a_table_of_hits_reads_back_as_it_was(nasty_index, tmp_path):
     expected = [(answer["query"], hit) for answer in document["queries"] for hit in answer["hits"]]
     assert len(rows) == len(expected) == 6
     for row, (query, hit) in zip(rows, expected, strict=True):
-        assert (row["query"], row["id"], int(row["rank"])) == (query, hit["id"], hit["rank"])
+        assert (row["query"], row["id"], int(row["rank"])) == (csv_cell(query), csv_cell(hit["id"]), hit["rank"])
         assert (float(row["similarity"]), float(row["score"])) == (hit["similarity"], hit["score"])
-        assert row["labels"] == "|".join(hit["labels"])
-        assert (row["group"], row["why"]) == ("train", why_in_words(hit))
+        assert row["labels"] == csv_cell("|".join(hit["labels"]))
+        assert (row["group"], row["why"]) == ("train", csv_cell(why_in_words(hit)))
         assert row["why"].startswith("score = similarity ")
 
 
