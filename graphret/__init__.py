@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from graphret.encoders import list_encoders, load_encoder
     from graphret.evaluation import evaluate
     from graphret.index import Hits, Index, open
+    from graphret.mapping import archive_map, community_summaries
     from graphret.retrieval import list_rankings
     from graphret.training import train
     from graphret.tuning import build, tune
@@ -59,8 +60,10 @@ __all__ = [
     "StoreError",
     "UnknownNameError",
     "__version__",
+    "archive_map",
     "audit",
     "build",
+    "community_summaries",
     "compare",
     "evaluate",
     "list_encoders",
@@ -77,8 +80,10 @@ _HOMES = {
     "Hits": "graphret.index",
     "ImageTable": "graphret.data",
     "Index": "graphret.index",
+    "archive_map": "graphret.mapping",
     "audit": "graphret.auditing",
     "build": "graphret.tuning",
+    "community_summaries": "graphret.mapping",
     "compare": "graphret.comparison",
     "evaluate": "graphret.evaluation",
     "list_encoders": "graphret.encoders",

@@ -33,7 +33,7 @@ FLOORS = [
     {"communities"},
     {"retrieval"},
     {"index"},
-    {"evaluation", "auditing"},
+    {"evaluation", "auditing", "mapping"},
     {"tuning"},
     {"comparison", "cluster"},
     {"serve"},
@@ -62,7 +62,7 @@ GROUND = [
 """Files of the ground floor may import those before them."""
 TORCH_FREE = {
     *(set(GROUND) - {"_sort_kernels"}),
-    *("files", "html", "data", "hashing", "graph", "communities", "retrieval"),
+    *("files", "html", "data", "hashing", "graph", "communities", "retrieval", "mapping"),
 }
 FAISS_AT = {"graphret/neighbors/knn.py"}
 IMPORTS = [entry for path in rules.package_files() for entry in rules.imports_of(path)]
