@@ -26,7 +26,9 @@ _VALUES = {int: "INTEGER", float: "NUMBER", str: "TEXT", Path: "PATH"}
 def command_pages() -> str:
     """Describe every command: what it does, how it is called, its arguments and options."""
     group: Any = typer.main.get_command(app)
-    functions = {info.callback.__name__: info.callback for info in app.registered_commands if info.callback}
+    functions = {
+        info.callback.__name__.replace("_", "-"): info.callback for info in app.registered_commands if info.callback
+    }
     return "\n".join(_command(name, command, functions[name]) for name, command in group.commands.items())
 
 

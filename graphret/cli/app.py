@@ -6,6 +6,7 @@ import typer
 
 from graphret._version import __version__
 from graphret.cli.audit import audit
+from graphret.cli.audit_phi import audit_phi
 from graphret.cli.build import build
 from graphret.cli.compare import compare
 from graphret.cli.datasets import datasets
@@ -44,6 +45,7 @@ for command in (
     compare,
     serve,
     audit,
+    audit_phi,
     info,
     verify,
     export,
