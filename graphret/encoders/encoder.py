@@ -99,8 +99,12 @@ class Encoder:
         return cls(module, config, device=device, record={"trained": False, "seed": int(seed)})
 
     @classmethod
-    def load(cls, folder: str | PathLike[str], *, device: str = "auto") -> Encoder:
+    def load(
+        cls, folder: str | PathLike[str], *, device: str = "auto", stored: Mapping[str, bytes] | None = None
+    ) -> Encoder:
         """Open an encoder that :meth:`save` or a training wrote.
+
+        ``stored`` holds its files by name where they were read already; the folder is then only named in messages.
 
         Raises
         ------
@@ -110,7 +114,7 @@ class Encoder:
             A file is damaged: its sha256 is not the one of ``encoder.json``.
         """
         folder = Path(folder)
-        document, tensors = encoder_files.read_encoder(folder)
+        document, tensors = encoder_files.read_encoder(folder, stored)
         config = EncoderConfig.from_json(document["config"], folder / "encoder.json")
         encoder = cls.__new__(cls)
         encoder._own(StoredNetwork(config, tensors, choose_device(device), folder), config, document["record"])

@@ -81,7 +81,7 @@ class EncoderConfig:
         """
         try:
             return cls(**{**fields, "label_names": tuple(fields["label_names"])})
-        except (TypeError, KeyError, InvalidParameterError) as error:
+        except (TypeError, KeyError, ValueError, AttributeError) as error:
             raise EncoderError(f"encoder {source}: {error} (use the graphret that wrote it)") from error
 
     def deciding(self) -> dict[str, Any]:

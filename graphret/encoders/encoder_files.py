@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from graphret._errors import EncoderError, MissingFileError
 from graphret._version import __version__
 from graphret.encoders.model_card import model_card
-from graphret.files import make_folder, move, write_file, write_text
+from graphret.files import make_folder, move, parse_json, read_plain, write_file, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +23,9 @@ __all__ = ["fill", "fingerprint", "read_encoder", "write_encoder"]
 FORMAT_VERSION = 1
 WEIGHTS, CONFIG, CARD = "encoder.safetensors", "encoder.json", "MODEL_CARD.md"
 PENDING = "encoder.json.pending"
+_AGAIN = "restore it from a backup, or train again"
+_DOCUMENT_BYTES, _WEIGHT_BYTES = 2**26, 2**36
+"""Larger files are not read."""
 _LIBRARIES = ("torch", "torchvision", "safetensors", "accelerate", "torchmetrics", "numpy", "pillow")
 
 
@@ -52,8 +55,12 @@ def write_encoder(folder: Path, tensors: Mapping[str, torch.Tensor], about: Mapp
     write_text(folder / CARD, spec)
 
 
-def read_encoder(folder: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+def read_encoder(
+    folder: Path, stored: Mapping[str, bytes] | None = None
+) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     """Read the document of ``encoder.json`` and the weights, whose sha256 is verified.
+
+    ``stored`` holds the files by name where they were read already.
 
     Raises
     ------
@@ -62,26 +69,47 @@ def read_encoder(folder: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]
     EncoderError
         A file is damaged, of a later format, or missing.
     """
-    from safetensors.torch import load
-
-    path, weights_path = folder / CONFIG, folder / WEIGHTS
-    if not path.is_file() and not (folder / PENDING).is_file():
+    read = (lambda name, _: stored.get(name)) if stored is not None else (lambda name, most: _read(folder / name, most))
+    documents = {name: read(name, _DOCUMENT_BYTES) for name in (CONFIG, PENDING)}
+    if not any(documents.values()):
         unfinished = (folder / "checkpoint" / "checkpoint.json").is_file()
         hint = "its training has not finished: train again into this folder to resume it" if unfinished else ""
-        raise MissingFileError(path, "encoder", hint or "give the folder of a trained or saved encoder")
-    if not weights_path.is_file():
-        raise EncoderError(f"damaged encoder: {weights_path} is missing (restore it from a backup, or train again)")
-    weights = weights_path.read_bytes()
+        raise MissingFileError(folder / CONFIG, "encoder", hint or "give the folder of a trained or saved encoder")
+    weights = read(WEIGHTS, _WEIGHT_BYTES)
+    if weights is None:
+        raise EncoderError(f"damaged encoder: {folder / WEIGHTS} is missing ({_AGAIN})")
     digest = hashlib.sha256(weights).hexdigest()
-    for candidate in (path, folder / PENDING):
-        if candidate.is_file():
-            document = _parse(candidate)
+    for name, content in documents.items():
+        if content is not None:
+            document = _parse(folder / name, content)
             if document["weights"]["sha256"] == digest:
-                return document, load(weights)
+                return document, _tensors(folder / WEIGHTS, weights)
     raise EncoderError(
-        f"damaged encoder: {weights_path}: its sha256 is {digest[:16]}..., not the one that {path} states "
-        "(restore it from a backup, or train again)"
+        f"damaged encoder: {folder / WEIGHTS}: its sha256 is {digest[:16]}..., not the one that {folder / CONFIG} "
+        f"states ({_AGAIN})"
     )
+
+
+def _read(path: Path, most: int) -> bytes | None:
+    """Read a file; None where there is none."""
+    try:
+        return read_plain(path, most, follow=True)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise EncoderError(f"encoder {path}: it cannot be read: {error.strerror} ({_AGAIN})") from error
+
+
+def _tensors(path: Path, weights: bytes) -> dict[str, torch.Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        tensors: dict[str, torch.Tensor] = load(weights)
+    except (SafetensorError, ValueError, TypeError, KeyError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise EncoderError(f"damaged encoder: {path}: it holds no tensors: {reason} ({_AGAIN})") from error
+    return tensors
 
 
 def fill(module: torch.nn.Module, tensors: dict[str, torch.Tensor], folder: Path) -> None:
@@ -105,13 +133,14 @@ def fingerprint(config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) 
     return digest.hexdigest()
 
 
-def _parse(path: Path) -> dict[str, Any]:
+def _parse(path: Path, content: bytes) -> dict[str, Any]:
     try:
-        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        complete = {"config", "weights", "record", "fingerprint"} <= set(document) and "sha256" in document["weights"]
-    except (ValueError, TypeError) as error:
-        raise EncoderError(f"damaged encoder: {path}: {error} (restore it from a backup, or train again)") from error
-    if document.get("format_version") != FORMAT_VERSION or not complete:
+        document = parse_json(content)
+    except ValueError as error:
+        raise EncoderError(f"damaged encoder: {path}: {error} ({_AGAIN})") from error
+    kinds = {"config": dict, "weights": dict, "record": dict, "fingerprint": str}
+    complete = all(isinstance(document.get(name), kind) for name, kind in kinds.items())
+    if document.get("format_version") != FORMAT_VERSION or not complete or "sha256" not in document["weights"]:
         raise EncoderError(
             f"encoder {path}: format version {document.get('format_version')!r} is not the {FORMAT_VERSION} that "
             f"graphret {__version__} reads (use the graphret that wrote it)"

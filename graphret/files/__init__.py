@@ -1,12 +1,13 @@
 """The only place that writes files: whole or not at all, flushed to the disk, never pickled."""
 
-from graphret.files.arrays import array_header, map_array, write_array, write_rows
+from graphret.files.arrays import array_of, map_array, write_array, write_rows
 from graphret.files.atomic import (
     is_partial,
     link_or_copy,
     make_folder,
     move,
     new_folder,
+    refuse_link,
     remove_folder,
     remove_partials,
     replacing,
@@ -16,16 +17,21 @@ from graphret.files.atomic import (
     write_text,
 )
 from graphret.files.checksums import digest, sha256_of
-from graphret.files.lock import LOCK, writer_lock
-from graphret.files.names import safe_name
+from graphret.files.json_files import canonical_json, parse_json
+from graphret.files.lock import LOCK, remove_lock, writer_lock
+from graphret.files.names import check_path, safe_name
+from graphret.files.plain import MappedFile, open_plain, read_plain
 from graphret.files.private import create_private
 from graphret.files.stages import Stage, Stages
 
 __all__ = [
     "LOCK",
+    "MappedFile",
     "Stage",
     "Stages",
-    "array_header",
+    "array_of",
+    "canonical_json",
+    "check_path",
     "create_private",
     "digest",
     "is_partial",
@@ -34,7 +40,12 @@ __all__ = [
     "map_array",
     "move",
     "new_folder",
+    "open_plain",
+    "parse_json",
+    "read_plain",
+    "refuse_link",
     "remove_folder",
+    "remove_lock",
     "remove_partials",
     "replacing",
     "safe_name",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from numpy.lib import format as npy
 
 from graphret._errors import DamagedIndexError
 from graphret.files.atomic import BLOCK_BYTES, write_file
+from graphret.files.plain import MappedFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["array_header", "map_array", "write_array", "write_rows"]
+__all__ = ["array_of", "map_array", "write_array", "write_rows"]
 
 _HEADER_BYTES = 256
 _HEADER = re.compile(rb"\{'descr': '([<|][biuf]\d)', 'fortran_order': False, 'shape': \(([\d, ]+)\), \}")
@@ -57,28 +57,23 @@ def _npy_header(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:
     return buffer.getvalue()
 
 
-def array_header(path: Path) -> tuple[tuple[int, ...], np.dtype[Any], int]:
-    """Return shape, dtype and offset of the data of an ``.npy`` file, whose size must fit them.
+def array_of(held: MappedFile) -> NDArray[Any]:
+    """Return the array of an ``.npy`` file that is held open: read-only, over the file's own memory.
 
     Raises
     ------
     DamagedIndexError
-        Missing, not an ``.npy`` file of format 1.0 in C order, or not as long as its header says.
+        Not an ``.npy`` file of format 1.0 in C order, or not as long as its header says.
     """
     try:
-        with path.open("rb") as file:
-            start = file.read(_HEADER_BYTES)
-            size = os.fstat(file.fileno()).st_size
-        shape, dtype = _parse_header(start)
-    except FileNotFoundError as error:
-        raise DamagedIndexError(path, "it is missing") from error
-    except (OSError, ValueError, TypeError) as error:
-        raise DamagedIndexError(path, f"it is not an .npy array ({error})") from error
+        shape, dtype = _parse_header(bytes(held.memory[:_HEADER_BYTES]))
+    except (ValueError, TypeError) as error:
+        raise DamagedIndexError(held.path, f"it is not an .npy array ({error})") from error
     offset = len(_npy_header(shape, dtype))
     expected = offset + dtype.itemsize * math.prod(shape)
-    if size != expected:
-        raise DamagedIndexError(path, f"it has {size} bytes, an array {dtype} {shape} has {expected}")
-    return shape, dtype, offset
+    if held.n_bytes != expected:
+        raise DamagedIndexError(held.path, f"it has {held.n_bytes} bytes, an array {dtype} {shape} has {expected}")
+    return np.ndarray(shape, dtype, buffer=held.memory, offset=offset)
 
 
 def _parse_header(start: bytes) -> tuple[tuple[int, ...], np.dtype[Any]]:
@@ -94,14 +89,17 @@ def _parse_header(start: bytes) -> tuple[tuple[int, ...], np.dtype[Any]]:
 
 
 def map_array(path: Path) -> NDArray[Any]:
-    """Open an ``.npy`` file as a read-only memory map (an empty array has nothing to map).
+    """Open an ``.npy`` file as a read-only array over the file's own memory.
 
     Raises
     ------
     DamagedIndexError
-        As `array_header`.
+        It is missing or no plain file; or as `array_of`.
     """
-    shape, dtype, offset = array_header(path)
-    if 0 in shape:
-        return np.empty(shape, dtype)
-    return np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape)
+    try:
+        held = MappedFile(path)
+    except FileNotFoundError as error:
+        raise DamagedIndexError(path, "it is missing") from error
+    except OSError as error:
+        raise DamagedIndexError(path, f"it cannot be read ({error.strerror})") from error
+    return array_of(held)

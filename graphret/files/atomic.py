@@ -23,6 +23,7 @@ __all__ = [
     "make_folder",
     "move",
     "new_folder",
+    "refuse_link",
     "remove_folder",
     "remove_partials",
     "replacing",
@@ -151,7 +152,7 @@ def remove_partials(folder: Path, name: str | None = None, *, sole_writer: bool 
         found = _PARTIAL.fullmatch(entry.name)
         if found is None or found["name"] != (name or found["name"]):
             continue
-        if entry.is_dir():
+        if entry.is_dir() and not entry.is_symlink():
             if sole_writer:
                 shutil.rmtree(entry)
         elif sole_writer:
@@ -210,10 +211,23 @@ def new_folder(path: Path) -> Iterator[Path]:
             raise
 
 
+def refuse_link(path: Path) -> None:
+    """Say so where a link lies in the place of a folder of ours: what it leads to is not written to, nor removed.
+
+    Raises
+    ------
+    StoreError
+        It is a link.
+    """
+    if path.is_symlink():
+        raise StoreError(f"{path} is a link, which is not followed: remove it, then run the same command again")
+
+
 def remove_folder(path: Path) -> None:
     """Remove a folder so that nobody finds half of it: it is renamed first, then emptied.
 
-    What a killed caller leaves has a temporary name, which `remove_partials` of the next writer removes.
+    What a killed caller leaves has a temporary name, which `remove_partials` of the next writer removes. A link is
+    removed, not followed.
 
     Raises
     ------
@@ -232,7 +246,10 @@ def remove_folder(path: Path) -> None:
     partial = path.with_name(_partial_name(path.name))
     with storage_errors(path, "remove"):
         path.rename(partial)
-        shutil.rmtree(partial)
+        if partial.is_symlink():
+            partial.unlink()
+        else:
+            shutil.rmtree(partial)
 
 
 def move(source: Path, target: Path) -> None:

@@ -105,8 +105,9 @@ class Asking:
 
     def _read(self, what: Any) -> Queries:
         manifest = self.parts.generation.manifest
-        codes = self.parts.generation.codes
-        return read_queries(what, codes, self.parts.lookup, has_encoder=manifest["encoder"] is not None)
+        return read_queries(
+            what, self.parts.stored.search, self.parts.lookup, has_encoder=manifest["encoder"] is not None
+        )
 
     def _encode(
         self, queries: Queries, on_problem: Callable[[str, GraphretError], None] | None = None

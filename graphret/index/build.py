@@ -5,23 +5,23 @@ from __future__ import annotations
 import shutil
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from graphret._errors import InvalidParameterError
 from graphret.data import ImageTable
 from graphret.encoding import encode_films
-from graphret.files import LOCK, Stages, make_folder, storage_errors, writer_lock
+from graphret.files import Stages, check_path, make_folder, refuse_link, remove_folder, remove_lock, writer_lock
 from graphret.index.build_stages import check_backends, divide_films, link_films, prepare_search, report
 from graphret.index.config import BuildConfig
 from graphret.index.contents import Coded, write_contents
 from graphret.index.index import Index
 from graphret.index.source import check_encoder, check_films, codes_hash, describe_codes
-from graphret.index.store import BUILD, check_target, publish
+from graphret.index.store import BUILD, check_target, publish, retire
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
+    from pathlib import Path
 
     from graphret._types import Progress
     from graphret.encoders import Encoder
@@ -112,7 +112,7 @@ def build(
     (40, (1, 2))
     """
     config = BuildConfig.of(config, overrides)
-    root = Path(out)
+    root = check_path("out", out)
     described = {"ids": ids, "labels": labels, "patients": patients, "label_names": label_names, "splits": splits}
     if isinstance(films_or_codes, ImageTable):
         table = check_films(films_or_codes, {**described, "films": films})
@@ -134,8 +134,7 @@ def build(
         communities = divide_films(linked.graph, stages, config, progress)
         report(progress, "write", 0)
         publish(root, lambda folder: write_contents(folder, coded, linked, communities, structure, encoder, config))
-        with storage_errors(root):
-            shutil.rmtree(stages.folder)
+        retire(stages.folder)
         report(progress, "write", 1)
         return Index(root, encoder=encoder)
 
@@ -146,8 +145,9 @@ def _claimed(root: Path, *, resume: bool) -> Iterator[Stages]:
     created = not root.exists()
     make_folder(root)
     with writer_lock(root):
-        if not resume:
-            shutil.rmtree(root / BUILD, ignore_errors=True)
+        refuse_link(root / BUILD)
+        if not resume and (root / BUILD).exists():
+            remove_folder(root / BUILD)
         stages = Stages(root / BUILD)
         try:
             yield stages
@@ -156,7 +156,7 @@ def _claimed(root: Path, *, resume: bool) -> Iterator[Stages]:
                 shutil.rmtree(stages.folder, ignore_errors=True)
                 if created:
                     with suppress(OSError):
-                        (root / LOCK).unlink()
+                        remove_lock(root)
                         root.rmdir()
             raise
 

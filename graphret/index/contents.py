@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graphret.files import link_or_copy, replacing, write_array, write_text
-from graphret.index.generation import ALL_ARRAYS, ARRAYS, ENCODER, FILMS, GRAPH_SEARCH_ATTRIBUTES, PROBLEMS
+from graphret.index.layout import ALL_ARRAYS, ARRAYS, ENCODER, FILMS, GRAPH_SEARCH_ATTRIBUTES, PROBLEMS
 from graphret.neighbors.exact_search import row_lengths
+from graphret.neighbors.row_checksums import row_checksums
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,6 +79,7 @@ def write_contents(
     graph = linked.graph
     arrays: dict[str, NDArray[Any]] = {
         "lengths": row_lengths(coded.codes),
+        "code checksums": row_checksums(coded.codes),
         "indptr": graph.indptr,
         "indices": graph.indices,
         "weights": graph.weights,

@@ -112,7 +112,8 @@ def films_of_codes(search: Search, codes: Codes, known: Int32Array) -> Int32Arra
         k = min(_LOOKED_AT, len(search.codes))
         while True:
             found = search.search(code[None], k).neighbors[0]
-            same = np.isclose(search.codes[found], code, rtol=_SAME, atol=_SAME * float(np.abs(code).max())).all(axis=1)
+            stored = search.read_codes(found)
+            same = np.isclose(stored, code, rtol=_SAME, atol=_SAME * float(np.abs(code).max())).all(axis=1)
             if not same.all() or k == len(search.codes):
                 break
             k = min(2 * k, len(search.codes))

@@ -1,123 +1,159 @@
-"""One generation, opened for reading: cheap checks at once, every byte in `verify_generation`; nothing is written."""
+"""One generation, opened and held: cheap checks at once, others when a part is first read; nothing is written."""
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from graphret._errors import DamagedIndexError, DataError, StoreError
+from graphret._notes import note_once
 from graphret.data import ImageTable
-from graphret.files import array_header, map_array, sha256_of
+from graphret.files import array_of
 from graphret.graph import Graph
+from graphret.index.arrays import check_arrays, check_graph, check_graph_search, check_values
 from graphret.index.film_ids import FilmIds
+from graphret.index.held import HeldFiles, hold_files
+from graphret.index.layout import (
+    ARRAYS,
+    CODE_CHECKSUMS,
+    ENCODER,
+    FILMS,
+    GRAPH_SEARCH_ARRAYS,
+    GRAPH_SEARCH_ATTRIBUTES,
+    PROBLEMS,
+)
 from graphret.index.manifest import MANIFEST, Manifest, read_manifest
-from graphret.index.store import CURRENT, current_name, generation_names, lineage
-from graphret.neighbors import GraphSearchStructure
+from graphret.index.store import CURRENT, current_name
+from graphret.neighbors import GraphSearchStructure, RowChecksums
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from graphret._types import Codes, Float64Array, Int32Array, Progress
+    from graphret._types import Codes, Float64Array, Int32Array
     from graphret.encoders import Encoder
 
-__all__ = [
-    "ALL_ARRAYS",
-    "ARRAYS",
-    "ENCODER",
-    "FILMS",
-    "GRAPH_SEARCH_ATTRIBUTES",
-    "PROBLEMS",
-    "SMALL_FILE",
-    "Generation",
-    "open_generation",
-    "verify_generation",
-]
+__all__ = ["Generation", "open_folder", "open_generation"]
 
-ARRAYS = {
-    "codes": "codes.npy",
-    "lengths": "lengths.npy",
-    "indptr": "graph-indptr.npy",
-    "indices": "graph-indices.npy",
-    "weights": "graph-weights.npy",
-    "communities": "communities.npy",
-}
-GRAPH_SEARCH_ARRAYS = {
-    "search codes": "search-codes.npy",
-    "search directions": "search-directions.npy",
-    "search entry points": "search-entry-points.npy",
-    "search indptr": "search-indptr.npy",
-    "search indices": "search-indices.npy",
-}
-"""There when the manifest's ``search`` says "graph"."""
-GRAPH_SEARCH_ATTRIBUTES = {
-    "search codes": "short",
-    "search directions": "directions",
-    "search entry points": "entry_points",
-    "search indptr": "indptr",
-    "search indices": "indices",
-}
-"""The arrays of a `GraphSearchStructure` by their roles here."""
-ALL_ARRAYS = ARRAYS | GRAPH_SEARCH_ARRAYS
-FILMS = "films.parquet"
-PROBLEMS = "problems.json"
-ENCODER = "encoder"
+logger = logging.getLogger(__name__)
 
-SMALL_FILE = 16 * 2**20
-"""Files up to this size are read in full, and their sha256 checked, whenever the index is opened."""
 _ATTEMPTS = 5
 
 
 @dataclass(frozen=True, eq=False)
 class Generation:
-    """A generation whose manifest, sizes, headers and small files have been checked."""
+    """A generation whose manifest, sizes, headers and small files have been checked.
+
+    Its files are held open, so that it answers for as long as somebody has it: whether newer generations came, its
+    folder was moved, or its files were removed.
+    """
 
     folder: Path
     manifest: Manifest
-    codes: Codes
-    lengths: Float64Array
-    communities: Int32Array
+    files: HeldFiles
+    arrays: Mapping[str, NDArray[Any]]
+    search_damage: DamagedIndexError | None = None
 
     @property
     def name(self) -> str:
         """Its folder's name, as in CURRENT."""
         return self.folder.name
 
-    def read_graph(self) -> Graph:
-        """Open the graph, after its three files were hashed: the kernels index memory with what they hold.
+    @property
+    def codes(self) -> Codes:
+        """float32 (n, d), as stored."""
+        return self.arrays["codes"]
+
+    @property
+    def lengths(self) -> Float64Array:
+        """float64 (n,), Euclidean length of every code."""
+        return self.arrays["lengths"]
+
+    @property
+    def communities(self) -> Int32Array:
+        """int32 (n,), community of every film."""
+        return self.arrays["communities"]
+
+    @property
+    def search_in_use(self) -> dict[str, Any]:
+        """What the manifest says of the search; or, where its files are damaged, that codes are scanned, and why."""
+        if self.search_damage is None:
+            stated: dict[str, Any] = self.manifest["search"]
+            return stated
+        return {"method": "exact", "damaged": str(self.search_damage.file)}
+
+    @property
+    def n_films(self) -> int:
+        """Number of films."""
+        return int(self.codes.shape[0])
+
+    def read_checksums(self) -> RowChecksums | None:
+        """Prepare to compare each code with its checksum when it is first read.
+
+        None where the file of the codes was compared as a whole: when it was opened, if it is small, or here, in an
+        index without checksums of rows.
 
         Raises
         ------
         DamagedIndexError
-            A file is not the one that was written.
+            The codes of an index without checksums of rows, the checksums, lengths or communities are not what was
+            written.
+        """
+        for role in ("lengths", "communities"):
+            self.files.check_if_large(ARRAYS[role])
+        checksums = self.arrays.get("code checksums")
+        if checksums is None or self.files.is_small(ARRAYS["codes"]):
+            self.files.check_if_large(ARRAYS["codes"])
+            return None
+        self.files.check_if_large(CODE_CHECKSUMS["code checksums"])
+        path = self.folder / ARRAYS["codes"]
+        return RowChecksums(
+            self.codes, checksums, lambda row: DamagedIndexError(path, f"its row {row} has not its checksum")
+        )
+
+    def read_graph(self) -> Graph:
+        """Open the graph, after its files were hashed and its structure was looked at: kernels index memory with it.
+
+        Raises
+        ------
+        DamagedIndexError
+            A file is not the one that was written, or its values are no graph.
         """
         for role in ("indptr", "indices", "weights"):
-            self._check_hash(ARRAYS[role])
-        indptr, indices, weights = (map_array(self.folder / ARRAYS[role]) for role in ("indptr", "indices", "weights"))
+            self.files.check(ARRAYS[role])
+        check_graph(self.folder, self.arrays)
         about = self.manifest["graph"]
-        return Graph(indptr, indices, weights, threshold=about["threshold"], n_best_edge_only=about["n_best_edge_only"])
+        return Graph(
+            self.arrays["indptr"],
+            self.arrays["indices"],
+            self.arrays["weights"],
+            threshold=about["threshold"],
+            n_best_edge_only=about["n_best_edge_only"],
+        )
 
     def read_graph_search(self) -> GraphSearchStructure | None:
-        """Open what graph search needs, after its files were hashed; None where queries are compared with every code.
+        """Open what graph search needs, after its files were hashed and their values looked at.
 
-        Raises
-        ------
-        DamagedIndexError
-            A file is not the one that was written.
+        None where queries are compared with every code. That is also done where a file is damaged, and said: nothing
+        of an answer comes from these files alone.
         """
         about = self.manifest["search"]
-        if about["method"] != "graph":
+        if about["method"] != "graph" or self.search_damage is not None:
             return None
-        for file in GRAPH_SEARCH_ARRAYS.values():
-            self._check_hash(file)
-        arrays = {
-            GRAPH_SEARCH_ATTRIBUTES[role]: map_array(self.folder / file) for role, file in GRAPH_SEARCH_ARRAYS.items()
-        }
-        # plain arrays, as kernels are compiled for
-        made: dict[str, Any] = {name: array.view(np.ndarray) for name, array in arrays.items()}
+        try:
+            for file in GRAPH_SEARCH_ARRAYS.values():
+                self.files.check(file)
+            check_graph_search(self.folder, self.arrays)
+        except DamagedIndexError as error:
+            _ignore_search(self.folder, error)
+            object.__setattr__(self, "search_damage", error)  # the class is frozen for everybody else
+            return None
+        made: dict[str, Any] = {name: self.arrays[role] for role, name in GRAPH_SEARCH_ATTRIBUTES.items()}
         return GraphSearchStructure(**made, **{key: about[key] for key in ("beam", "expanded_share", "k", "recall")})
 
     def read_encoder(self) -> Encoder | None:
@@ -127,30 +163,18 @@ class Generation:
         ------
         DamagedIndexError
             A file is not the one that was written.
+        EncoderError
+            The files are no encoder that this graphret knows.
         """
-        from graphret.encoders import load_encoder
+        from graphret.encoders import Encoder
 
         if self.manifest["encoder"] is None:
             return None
-        for file in self.manifest["files"]:
+        stored = {}
+        for file in self.files:
             if file.startswith(f"{ENCODER}/"):
-                self._check_hash(file)
-        return load_encoder(self.folder / ENCODER)
-
-    def check_present(self) -> None:
-        """Say so when two newer generations were written meanwhile, and this one was removed.
-
-        Raises
-        ------
-        StoreError
-            Its folder is gone.
-        """
-        if not self.folder.is_dir() and self.folder.parent.is_dir():
-            raise StoreError(f"{self.folder} was replaced by newer generations since it was opened: open it again")
-
-    def _check_hash(self, file: str) -> None:
-        self.check_present()
-        check_hash(self.folder, self.manifest, file)
+                stored[file.removeprefix(f"{ENCODER}/")] = self.files.read(file)
+        return Encoder.load(self.folder / ENCODER, stored=stored)
 
     def read_ids(self) -> FilmIds:
         """Read the ids of the films, and nothing else of their table.
@@ -161,20 +185,13 @@ class Generation:
             As `read_films`.
         """
         import pyarrow as pa
-        import pyarrow.parquet as pq
 
-        self._check_hash(FILMS)
-        path = self.folder / FILMS
-        try:
-            # as in read_films: pq.read_table imports too much
-            with pq.ParquetFile(path) as file:
-                ids = FilmIds.from_arrow(file.read(columns=["id"], use_threads=False).column("id"))
-        except (pa.ArrowException, KeyError, OSError, ValueError) as error:
-            raise DamagedIndexError(path, str(error)) from error
+        def ids(table: Any) -> FilmIds:
+            return FilmIds.from_arrow(table.read(columns=["id"], use_threads=False).column("id"))
+
+        found: FilmIds = self._read_table(ids)
         pa.default_memory_pool().release_unused()
-        if len(ids) != self.codes.shape[0]:
-            raise DamagedIndexError(path, f"it has {len(ids)} rows, there are {self.codes.shape[0]} codes")
-        return ids
+        return found
 
     def read_films(self) -> ImageTable:
         """Read the table of the films.
@@ -182,22 +199,37 @@ class Generation:
         Raises
         ------
         DamagedIndexError
-            It cannot be read, or has another number of rows than there are codes.
+            It is not the one that was written, cannot be read, or has another number of rows than there are codes.
         """
+        found: ImageTable = self._read_table(lambda table: ImageTable.from_arrow(table.read()))
+        return found
+
+    def _read_table(self, read: Any) -> Any:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        self._check_hash(FILMS)
         path = self.folder / FILMS
+        content = pa.BufferReader(self.files.read(FILMS))
         try:
             # pq.read_table would import Arrow's datasets, and pandas with them: as long as a small query takes
-            with pq.ParquetFile(path) as file:
-                table = ImageTable.from_arrow(file.read())
-        except (DataError, pa.ArrowException, OSError, ValueError) as error:
-            raise DamagedIndexError(path, str(error)) from error
-        if len(table) != self.codes.shape[0]:
-            raise DamagedIndexError(path, f"it has {len(table)} rows, there are {self.codes.shape[0]} codes")
-        return table
+            with pq.ParquetFile(content) as table:
+                n_rows = table.metadata.num_rows
+                if n_rows != self.n_films:  # before anything is made of so many
+                    raise DamagedIndexError(path, f"it has {n_rows} rows, there are {self.n_films} codes")
+                found = read(table)
+        except (DataError, pa.ArrowException, MemoryError, OSError, *_UNREADABLE) as error:
+            raise DamagedIndexError(path, f"it cannot be read as a table of films ({error})") from error
+        if len(found) != self.n_films:
+            raise DamagedIndexError(path, f"it has {len(found)} rows, there are {self.n_films} codes")
+        return found
+
+
+_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
+"""What comes of a table, or of the JSON in it, that somebody made up."""
+
+
+def _ignore_search(folder: Path, error: DamagedIndexError) -> None:
+    note_once(logger, f"{folder}: its search structure is ignored, every query is compared with every code: {error}")
 
 
 def open_generation(root: Path) -> Generation:
@@ -218,32 +250,45 @@ def open_generation(root: Path) -> Generation:
     for attempt in range(_ATTEMPTS):
         name = current_name(root)
         try:
-            return _open(root, name)
+            return open_folder(root, name)
         except DamagedIndexError:
             if attempt == _ATTEMPTS - 1 or current_name(root) == name:
                 raise
     raise StoreError(f"{root} was rewritten {_ATTEMPTS} times while it was opened: open it again later")
 
 
-def _open(root: Path, name: str) -> Generation:
+def open_folder(root: Path, name: str, *, strict: bool = False) -> Generation:
+    """Open a generation by its name; ``strict`` refuses it where only its search structure is damaged."""
     folder = root / name
-    if not folder.is_dir():
-        raise DamagedIndexError(root / CURRENT, f"it names {name}, which is not there")
+    if folder.is_symlink() or not folder.is_dir():
+        reason = "which is a link, and is not followed" if folder.is_symlink() else "which is not there"
+        raise DamagedIndexError(root / CURRENT, f"it names {name}, {reason}")
     manifest = read_manifest(folder)
     if manifest["generation"] != name:
         raise DamagedIndexError(folder / MANIFEST, f"it is the manifest of {manifest['generation']}")
-    _check_files(folder, manifest)
-    searches_graph = manifest["search"]["method"] == "graph"
-    arrays = {
-        role: _map_checked(folder, manifest, file) for role, file in (ALL_ARRAYS if searches_graph else ARRAYS).items()
-    }
-    _check_arrays(folder, arrays)
-    if searches_graph:
-        _check_graph_search(folder, arrays)
-    return Generation(folder, manifest, arrays["codes"], arrays["lengths"], arrays["communities"])
+    _check_listed(folder, manifest)
+    searched = set(GRAPH_SEARCH_ARRAYS.values())
+    files = hold_files(folder, manifest, [file for file in manifest["files"] if file not in searched])
+    roles = {role: file for role, file in (ARRAYS | CODE_CHECKSUMS).items() if file in files}
+    arrays = {role: _checked_array(files, manifest, file) for role, file in roles.items()}
+    check_arrays(folder, manifest, arrays)
+    check_values(folder, arrays)
+    damage = None
+    if manifest["search"]["method"] == "graph":
+        try:
+            more = hold_files(folder, manifest, list(GRAPH_SEARCH_ARRAYS.values()))
+            links = {role: _checked_array(more, manifest, file) for role, file in GRAPH_SEARCH_ARRAYS.items()}
+            check_graph_search(folder, arrays | links, in_full=False)
+            files, arrays = files.with_others(more), arrays | links
+        except DamagedIndexError as error:
+            if strict:
+                raise
+            damage = error
+            _ignore_search(folder, error)
+    return Generation(folder, manifest, files, arrays, damage)
 
 
-def _check_files(folder: Path, manifest: Manifest) -> None:
+def _check_listed(folder: Path, manifest: Manifest) -> None:
     expected = {*ARRAYS.values(), FILMS, PROBLEMS}
     if manifest["search"]["method"] == "graph":
         expected |= set(GRAPH_SEARCH_ARRAYS.values())
@@ -252,118 +297,13 @@ def _check_files(folder: Path, manifest: Manifest) -> None:
     unlisted = sorted(expected - set(manifest["files"]))
     if unlisted:
         raise DamagedIndexError(folder / MANIFEST, f"it does not list {unlisted[0]}")
-    for file, entry in manifest["files"].items():
-        path = folder / file
-        try:
-            size = path.stat().st_size
-        except OSError as error:
-            raise DamagedIndexError(path, "it is missing") from error
-        if size != entry["bytes"]:
-            raise DamagedIndexError(path, f"it has {size:,} bytes instead of {entry['bytes']:,}")
-        if size <= SMALL_FILE:
-            check_hash(folder, manifest, file)
 
 
-def check_hash(folder: Path, manifest: Manifest, file: str) -> None:
-    """Compare a file with its sha256 in the manifest.
-
-    Raises
-    ------
-    DamagedIndexError
-        They differ, or the file cannot be read.
-    """
-    path = folder / file
-    try:
-        found = sha256_of(path)
-    except OSError as error:
-        raise DamagedIndexError(path, f"it cannot be read ({error.strerror})") from error
-    stated = manifest["files"][file]["sha256"]
-    if found != stated:
-        raise DamagedIndexError(path, f"its sha256 is {found[:16]}... and not {str(stated)[:16]}...")
-
-
-def _map_checked(folder: Path, manifest: Manifest, file: str) -> NDArray[Any]:
-    shape, dtype, _ = array_header(folder / file)
-    stated = manifest["arrays"].get(file)
-    if stated != {"dtype": dtype.str, "shape": list(shape)}:
-        raise DamagedIndexError(folder / file, f"it holds {dtype.str} {list(shape)}, the manifest says {stated}")
-    return map_array(folder / file)
-
-
-def _check_arrays(folder: Path, arrays: dict[str, NDArray[Any]]) -> None:
-    """Compare the arrays with each other: what the manifest says has been checked, now whether it makes an index."""
-    codes, indptr, indices = arrays["codes"], arrays["indptr"], arrays["indices"]
-    n_films = codes.shape[0]
-    for role, shape, dtype in (
-        ("codes", (n_films, codes.shape[-1]), "<f4"),
-        ("lengths", (n_films,), "<f8"),
-        ("communities", (n_films,), "<i4"),
-        ("indptr", (n_films + 1,), "<i8"),
-        ("indices", indices.shape[:1], "<i4"),
-    ):
-        if arrays[role].shape != shape or arrays[role].dtype.str != dtype:
-            raise DamagedIndexError(folder / ARRAYS[role], f"it has shape {arrays[role].shape}, not {dtype} {shape}")
-    if arrays["weights"].shape != indices.shape or arrays["weights"].dtype.kind != "f":
-        raise DamagedIndexError(folder / ARRAYS["weights"], f"it has shape {arrays['weights'].shape}")
-    if indptr[0] != 0 or indptr[-1] != len(indices) or np.any(np.diff(indptr) < 0):
-        raise DamagedIndexError(folder / ARRAYS["indptr"], "its rows do not rise from 0 to the number of indices")
-
-
-def _check_graph_search(folder: Path, arrays: dict[str, NDArray[Any]]) -> None:
-    """Compare the arrays of graph search with the codes and with each other."""
-    n_films, n_dimensions = arrays["codes"].shape
-    width, links = arrays["search codes"].shape[-1], arrays["search indices"].shape
-    for role, shape, dtype in (
-        ("search codes", (n_films, width), "|i1"),
-        ("search directions", (n_dimensions, width), "<f4"),
-        ("search entry points", arrays["search entry points"].shape[:1], "<i4"),
-        ("search indptr", (n_films + 1,), "<i8"),
-        ("search indices", links[:1], "<i4"),
-    ):
-        if arrays[role].shape != shape or arrays[role].dtype.str != dtype:
-            raise DamagedIndexError(
-                folder / ALL_ARRAYS[role], f"it has shape {arrays[role].shape}, not {dtype} {shape}"
-            )
-    indptr = arrays["search indptr"]
-    if indptr[0] != 0 or indptr[-1] != links[0] or np.any(np.diff(indptr) < 0):
+def _checked_array(files: HeldFiles, manifest: Manifest, file: str) -> NDArray[Any]:
+    array = array_of(files[file])
+    found, stated = {"dtype": array.dtype.str, "shape": list(array.shape)}, manifest["arrays"].get(file)
+    if stated != found:
         raise DamagedIndexError(
-            folder / GRAPH_SEARCH_ARRAYS["search indptr"], "its rows do not rise from 0 to the number of links"
+            files[file].path, f"it holds {found['dtype']} {found['shape']}, the manifest says {stated}"
         )
-
-
-def verify_generation(root: Path, name: str, progress: Progress | None = None) -> dict[str, Any]:
-    """Open a generation afresh, hash every file of it, and read what can be read.
-
-    Returns
-    -------
-    dict
-        generation, parent, n_files, n_bytes, and ``unused``: generations on disk that are neither current nor among
-        those that it came from (an interrupted write; the next one removes them).
-
-    Raises
-    ------
-    DamagedIndexError
-        The first file that is not what was written.
-    """
-    generation = _open(root, name)
-    files: dict[str, Any] = generation.manifest["files"]
-    sizes = {file: int(entry["bytes"]) for file, entry in files.items()}
-    done, total = 0, sum(sizes.values())
-    for file, size in sizes.items():
-        check_hash(generation.folder, generation.manifest, file)
-        done += size
-        if progress is not None:
-            progress("verify", done, total)
-    graph = generation.read_graph()
-    if graph.fingerprint != generation.manifest["graph"]["sha256"]:
-        raise DamagedIndexError(generation.folder / MANIFEST, "its graph hash is not that of the graph")
-    generation.read_films()
-    generation.read_graph_search()
-    used = lineage(root, generation.name)
-    return {
-        "generation": generation.name,
-        "parent": generation.manifest["parent"],
-        "n_files": len(files) + 1,
-        "n_bytes": total,
-        "unused": [name for name in generation_names(root) if name not in used],
-    }
+    return array.view(np.ndarray)

@@ -10,13 +10,14 @@ import numpy as np
 from graphret._checks import check_number
 from graphret._errors import StoreError
 from graphret.data.film_html import film_row
+from graphret.files import check_path
 from graphret.graph import write_graphml
 from graphret.index.asking import Asking
 from graphret.index.config import QueryConfig
 from graphret.index.examples import NEGATIVE_WEIGHT
-from graphret.index.generation import verify_generation
 from graphret.index.opened import OpenedIndex
 from graphret.index.tuned import forget_tuning, read_tuning, record_tuning, with_tuning
+from graphret.index.verifying import verify_index
 
 if TYPE_CHECKING:
     import os
@@ -44,7 +45,7 @@ class Index:
     """
 
     def __init__(self, path: str | os.PathLike[str], *, encoder: Encoder | None = None) -> None:
-        self.path = Path(path).absolute()  # a later chdir changes nothing
+        self.path = check_path("path", path).absolute()  # a later chdir changes nothing
         self._opened: OpenedIndex | None = OpenedIndex(self.path, encoder)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -55,7 +56,7 @@ class Index:
         self._opened = None if state["closed"] else OpenedIndex(self.path)
 
     def __len__(self) -> int:
-        return int(self.codes.shape[0])
+        return self._generation.n_films
 
     def __repr__(self) -> str:
         if self._opened is None:
@@ -95,8 +96,8 @@ class Index:
 
     @property
     def codes(self) -> Codes:
-        """Codes of the films, float32 (n, d), memory-mapped, read-only."""
-        return self._generation.codes
+        """Codes of the films, float32 (n, d), memory-mapped, read-only, compared with their checksums."""
+        return self._parts.stored.search.read_codes()
 
     @property
     def communities(self) -> Int32Array:
@@ -209,27 +210,24 @@ class Index:
             "path": str(self.path),
             **{name: manifest[name] for name in (*kept, *parts)},
             "ranking": self._parts.rankings.tuned.default(),
-            "search": manifest.get("search", {"method": "exact"}),
+            "search": self._generation.search_in_use,
             "n_bytes": sum(entry["bytes"] for entry in manifest["files"].values()),
         }
 
-    def verify(self, progress: Progress | None = None) -> dict[str, Any]:
-        """Read every byte of the index and compare it with its checksum.
+    def verify(self, progress: Progress | None = None, *, deep: bool = False) -> dict[str, Any]:
+        """Read every byte of the index and compare it with its checksum; ``deep`` also scores edges again.
 
         Returns
         -------
         dict
-            generation, parent, n_files, n_bytes, unused; see docs/index_format.md.
+            generation, parent, n_files, n_bytes, others, unused, edges_checked; see `verifying.verify_index`.
 
         Raises
         ------
         DamagedIndexError
             The first file that is not what was written.
-        StoreError
-            The generation was replaced by newer ones since it was opened.
         """
-        self._generation.check_present()
-        return verify_generation(self.path, self._generation.name, progress)
+        return verify_index(self.path, self._generation, deep=deep, progress=progress)
 
     def export_graph(self, path: str | os.PathLike[str]) -> None:
         """Write the graph as GraphML; nodes carry id, community, patient, view and one attribute a label.

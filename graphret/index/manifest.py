@@ -3,40 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from graphret._errors import DamagedIndexError, StoreError
-from graphret.files import sha256_of
+from graphret.files import canonical_json, parse_json, read_plain, sha256_of
+from graphret.index.manifest_keys import key_problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
-__all__ = ["MANIFEST", "SCHEMA_VERSION", "Manifest", "file_table", "read_manifest", "serialise"]
+__all__ = ["MANIFEST", "SCHEMA_VERSION", "Manifest", "file_table", "read_manifest", "read_signed", "serialise"]
 
 MANIFEST = "manifest.json"
 FORMAT = "graphret index"
 SCHEMA_VERSION = 2
+MANIFEST_BYTES = 2**26
+"""A manifest is a few KB, and the similarities of `Novelty` in it: what is larger was not written by graphret."""
 
 Manifest: TypeAlias = dict[str, Any]
-
-_KEYS: dict[str, type | tuple[type, ...]] = {
-    "arrays": dict,
-    "codes": dict,
-    "communities": dict,
-    "counts": dict,
-    "created": str,
-    "encoder": (dict, type(None)),
-    "files": dict,
-    "generation": str,
-    "graph": dict,
-    "graphret_version": str,
-    "parameters": dict,
-    "parent": (str, type(None)),
-    "search": dict,
-    "source": dict,
-}
 
 
 def serialise(content: Manifest) -> bytes:
@@ -48,11 +33,34 @@ def serialise(content: Manifest) -> bytes:
     ['a', 'b', 'sha256']
     """
     bare = {key: value for key, value in content.items() if key != "sha256"}
-    return _json({**bare, "sha256": hashlib.sha256(_json(bare)).hexdigest()})
+    return canonical_json({**bare, "sha256": hashlib.sha256(canonical_json(bare)).hexdigest()})
 
 
-def _json(content: Manifest) -> bytes:
-    return (json.dumps(content, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+def read_signed(path: Path, advice: str = "") -> Manifest:
+    """Read a file that `serialise` wrote; ``advice`` is put to what is said of it where it is damaged.
+
+    Raises
+    ------
+    DamagedIndexError
+        It is missing, no plain file, no JSON, or not byte for byte what was written.
+    StoreError
+        It may not be read.
+    """
+    try:
+        raw = read_plain(path, MANIFEST_BYTES)
+    except FileNotFoundError as error:
+        raise DamagedIndexError(path, f"it is missing{advice}") from error
+    except PermissionError as error:
+        raise StoreError(f"cannot read {path}: {error.strerror}{advice}") from error
+    except OSError as error:
+        raise DamagedIndexError(path, f"it cannot be read ({error.strerror}){advice}") from error
+    try:
+        content = parse_json(raw)
+    except ValueError as error:
+        raise DamagedIndexError(path, f"{error}{advice}") from error
+    if serialise(content) != raw:
+        raise DamagedIndexError(path, f"its text does not fit its own checksum{advice}")
+    return content
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -66,18 +74,7 @@ def read_manifest(folder: Path) -> Manifest:
         It was written by a graphret with another format.
     """
     path = folder / MANIFEST
-    try:
-        raw = path.read_bytes()
-    except FileNotFoundError as error:
-        raise DamagedIndexError(path, "it is missing") from error
-    except OSError as error:
-        raise StoreError(f"cannot read {path}: {error.strerror}") from error
-    try:
-        content = json.loads(raw)
-    except (ValueError, RecursionError) as error:
-        raise DamagedIndexError(path, f"it is not JSON ({error})") from error
-    if not isinstance(content, dict) or serialise(content) != raw:
-        raise DamagedIndexError(path, "its text does not fit its own checksum")
+    content = read_signed(path)
     version = content.get("schema_version")
     if content.get("format") != FORMAT or not isinstance(version, int) or version < 1:
         raise DamagedIndexError(path, f"format {content.get('format')!r}, schema version {version!r}")
@@ -91,18 +88,10 @@ def read_manifest(folder: Path) -> Manifest:
             f"{path} has the schema version {version}, written by graphret {content.get('graphret_version')}; "
             f"this graphret reads {SCHEMA_VERSION} only: build the index again"
         )
-    _check_keys(path, content)
+    problem = key_problem(content)
+    if problem is not None:
+        raise DamagedIndexError(path, problem)
     return content
-
-
-def _check_keys(path: Path, content: Manifest) -> None:
-    for key, kind in _KEYS.items():
-        if not isinstance(content.get(key), kind):
-            raise DamagedIndexError(path, f"its key {key!r} is missing or of a wrong type")
-    for name, entry in content["files"].items():
-        inside = PurePosixPath(name)
-        if inside.is_absolute() or ".." in inside.parts or set(entry) != {"bytes", "sha256"}:
-            raise DamagedIndexError(path, f"its entry for the file {name!r} is wrong")
 
 
 def file_table(folder: Path, known: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:

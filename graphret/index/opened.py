@@ -5,8 +5,6 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from graphret._errors import EncoderError
 from graphret.index.generation import open_generation
 from graphret.index.lookup import FilmLookup
@@ -96,14 +94,14 @@ class OpenedIndex:
     def stored(self) -> StoredArchive:
         """The archive as it is stored: without findings, and without a metric."""
         generation = self.generation
-        codes = generation.codes.view(np.ndarray)  # kernels are compiled for plain arrays
-        exact = ExactSearch(codes, generation.lengths.view(np.ndarray))
+        exact = ExactSearch(generation.codes, generation.lengths, generation.read_checksums())
         structure = generation.read_graph_search()
         search: Search = exact if structure is None else GraphSearch(exact, structure)
         return StoredArchive(
             lambda: self.graph,
-            codes=codes,
-            communities=generation.communities.view(np.ndarray),
+            damage=generation.search_damage,
+            codes=generation.codes,
+            communities=generation.communities,
             search=search,
             k=generation.manifest["parameters"]["k"],
         )

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from graphret._types import Codes, Int32Array, Int64Array
     from graphret.encoders import Encoder
     from graphret.index.lookup import FilmLookup
+    from graphret.neighbors import Search
 
 __all__ = ["Queries", "encode_queries", "read_queries"]
 
@@ -78,12 +79,12 @@ class Queries:
 class _Reader(NamedTuple):
     """What queries are compared with to see what they are."""
 
-    codes: Codes
+    search: Search
     lookup: FilmLookup
     has_encoder: bool
 
 
-def read_queries(what: Any, codes: Codes, lookup: FilmLookup, *, has_encoder: bool) -> Queries:
+def read_queries(what: Any, search: Search, lookup: FilmLookup, *, has_encoder: bool) -> Queries:
     """Recognise queries; nothing is decoded or encoded yet.
 
     An id of the index wins over a file of the same name. PIL images and arrays of bytes are films. A floating (h, w)
@@ -99,7 +100,7 @@ def read_queries(what: Any, codes: Codes, lookup: FilmLookup, *, has_encoder: bo
     MissingFileError
         Neither an id of the index nor a file.
     """
-    archived = _Reader(codes, lookup, has_encoder)
+    archived = _Reader(search, lookup, has_encoder)
     if isinstance(what, str | Path):
         return _read_list([what], archived, is_single=True)
     if isinstance(what, Sequence) and not isinstance(what, bytes):
@@ -118,7 +119,7 @@ def read_queries(what: Any, codes: Codes, lookup: FilmLookup, *, has_encoder: bo
         raise InvalidParameterError("what", f"{type(what).__name__} {array.dtype} {array.shape}", KINDS)
     if array.ndim == 1:
         return _read_codes(array[None], archived, is_single=True)
-    length = archived.codes.shape[1]
+    length = archived.search.codes.shape[1]
     if array.shape[1] != length and has_encoder:
         return _read_list([array], archived, is_single=True)
     if array.shape[0] == length > 1 and has_encoder:
@@ -129,7 +130,7 @@ def read_queries(what: Any, codes: Codes, lookup: FilmLookup, *, has_encoder: bo
 
 
 def _read_codes(codes: Any, archived: _Reader, *, is_single: bool) -> Queries:
-    checked = check_codes(codes, name="query codes", n_dimensions=archived.codes.shape[1])
+    checked = check_codes(codes, name="query codes", n_dimensions=archived.search.codes.shape[1])
     nowhere = np.full(len(checked), -1, dtype=np.int32)
     return Queries([""] * len(checked), checked, {}, nowhere, nowhere, is_single)
 
@@ -138,7 +139,7 @@ def _read_list(entries: list[Any], archived: _Reader, *, is_single: bool) -> Que
     if not entries:
         raise InvalidParameterError("what", entries, KINDS, "the list is empty")
     names: list[str] = []
-    codes = np.zeros((len(entries), archived.codes.shape[1]), dtype=np.float32)
+    codes = np.zeros((len(entries), archived.search.codes.shape[1]), dtype=np.float32)
     films: dict[int, Path | NDArray[Any]] = {}
     ids = np.full(len(entries), -1, dtype=np.int32)
     known = ids.copy()
@@ -147,7 +148,7 @@ def _read_list(entries: list[Any], archived: _Reader, *, is_single: bool) -> Que
         if row >= 0:
             names.append(str(entry))
             ids[number] = known[number] = row
-            codes[number] = archived.codes[row]
+            codes[number] = archived.search.read_codes([row])[0]
         elif isinstance(entry, str | Path):
             path = _existing(entry)
             names.append(str(entry))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,16 @@ from graphret._checks import check_integer
 from graphret._errors import DamagedIndexError, InvalidParameterError, NotAnIndexError, StoreError
 from graphret._notes import note_once
 from graphret._version import __version__
-from graphret.files import LOCK, is_partial, new_folder, remove_folder, remove_partials, storage_errors, write_file
+from graphret.files import (
+    LOCK,
+    is_partial,
+    new_folder,
+    read_plain,
+    remove_folder,
+    remove_partials,
+    storage_errors,
+    write_file,
+)
 from graphret.index.manifest import FORMAT, MANIFEST, SCHEMA_VERSION, Manifest, file_table, read_manifest, serialise
 
 if TYPE_CHECKING:
@@ -39,7 +48,8 @@ BUILD = ".build"
 KEEP = 2
 """Generations that stay on disk where nothing else is said: the current one, and the one before it."""
 
-_NAME = re.compile(r"gen-(\d{6,})")
+_NAME = re.compile(r"gen-(\d{6,12})")
+_CURRENT_BYTES = 256
 
 
 def current_name(root: Path) -> str:
@@ -54,7 +64,7 @@ def current_name(root: Path) -> str:
     """
     path = root / CURRENT
     try:
-        text = path.read_bytes()
+        text = read_plain(path, _CURRENT_BYTES)
     except OSError as error:
         if not root.exists():
             raise NotAnIndexError(root, "it does not exist") from error
@@ -171,21 +181,22 @@ def publish(root: Path, write: Callable[[Path], Manifest], *, keep: int = KEEP) 
             write_file(root / CURRENT, f"{number.name}\n".encode())
         except BaseException:
             if _current_or_none(root) != number.name:
-                shutil.rmtree(target, ignore_errors=True)
+                with suppress(StoreError):
+                    remove_folder(target)
             raise
         kept = lineage(root, number.name)[:keep]
         for name in generation_names(root):
             if name not in kept:
-                _retire(root / name)
+                retire(root / name)
     return number.name
 
 
-def _retire(folder: Path) -> None:
-    """Remove an old generation; the new one is there already, so that a refusal is only said."""
+def retire(folder: Path) -> None:
+    """Remove what a generation that is already current needs no more; a refusal is only said."""
     try:
         remove_folder(folder)
     except StoreError as error:
-        note_once(logger, f"an old generation stays: {error}")
+        note_once(logger, f"{folder} stays, though nobody needs it: {error}")
 
 
 def _next(root: Path) -> _Numbering:

@@ -13,6 +13,7 @@ from graphret.retrieval import Archive
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from graphret._errors import DamagedIndexError
     from graphret.graph import Graph
 
 __all__ = ["StoredArchive"]
@@ -25,14 +26,18 @@ class StoredArchive(Archive):
     ----------
     read_graph
         Opens the graph; called at its first use.
+    damage
+        Why there is no graph search, where its files are damaged.
     **parts
         All other fields of `Archive`.
     """
 
     _read_graph: Callable[[], Graph]
 
-    def __init__(self, read_graph: Callable[[], Graph], **parts: Any) -> None:
-        for name, part in {**parts, "_read_graph": read_graph}.items():
+    _damage: DamagedIndexError | None
+
+    def __init__(self, read_graph: Callable[[], Graph], damage: DamagedIndexError | None = None, **parts: Any) -> None:
+        for name, part in {**parts, "_read_graph": read_graph, "_damage": damage}.items():
             object.__setattr__(self, name, part)  # the class is frozen
 
     @cached_property
@@ -43,15 +48,25 @@ class StoredArchive(Archive):
     def with_parts(self, **parts: Any) -> StoredArchive:
         """Return the same films with other parts; the graph is still opened once, by whichever asks first."""
         kept = {entry.name: getattr(self, entry.name) for entry in fields(Archive) if entry.name != "graph"}
-        return StoredArchive(lambda: self.graph, **kept | parts)
+        return StoredArchive(lambda: self.graph, self._damage, **kept | parts)
 
     def searched_by(self, search: str) -> StoredArchive:
-        """Return the same films with the search that a query asks for: "auto", "exact" or "graph"."""
+        """Return the same films with the search that a query asks for: "auto", "exact" or "graph".
+
+        Raises
+        ------
+        InvalidParameterError
+            "graph", where the index has no links to follow.
+        DamagedIndexError
+            "graph", where they are damaged.
+        """
         stored = self.search
         if search == "exact" and isinstance(stored, GraphSearch):
             return self.with_parts(search=stored.exact)
         if search == "graph":
             if not isinstance(stored, GraphSearch):
+                if self._damage is not None:
+                    raise self._damage
                 hint = 'the index has no links to follow: build it with search="graph"'
                 raise InvalidParameterError("search", search, "'auto' or 'exact'", hint)
             return self.with_parts(search=GraphSearch(stored.exact, stored.structure, always=True))

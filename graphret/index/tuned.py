@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
+import os
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from graphret._errors import DamagedIndexError, InvalidParameterError, StoreError
 from graphret.files import storage_errors, sync_folder, write_file, writer_lock
-from graphret.index.manifest import serialise
+from graphret.index.manifest import read_signed, serialise
 from graphret.index.store import current_name
+from graphret.index.tuning_keys import FORMAT, tuning_problem
 from graphret.retrieval import (
     DEFAULT_RANKING,
     TUNED,
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["FILE", "TunedRankings", "forget_tuning", "read_tuning", "record_tuning", "with_tuning"]
 
 FILE = "ranking.json"
-FORMAT = "graphret tuning"
 SCHEMA_VERSION = 1
 _AGAIN = "tune the index again, or remove the tuning with `graphret tune --reset`"
 
@@ -94,24 +94,18 @@ def read_tuning(root: Path, manifest: Manifest) -> dict[str, Any] | None:
         It was written by a graphret with a newer format, or cannot be read.
     """
     path = root / FILE
-    try:
-        raw = path.read_bytes()
-    except FileNotFoundError:
+    if not os.path.lexists(path):
         return None
-    except OSError as error:
-        raise StoreError(f"cannot read {path}: {error.strerror}; {_AGAIN}") from error
-    try:
-        content = json.loads(raw)
-    except (ValueError, RecursionError) as error:
-        raise DamagedIndexError(path, f"it is not JSON ({error}): {_AGAIN}") from error
-    if not isinstance(content, dict) or serialise(content) != raw or content.get("format") != FORMAT:
-        raise DamagedIndexError(path, f"its text does not fit its own checksum: {_AGAIN}")
+    content = read_signed(path, advice=f": {_AGAIN}")
+    problem = tuning_problem(content)
+    if problem is not None:
+        raise DamagedIndexError(path, f"{problem}: {_AGAIN}")
     if content["schema_version"] != SCHEMA_VERSION:
         raise StoreError(f"{path} has the schema version {content['schema_version']}: upgrade graphret, or {_AGAIN}")
     if not all(map(_is_known, [content, *content.get("apart", [])])):
         raise StoreError(f"{path} names a ranking or options that this graphret does not have: {_AGAIN}")
     tuned_on = dict(content["tuned_on"])
-    tuned_on.pop("generation")
+    tuned_on.pop("generation", None)
     return content if tuned_on == _codes_of(manifest) else None
 
 

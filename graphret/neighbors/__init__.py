@@ -5,14 +5,17 @@ from graphret.neighbors.graph_search import GraphSearch, GraphSearchStructure
 from graphret.neighbors.graph_search_build import build_graph_search
 from graphret.neighbors.knn import nearest_neighbors
 from graphret.neighbors.neighbor_table import NeighborTable, SearchCounts
+from graphret.neighbors.row_checksums import RowChecksums, row_checksums
 
 __all__ = [
     "ExactSearch",
     "GraphSearch",
     "GraphSearchStructure",
     "NeighborTable",
+    "RowChecksums",
     "Search",
     "SearchCounts",
     "build_graph_search",
     "nearest_neighbors",
+    "row_checksums",
 ]

@@ -15,8 +15,9 @@ import numpy as np
 from graphret._numba import jit, prefetch
 from graphret._sort_kernels import _sort_ascending
 from graphret.neighbors._kernels import _dot, _round_similarity
+from graphret.neighbors._row_checksum_kernels import _is_unchanged
 
-__all__ = ["_search_queries"]
+__all__ = ["CHANGED", "_search_queries"]
 
 LAST_FILM = np.int64(0x7FFFFFFF)
 SCALE = np.int64(1 << 32)
@@ -28,6 +29,8 @@ GROUP = 256
 """Neighbours whose short codes are fetched together: enough to wait for memory once, few enough to stay in cache."""
 AHEAD = 2
 """Candidates whose stored codes are fetched before it is their turn to be scored."""
+CHANGED = -2
+"""What stands for the number of films scored where the code of one of them was changed."""
 RECENT = 1 << 14
 """Places that remember films met: one that was overwritten is compared again, and then found among the candidates."""
 
@@ -188,14 +191,27 @@ def _eligible(pool: Any, n_candidates: int, allowed: Any, forbidden: Any, out: A
 
 @jit()
 def _rank(
-    query: Any, length: float, codes: Any, lengths: Any, films: Any, out_neighbors: Any, out_similarities: Any
-) -> None:
-    """Score films canonically and write the best, ties by smaller film; the rest of the outputs stays."""
+    query: Any,
+    length: float,
+    codes: Any,
+    lengths: Any,
+    checks: Any,
+    films: Any,
+    out_neighbors: Any,
+    out_similarities: Any,
+) -> bool:
+    """Score films canonically and write the best, ties by smaller film; the rest of the outputs stays.
+
+    False where the code of a film has not its checksum: then nothing is written.
+    """
+    words, multipliers, checksums, seen = checks
     keys = np.empty(films.shape[0], np.int64)
     for number in range(films.shape[0]):
         film = films[number]
         if number + AHEAD < films.shape[0]:
             prefetch(codes, films[number + AHEAD])
+        if not _is_unchanged(words, multipliers, checksums, seen, film):
+            return False
         cosine = _round_similarity(_dot(query, codes[film]) / (length * lengths[film]))
         keys[number] = _key(np.floor(np.float64(cosine) * GRID + 0.5), film)
     _sort_ascending(keys)
@@ -203,6 +219,7 @@ def _rank(
         key = keys[keys.shape[0] - 1 - rank]
         out_neighbors[rank] = _film(key)
         out_similarities[rank] = np.float32((key >> 32) / GRID)
+    return True
 
 
 @jit()
@@ -215,6 +232,7 @@ def _search_share(
     links: Any,
     codes: Any,
     lengths: Any,
+    checks: Any,
     eligibility: Any,
     absent: Any,
     capacities: Any,
@@ -230,7 +248,7 @@ def _search_share(
     size of the pool, which is doubled until it holds ``n_wanted`` films that may come. The links of the share
     ``expanded_share`` of the first pool are expanded, and all of a larger one. ``out_counts`` (3, q): codes compared,
     films whose links were expanded, films scored canonically; the last stays -1 where that never happened, and the
-    query has no result.
+    query has no result. It is `CHANGED` where a code has not the checksum of ``checks`` (`RowChecksums.arguments`).
     """
     directions, highest, short, entry_points, entry_codes = structure
     allowed, forbidden_starts, forbidden = eligibility
@@ -266,15 +284,17 @@ def _search_share(
             # a pool with room has met every film: each component of the links has an entry
             if n_eligible >= n_wanted or n_candidates < capacity:
                 out_counts[2, row] = n_eligible
-                _rank(
+                if not _rank(
                     queries[row],
                     query_lengths[row],
                     codes,
                     lengths,
+                    checks,
                     films[:n_eligible],
                     out_neighbors[row],
                     out_similarities[row],
-                )
+                ):
+                    out_counts[2, row] = CHANGED
                 break
             if capacity == capacities[1]:
                 break
@@ -290,6 +310,7 @@ def _search_queries(
     links: Any,
     codes: Any,
     lengths: Any,
+    checks: Any,
     eligibility: Any,
     absent: Any,
     capacities: Any,
@@ -310,6 +331,7 @@ def _search_queries(
             links,
             codes,
             lengths,
+            checks,
             eligibility,
             absent,
             capacities,

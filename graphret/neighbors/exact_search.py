@@ -15,8 +15,10 @@ from graphret.neighbors.neighbor_table import NeighborTable, SearchCounts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
     from graphret._types import BoolArray, Codes, Float32Array, Float64Array, Int32Array, Int64Array
+    from graphret.neighbors.row_checksums import RowChecksums
 
 __all__ = ["ExactSearch", "Search", "ragged_lists", "row_lengths"]
 
@@ -68,6 +70,10 @@ class Search(Protocol):
         """Score given films for every query; see `ExactSearch.similarities`."""
         ...
 
+    def read_codes(self, rows: Any = None) -> Codes:
+        """Codes of some films, or of all; see `ExactSearch.read_codes`."""
+        ...
+
 
 class ExactSearch:
     """Exact search by cosine over the codes of an archive.
@@ -81,6 +87,8 @@ class ExactSearch:
         float32 (n, d), any scale; may be memory-mapped.
     lengths
         float64 (n,), row lengths where they are known.
+    checksums
+        Of the rows, where the codes are stored: a row is compared with its checksum before it is first read.
 
     Examples
     --------
@@ -90,9 +98,32 @@ class ExactSearch:
     [[0, 1]]
     """
 
-    def __init__(self, codes: Codes, lengths: Float64Array | None = None) -> None:
+    def __init__(
+        self, codes: Codes, lengths: Float64Array | None = None, checksums: RowChecksums | None = None
+    ) -> None:
         self.codes = codes
         self.lengths = row_lengths(codes) if lengths is None else lengths
+        self.checksums = checksums
+
+    def _check(self, rows: Any) -> None:
+        if self.checksums is not None:
+            self.checksums.check(rows)
+
+    def read_codes(self, rows: Any = None) -> Codes:
+        """Return codes, after they were compared with their checksums where they have some.
+
+        Parameters
+        ----------
+        rows
+            Integers (m,), positions of films, for a copy of their codes; ``None``: all codes, as they are stored.
+
+        Returns
+        -------
+        numpy.ndarray
+            float32 (m, d).
+        """
+        self._check(rows)
+        return self.codes if rows is None else np.ascontiguousarray(self.codes[rows], dtype=np.float32)
 
     @cached_property
     def _scales(self) -> Float32Array:
@@ -169,6 +200,7 @@ class ExactSearch:
         numpy.ndarray
             float32 (q, k), cosines rounded to 1e-6, 0 where padded. O(q k d).
         """
+        self._check(positions)
         out = np.empty(positions.shape, dtype=np.float32)
         with borrow_threads(n_threads, at_most=len(queries)):
             _cosines(queries, row_lengths(queries), self.codes, self.lengths, positions, out)
@@ -199,6 +231,7 @@ class ExactSearch:
             for first in range(0, n_scanned, TILE):
                 stop = min(first + TILE, n_scanned)
                 films = np.arange(first, stop, dtype=np.int32) if listed is None else listed[first:stop]
+                self._check(films)
                 if pending.size <= SCAN_QUERIES:
                     scores = np.empty((pending.size, films.size), dtype=np.float32)
                     _scan(unit[pending], self.codes, films, scores)

@@ -11,9 +11,10 @@ import numpy as np
 from graphret._checks import check_codes, check_integer
 from graphret._errors import CodesError
 from graphret._threads import borrow_threads
-from graphret.neighbors._graph_search_kernels import _search_queries
+from graphret.neighbors._graph_search_kernels import CHANGED, _search_queries
 from graphret.neighbors.exact_search import ExactSearch, ragged_lists, row_lengths
 from graphret.neighbors.neighbor_table import NeighborTable, SearchCounts
+from graphret.neighbors.row_checksums import no_checksums
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -127,6 +128,15 @@ class GraphSearch:
             np.ascontiguousarray(made.short[made.entry_points]),
         )
 
+    @cached_property
+    def _checks(self) -> tuple[Any, ...]:
+        checksums = self.exact.checksums
+        return no_checksums(self.codes) if checksums is None else checksums.arguments
+
+    def read_codes(self, rows: Any = None) -> Codes:
+        """Codes of some films, or of all; see `ExactSearch.read_codes`."""
+        return self.exact.read_codes(rows)
+
     def search(
         self,
         queries: Codes,
@@ -196,6 +206,7 @@ class GraphSearch:
             (structure.indptr, structure.indices),
             self.codes,
             self.lengths,
+            self._checks,
             (mask, *ragged_lists(forbidden)),
             np.full(n_queries, -1, np.int64) if absent is None else absent,
             (first, most),
@@ -207,6 +218,8 @@ class GraphSearch:
         )
         with borrow_threads(n_threads, at_most=n_queries) as n_workers:
             _search_queries(n_workers, *given)
+        if counts[2].min() == CHANGED:
+            self.read_codes()  # it names the row
         if counts[2].min() < 0:
             left = np.flatnonzero(counts[2] < 0)
             scanned = self.exact.search(

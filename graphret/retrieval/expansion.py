@@ -95,5 +95,5 @@ def expanded_queries(archive: Archive, queries: QueryBatch, n: int, alpha: float
         nearest = nearest[nearest >= 0]
         cosines = queries.similarities[row, : nearest.size].astype(np.float64)
         weights = np.where(cosines > 0, np.maximum(cosines, 0) ** alpha, 0) / lengths[nearest]
-        out[row] += (archive.codes[nearest] * weights[:, None]).sum(axis=0)
+        out[row] += (archive.search.read_codes(nearest) * weights[:, None]).sum(axis=0)
     return out.astype(np.float32)

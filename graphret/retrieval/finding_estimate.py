@@ -153,7 +153,7 @@ def fit_calibration(
     known = np.flatnonzero((findings.labels >= 0).any(axis=1))
     films = np.sort(np.random.default_rng(0).permutation(known)[:SAMPLE])
     table = archive.search.search(
-        np.ascontiguousarray(archive.codes[films], dtype=np.float32),
+        archive.search.read_codes(films),
         voters,
         forbidden=findings.films_of_the_same_patient(films),
         n_threads=n_threads,

@@ -110,9 +110,8 @@ class Hamming:
 
     @property
     def _never_negative(self) -> bool:
-        codes = self.archive.codes
-
         def look() -> bool:
+            codes = self.archive.search.read_codes()
             return all((codes[first : first + TILE] >= 0).all() for first in range(0, len(codes), TILE))
 
         return self.archive.prepared(("never negative",), look)
@@ -130,7 +129,7 @@ class Hamming:
         return (CENTRED if self.center == "auto" else CONSTANT,)
 
     def _prepare(self) -> tuple[Float32Array, HammingSearch]:
-        codes, lengths = self.archive.codes, self.archive.search.lengths
+        codes, lengths = self.archive.search.read_codes(), self.archive.search.lengths
         thresholds = np.zeros(codes.shape[1], np.float32)
         if self._centers_at == "median":
             rows = np.unique(np.linspace(0, len(codes) - 1, min(len(codes), SAMPLE)).astype(np.int64))

@@ -116,7 +116,7 @@ class Novelty:
 def _without_own(search: Search, patients: Int64Array, rows: Int64Array) -> Float32Array:
     """Best similarity of films to those of other patients, NaN where there is none."""
     forbidden = [np.flatnonzero(patients == patients[row]).astype(np.int32) for row in rows]
-    found = search.search(np.ascontiguousarray(search.codes[rows], dtype=np.float32), 1, forbidden=forbidden)
+    found = search.search(search.read_codes(rows), 1, forbidden=forbidden)
     return np.where(found.neighbors[:, 0] >= 0, found.similarities[:, 0], np.float32(np.nan))
 
 

@@ -169,7 +169,7 @@ class Archive:
         """The films in the learned metric: their vectors in the place of codes, and a search over these; O(n d m)."""
         if self.metric is None:
             raise InvalidParameterError("metric", None, "a learned metric: this archive has none")
-        return self._in_space(self.metric.project(self.codes))
+        return self._in_space(self.metric.project(self.search.read_codes()))
 
     def _in_space(self, vectors: Codes) -> Archive:
         return self.with_parts(codes=vectors, search=ExactSearch(vectors), metric=None)

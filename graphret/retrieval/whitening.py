@@ -57,9 +57,10 @@ class Whitening:
         """
         from scipy.linalg import eigh
 
-        n_films, n_dimensions = search.codes.shape
+        codes = search.read_codes()
+        n_films, n_dimensions = codes.shape
         rows = np.unique(np.linspace(0, n_films - 1, min(n_films, SAMPLE)).astype(np.int64))
-        sample = search.codes[rows] / search.lengths[rows, None].astype(np.float32)
+        sample = codes[rows] / search.lengths[rows, None].astype(np.float32)
         mean = sample.mean(axis=0, dtype=np.float64)
         sample -= mean.astype(np.float32)
         with one_blas_thread():
@@ -71,7 +72,7 @@ class Whitening:
             gains = (ridge / (np.maximum(values, 0.0) + ridge)) ** strength - 1.0
             lengths = np.empty(n_films)
             for first in range(0, n_films, TILE):
-                block = search.codes[first : first + TILE] / search.lengths[first : first + TILE, None]
+                block = codes[first : first + TILE] / search.lengths[first : first + TILE, None]
                 block -= mean
                 squares = np.einsum("ij,ij->i", block, block) + (block @ directions.T) ** 2 @ gains
                 lengths[first : first + TILE] = np.sqrt(np.maximum(squares, 0.0))

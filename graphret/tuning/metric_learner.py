@@ -65,7 +65,7 @@ class MetricLearner:
 
     @cached_property
     def _scatters(self) -> dict[int, LabelScatter]:
-        codes = self.archive.codes
+        codes = self.archive.search.read_codes()
         origin = mean_direction(codes)
         parts = {}
         for fold in np.unique(self.folds).tolist():
@@ -116,7 +116,7 @@ class MetricLearner:
         with ThreadPoolExecutor(max_workers=n_threads or available_threads()) as pool:
             of_folds = pool.map(lambda fold: [self.fit(options, fold) for options in metrics], folds)
             learned = [metric for metrics_of_fold in of_folds for metric in metrics_of_fold]
-        vectors = project_all(learned, self.archive.codes)
+        vectors = project_all(learned, self.archive.search.read_codes())
         for (fold, options), metric, projected in zip(wanted, learned, vectors, strict=True):
             self._archives[fold, *sorted(options.items())] = self.archive.with_metric(metric, projected)
 

@@ -124,7 +124,7 @@ def tune(
     if not labelled:
         asking = pairs_of(archive, asking[: max(1, n_queries // 2)], patients, n_threads)
     forbidden = own_films(asking, patients)
-    codes = np.ascontiguousarray(archive.codes[asking], dtype=np.float32)
+    codes = archive.search.read_codes(asking)
     queries = QueryBatch.of(archive, codes, NEIGHBORS, forbidden=forbidden, n_threads=n_threads)
     criterion: Criterion = ListAgreement()
     if labelled:
@@ -171,7 +171,7 @@ def own_films(films: Int64Array, patients: Any) -> list[Int32Array]:
 def pairs_of(archive: Archive, films: Int64Array, patients: Any, n_threads: int | None) -> Int64Array:
     """Every film and its nearest film of another patient, in turn; films without one are left out."""
     forbidden = own_films(films, patients)
-    codes = np.ascontiguousarray(archive.codes[films], dtype=np.float32)
+    codes = archive.search.read_codes(films)
     nearest = archive.search.search(codes, 1, forbidden=forbidden, n_threads=n_threads).neighbors[:, 0]
     found = nearest >= 0
     return np.stack([films[found], nearest[found].astype(np.int64)], axis=1).ravel()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from graphret._errors import DamagedIndexError
-from graphret.files import array_header, map_array, write_array, write_rows
+from graphret.files import map_array, write_array, write_rows
 from graphret.files.atomic import BLOCK_BYTES
 
 STORED = st.sampled_from(["<f4", "<f8", "<i4", "<i8", "|u1", "|b1", ">f4", "<i2"])
@@ -45,7 +45,7 @@ def test_rows_are_written_part_by_part(tmp_path):
 def test_other_npy_files_are_refused(tmp_path, array):
     np.save(tmp_path / "a.npy", array)
     with pytest.raises(DamagedIndexError, match=r"not an \.npy array"):
-        array_header(tmp_path / "a.npy")
+        map_array(tmp_path / "a.npy")
 
 
 def test_a_large_array_is_not_held_twice(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 
 import graphret
 from graphret._errors import DamagedIndexError, GraphretError, StoreError
-from graphret.index import generation
+from graphret.index import held
 from graphret.index.manifest import serialise
 
 FILES = [
@@ -16,6 +16,7 @@ FILES = [
     "manifest.json",
     "codes.npy",
     "lengths.npy",
+    "code-checksums.npy",
     "graph-indptr.npy",
     "graph-indices.npy",
     "graph-weights.npy",
@@ -65,7 +66,7 @@ def damages(content, rng):
 @pytest.mark.parametrize("name", FILES)
 def test_every_damage_is_named(copied, name, small, monkeypatch):
     """With small=0 nothing is hashed when the index is opened, as for a file of an archive of any size."""
-    monkeypatch.setattr(generation, "SMALL_FILE", small)
+    monkeypatch.setattr(held, "SMALL_FILE", small)
     path = place(copied, name)
     content = path.read_bytes()
     for damaged in damages(content, np.random.default_rng(len(name))):
@@ -100,7 +101,7 @@ def test_small_files_are_refused_when_the_index_is_opened(copied, name):
     "name", ["graph-indices.npy", "graph-weights.npy", "encoder/encoder.safetensors", "films.parquet"]
 )
 def test_large_files_are_hashed_at_their_first_use(copied, name, monkeypatch):
-    monkeypatch.setattr(generation, "SMALL_FILE", 0)
+    monkeypatch.setattr(held, "SMALL_FILE", 0)
     path = place(copied, name)
     content = bytearray(path.read_bytes())
     content[-3] ^= 1

@@ -39,14 +39,27 @@ def test_a_reader_keeps_its_generation(codes, tmp_path):
     assert old.query("5", 3).positions.shape == (1, 3)
 
 
-def test_a_reader_of_a_generation_that_is_gone_says_so(codes, tmp_path):
-    old = graphret.open(graphret.build(codes, out=tmp_path / "index", k=3).path)
-    for k in (4, 5):
-        graphret.build(codes, out=tmp_path / "index", k=k)
-    with pytest.raises(StoreError, match="replaced by newer generations since it was opened"):
-        assert old.graph is None
-    with pytest.raises(StoreError, match="open it again"):
-        old.verify()
+@pytest.mark.parametrize("how", ["replaced twice", "moved", "removed"])
+def test_an_index_that_was_opened_answers_late(film_table, make_encoder, tmp_path, how):
+    """What was not read before is read from the files that are held, whatever became of their names."""
+    encoder = graphret.load_encoder("resnet18_hash", size=32, n_bits=16, device="cpu")
+    root = graphret.build(film_table, encoder, out=tmp_path / "index", k=3, search="graph").path
+    asked, late = graphret.open(root), graphret.open(root)
+    expected = [asked.query("film05", 3, ranking=name).ids.tolist() for name in ("nearest", "region_growing")]
+    edges, by_film = asked.graph.n_edges, asked.query(film_table.paths[5], 3).ids.tolist()
+    if how == "replaced twice":
+        for k in (4, 5):
+            graphret.build(asked.codes, out=root, k=k)
+        assert not (root / "gen-000001").exists()
+    elif how == "moved":
+        root.rename(tmp_path / "elsewhere")
+    else:
+        shutil.rmtree(root)
+    assert late.graph.n_edges == edges
+    assert [late.query("film05", 3, ranking=name).ids.tolist() for name in ("nearest", "region_growing")] == expected
+    assert late.query(film_table.paths[5], 3).ids.tolist() == by_film
+    assert late.films.ids.tolist() == film_table.ids.tolist()
+    assert late.verify(deep=True)["generation"] == "gen-000001"
 
 
 def test_a_generation_replaced_while_it_is_opened(codes, tmp_path, monkeypatch):
@@ -111,8 +124,9 @@ def test_the_manifest_says_what_is_there(shared_index):
     assert shared_index.verify() == {
         "generation": "gen-000001",
         "parent": None,
-        "n_files": 9,
+        "n_files": 10,
         "n_bytes": shared_index.info()["n_bytes"],
+        "others": [],
         "unused": [],
     }
 
