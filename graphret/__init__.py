@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from graphret.data import ImageTable, read_dataset, read_film
     from graphret.encoders import list_encoders, load_encoder
     from graphret.evaluation import evaluate
-    from graphret.index import Hits, Index, open
+    from graphret.index import Hits, Index, open, pack, unpack
     from graphret.mapping import archive_map, community_summaries
     from graphret.retrieval import list_rankings
     from graphret.training import train
@@ -70,10 +70,12 @@ __all__ = [
     "list_rankings",
     "load_encoder",
     "open",
+    "pack",
     "read_dataset",
     "read_film",
     "train",
     "tune",
+    "unpack",
 ]
 
 _HOMES = {
@@ -90,10 +92,12 @@ _HOMES = {
     "list_rankings": "graphret.retrieval",
     "load_encoder": "graphret.encoders",
     "open": "graphret.index",
+    "pack": "graphret.index",
     "read_dataset": "graphret.data",
     "read_film": "graphret.data",
     "train": "graphret.training",
     "tune": "graphret.tuning",
+    "unpack": "graphret.index",
 }
 
 

@@ -17,6 +17,7 @@ from graphret.cli.evaluate import evaluate
 from graphret.cli.export import export
 from graphret.cli.flags import FlagCommand
 from graphret.cli.info import info, verify
+from graphret.cli.pack import pack, unpack
 from graphret.cli.query import query
 from graphret.cli.serve import serve
 from graphret.cli.train import train
@@ -48,6 +49,8 @@ for command in (
     audit_phi,
     info,
     verify,
+    pack,
+    unpack,
     export,
 ):
     app.command(cls=FlagCommand)(command)

@@ -1,6 +1,5 @@
 """`graphret encode`: codes of films as plain files, for other tools."""
 
-import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -10,12 +9,13 @@ from graphret._errors import InvalidParameterError
 from graphret.cli.films import Bits, Data, Device, EncoderSource, InputSize, Root, Splits, read_films
 from graphret.cli.options import config_options
 from graphret.cli.reporting import AsJson, Quiet, report_to_user
-from graphret.files import is_partial, move, replacing
+from graphret.files import LOCK, check_path, claimed_folder, is_partial, refuse_link, remove_folder
 from graphret.index import BuildConfig
 
 __all__ = ["encode"]
 
-_CODES, _FILMS, _WORK = "codes.npy", "films.parquet", ".encode"
+_WORK = ".encode"
+_OURS = {"codes.npy", "films.parquet", _WORK, LOCK}
 
 
 @config_options(
@@ -46,40 +46,38 @@ def encode(
     with report_to_user(as_json=as_json, quiet=quiet) as reporter:
         _check_target(out)
         films = read_films(data, root, split, reporter)
-        import pyarrow.parquet as pq
-
         import graphret
-        from graphret.encoding import encode_films
+        from graphret.encoding import ENCODED_CODES, ENCODED_FILMS, encode_films, write_encoded
 
         loaded = graphret.load_encoder(encoder, n_bits=bits, device=device, size=size)
-        done = encode_films(
-            films,
-            loaded,
-            out / _WORK,
-            batch_size=config.batch_size,
-            precision=config.precision,
-            n_workers=config.n_workers,
-            shard_rows=config.shard_rows,
-            decoding=config.decoding,
-            progress=reporter.progress,
-        )
-        for problem in done.problems:
-            reporter.note(f"left out {problem.id}: {problem.reason}")
-        with replacing(out / _FILMS) as file:
-            pq.write_table(films.select(done.rows).to_arrow(), file)
-        shape = done.codes.shape
-        move(out / _WORK / _CODES, out / _CODES)  # last, so that codes are never without their films
-        shutil.rmtree(out / _WORK)
+        with claimed_folder(out):
+            refuse_link(out / _WORK)
+            done = encode_films(
+                films,
+                loaded,
+                out / _WORK,
+                batch_size=config.batch_size,
+                precision=config.precision,
+                n_workers=config.n_workers,
+                shard_rows=config.shard_rows,
+                decoding=config.decoding,
+                progress=reporter.progress,
+            )
+            for problem in done.problems:
+                reporter.note(f"left out {problem.id}: {problem.reason}")
+            shape = done.codes.shape
+            write_encoded(out, out / _WORK / ENCODED_CODES, films.select(done.rows))
+            remove_folder(out / _WORK)
         reporter.result(
             {
-                "codes": str(out / _CODES),
-                "films": str(out / _FILMS),
+                "codes": str(out / ENCODED_CODES),
+                "films": str(out / ENCODED_FILMS),
                 "n_films": shape[0],
                 "code_length": shape[1],
                 "encoder": {"name": loaded.name, "fingerprint": loaded.fingerprint},
                 "left_out": [{"id": one.id, "path": one.path, "reason": one.reason} for one in done.problems],
             },
-            f"{shape[0]} codes of length {shape[1]}: {out / _CODES}, {out / _FILMS}",
+            f"{shape[0]} codes of length {shape[1]}: {out / ENCODED_CODES}, {out / ENCODED_FILMS}",
         )
 
 
@@ -92,9 +90,10 @@ def _check_target(out: Path) -> None:
         Another kind of folder.
     """
     allowed = "a new or empty folder, or one of an earlier `graphret encode`"
+    check_path("out", out)
     if out.exists() and not out.is_dir():
         raise InvalidParameterError("out", str(out), allowed, "it is a file")
     found = [entry.name for entry in out.iterdir()] if out.exists() else []
-    foreign = sorted(name for name in found if name not in {_CODES, _FILMS, _WORK} and not is_partial(name))
+    foreign = sorted(name for name in found if name not in _OURS and not is_partial(name))
     if foreign:
         raise InvalidParameterError("out", str(out), allowed, f"it holds something else: {', '.join(foreign[:3])}")

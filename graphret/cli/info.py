@@ -23,17 +23,36 @@ def info(index: IndexFolder, *, as_json: AsJson = False) -> None:
         reporter.result(about, show_info(about))
 
 
-def verify(index: IndexFolder, *, as_json: AsJson = False, quiet: Quiet = False) -> None:
-    """Read every byte of an index and compare it with its checksum; a damaged file is named, with exit status 1."""
+def verify(
+    index: IndexFolder,
+    *,
+    deep: Annotated[bool, typer.Option("--deep", help="Also score a sample of edges again, from the codes.")] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Read every byte of an index and compare it with its checksum; a damaged file is named, with exit status 1.
+
+    The generations that the current one came from are read as well, as far as they are still there.
+    """
     with report_to_user(as_json=as_json, quiet=quiet) as reporter:
         import graphret
 
-        found = graphret.open(index).verify(reporter.progress)
+        found = graphret.open(index).verify(reporter.progress, deep=deep)
         unused = f"; unused: {', '.join(found['unused'])}" if found["unused"] else ""
         reporter.result(
             {"index": str(index), "intact": True, **found},
-            f"{index}: {found['n_files']} files, {found['n_bytes']:,} bytes, all as they were written{unused}",
+            f"{index}: {found['n_files']} files, {found['n_bytes']:,} bytes, all as they were written"
+            f"{_others(found['others'])}{_edges(found)}{unused}",
         )
+
+
+def _others(others: list[dict[str, Any]]) -> str:
+    described = [f"{other['generation']} with {other['n_films']:,} films" for other in others]
+    return f"; so are those of {', '.join(described)}, which it came from" if described else ""
+
+
+def _edges(found: dict[str, Any]) -> str:
+    return f"; {found['edges_checked']:,} entries of the graph fit the codes" if "edges_checked" in found else ""
 
 
 def show_info(about: dict[str, Any]) -> Table:
@@ -81,6 +100,8 @@ def _starts(communities: dict[str, Any]) -> str:
 
 
 def _search(about: dict[str, Any]) -> str:
+    if "damaged" in about:
+        return f"every query is compared with every code: {about['damaged']} is damaged (see `graphret verify`)"
     if about["method"] == "exact":
         return "every query is compared with every code"
     return (

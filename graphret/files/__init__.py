@@ -18,7 +18,7 @@ from graphret.files.atomic import (
 )
 from graphret.files.checksums import digest, sha256_of
 from graphret.files.json_files import canonical_json, parse_json
-from graphret.files.lock import LOCK, remove_lock, writer_lock
+from graphret.files.lock import LOCK, claimed_folder, remove_lock, writer_lock
 from graphret.files.names import check_path, safe_name
 from graphret.files.plain import MappedFile, open_plain, read_plain
 from graphret.files.private import create_private
@@ -32,6 +32,7 @@ __all__ = [
     "array_of",
     "canonical_json",
     "check_path",
+    "claimed_folder",
     "create_private",
     "digest",
     "is_partial",

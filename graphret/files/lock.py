@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from graphret._errors import IndexLockedError, StoreError
 from graphret._notes import note_once
-from graphret.files.atomic import storage_errors, sync_folder
+from graphret.files.atomic import make_folder, storage_errors, sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from graphret._errors import GraphretError
 
-__all__ = ["LOCK", "remove_lock", "writer_lock"]
+__all__ = ["LOCK", "claimed_folder", "remove_lock", "writer_lock"]
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +64,29 @@ def writer_lock(root: Path) -> Iterator[None]:
                 _write(descriptor, b"")
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def claimed_folder(root: Path) -> Iterator[None]:
+    """Make a folder where it is not there, and be its only writer inside the block; LOCK is gone at the end.
+
+    A folder that was made here goes too, if nothing came into it.
+
+    Raises
+    ------
+    IndexLockedError, StoreError
+        As `writer_lock`.
+    """
+    created = not root.exists()
+    make_folder(root)
+    with writer_lock(root):
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                remove_lock(root)
+                if created:
+                    root.rmdir()  # refused where there is something in it
 
 
 def remove_lock(root: Path) -> None:

@@ -66,7 +66,7 @@ def read_plain(path: Path, limit: int, *, follow: bool = False) -> bytes:
         size = os.fstat(file.fileno()).st_size
         if size > limit:
             raise OSError(errno.EFBIG, f"it has {size:,} bytes, at most {limit:,} are read", str(path))
-        return file.read(limit)
+        return file.read(size)
 
 
 class MappedFile:

@@ -8,6 +8,7 @@ from graphret.index.config import BuildConfig, QueryConfig
 from graphret.index.hits import Hit, Hits, QueryHits
 from graphret.index.index import Index
 from graphret.index.opening import as_index, open
+from graphret.index.packing import pack, unpack
 
 __all__ = [
     "BuildConfig",
@@ -20,6 +21,8 @@ __all__ = [
     "build",
     "describe_hits",
     "open",
+    "pack",
+    "unpack",
     "write_hits_csv",
     "write_hits_html",
 ]

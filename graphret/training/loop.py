@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from graphret.encoders import Encoder
+from graphret.files import check_path, claimed_folder
 from graphret.training.accelerator import borrow_accelerator
 from graphret.training.checkpoint import CheckpointFolder
 from graphret.training.config import TrainConfig
@@ -88,13 +89,19 @@ def train(
         Weights or checkpoint cannot be read, or the loss is no longer finite.
     DeviceError
         The device is not there.
+    IndexLockedError
+        Another training writes to ``out``.
+    StoreError
+        The disk is full, or ``out`` cannot be written to.
     """
     config = TrainConfig.for_encoder(name, **overrides) if config is None else TrainConfig.of(config, overrides)
     task = make_task(table, name, config)
-    out = Path(out)
+    out = check_path("out", out)
     # Classification reads the classifier alone; other objectives read a part of what a network gives.
     unused = task.objective != "classification"
-    with borrow_accelerator(config.device, config.mixed_precision, unused=unused) as accelerator:
+    with borrow_accelerator(config.device, config.mixed_precision, unused=unused) as accelerator, ExitStack() as held:
+        if accelerator.is_main_process:  # it writes, for all processes of this training
+            held.enter_context(claimed_folder(out))
         folder = CheckpointFolder(out / "checkpoint")
         identity = task.identity(accelerator.num_processes)
         checkpoint = folder.read() if resume else None

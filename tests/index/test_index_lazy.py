@@ -6,6 +6,7 @@ import pytest
 import graphret
 from graphret._errors import DamagedIndexError
 from graphret.index.generation import Generation
+from graphret.index.held import HeldFiles
 from graphret.index.stored_archive import StoredArchive
 
 N, D = 60, 8
@@ -64,9 +65,7 @@ def test_the_archive_is_the_same_with_any_search(built):
 
 def test_ids_of_another_table_are_refused(built, monkeypatch):
     index = graphret.open(built[0].path)
-    monkeypatch.setattr(Generation, "_check_hash", lambda *_: None)
-    path = index._generation.folder / "films.parquet"
-    path.write_bytes(b"nothing")
+    monkeypatch.setattr(HeldFiles, "read", lambda *_: b"nothing")
     with pytest.raises(DamagedIndexError, match=r"films\.parquet"):
         index.query(built[1][7], 2)
 
