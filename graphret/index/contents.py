@@ -11,8 +11,8 @@ import numpy as np
 
 from graphret.files import link_or_copy, replacing, write_array, write_text
 from graphret.index.layout import ALL_ARRAYS, ARRAYS, ENCODER, FILMS, GRAPH_SEARCH_ATTRIBUTES, PROBLEMS
+from graphret.neighbors.checksums import row_checksums
 from graphret.neighbors.exact_search import row_lengths
-from graphret.neighbors.row_checksums import row_checksums
 
 if TYPE_CHECKING:
     from pathlib import Path

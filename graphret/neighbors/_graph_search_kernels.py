@@ -14,8 +14,8 @@ import numpy as np
 
 from graphret._numba import jit, prefetch
 from graphret._sort_kernels import _sort_ascending
+from graphret.neighbors._checksum_kernels import _is_unchanged
 from graphret.neighbors._kernels import _dot, _round_similarity
-from graphret.neighbors._row_checksum_kernels import _is_unchanged
 
 __all__ = ["CHANGED", "_search_queries"]
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from graphret._types import BoolArray, Codes, Float32Array, Float64Array, Int32Array, Int64Array
-    from graphret.neighbors.row_checksums import RowChecksums
+    from graphret.neighbors.checksums import RowChecksums
 
 __all__ = ["ExactSearch", "Search", "ragged_lists", "row_lengths"]
 

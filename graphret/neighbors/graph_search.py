@@ -12,9 +12,9 @@ from graphret._checks import check_codes, check_integer
 from graphret._errors import CodesError
 from graphret._threads import borrow_threads
 from graphret.neighbors._graph_search_kernels import CHANGED, _search_queries
+from graphret.neighbors.checksums import no_checksums
 from graphret.neighbors.exact_search import ExactSearch, ragged_lists, row_lengths
 from graphret.neighbors.neighbor_table import NeighborTable, SearchCounts
-from graphret.neighbors.row_checksums import no_checksums
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

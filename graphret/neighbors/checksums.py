@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from graphret.neighbors._row_checksum_kernels import _first_changed_row, _write_row_checksums
+from graphret.neighbors._checksum_kernels import _first_changed_row, _write_row_checksums
 
 if TYPE_CHECKING:
     from collections.abc import Callable
