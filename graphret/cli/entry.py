@@ -38,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     [...
     0
     """
+    if hasattr(sys.stdout, "reconfigure"):  # a path that is not UTF-8 is shown by its escapes, and ends nothing
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         status = app(None if arguments is None else list(arguments), prog_name="graphret", standalone_mode=False)
         # a short result still waits in the buffer: written only when Python ends, a broken pipe would be noise and 120

@@ -11,6 +11,7 @@ from graphret._errors import InvalidParameterError, UnknownNameError
 from graphret.encoders.encoder import Encoder
 from graphret.encoders.encoder_config import EncoderConfig
 from graphret.encoders.registry.create import list_encoders
+from graphret.files import check_path
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -65,6 +66,7 @@ def load_encoder(
     512
     """
     text = str(source)
+    check_path("encoder", source)
     if text.startswith("txrv:"):
         encoder = _load_xrayvision(text, device)
     elif text in list_encoders() and isinstance(source, str):

@@ -153,7 +153,7 @@ def _refusal(root: Path, text: bytes) -> GraphretError:
     try:
         holder = json.loads(text)
         process, host, since = int(holder["pid"]), str(holder["host"]), str(holder["since"])
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return IndexLockedError(
             f"{root} is being written by another process, whose name is not known: wait for it to end, and run again"
         )

@@ -16,6 +16,7 @@ from graphret.data import film_in_memory, read_pixels
 from graphret.data.frame_place import split_frame
 from graphret.data.in_memory import FILM_ARRAYS
 from graphret.encoding import encode_each
+from graphret.files import check_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -169,7 +170,7 @@ def _read_list(entries: list[Any], archived: _Reader, *, is_single: bool) -> Que
 
 
 def _existing(entry: str | Path) -> Path:
-    path = Path(entry)
+    path = check_path("what", entry)
     if not split_frame(path)[0].is_file():
         what = "film" if isinstance(entry, Path) else "id or film"
         raise MissingFileError(path, what, "give an id of the index, or the path of a film")
