@@ -207,7 +207,6 @@ def test_a_path_that_is_not_utf8(codes, tmp_path, capsys):
     for command in (
         ["verify", str(root)],
         ["info", str(root)],
-        ["query", str(root), "5"],
         ["info", str(root), "--json"],
     ):
         assert main(command) == 0, capsys.readouterr().err
