@@ -35,11 +35,13 @@ if TYPE_CHECKING:
     from graphret.evaluation import evaluate
     from graphret.index import Hits, Index, open, pack, unpack
     from graphret.mapping import archive_map, community_summaries
+    from graphret.overview import ArchiveReport, report
     from graphret.retrieval import list_rankings
     from graphret.training import train
     from graphret.tuning import build, tune
 
 __all__ = [
+    "ArchiveReport",
     "CodesError",
     "DamagedIndexError",
     "DataError",
@@ -73,12 +75,14 @@ __all__ = [
     "pack",
     "read_dataset",
     "read_film",
+    "report",
     "train",
     "tune",
     "unpack",
 ]
 
 _HOMES = {
+    "ArchiveReport": "graphret.overview",
     "Hits": "graphret.index",
     "ImageTable": "graphret.data",
     "Index": "graphret.index",
@@ -95,6 +99,7 @@ _HOMES = {
     "pack": "graphret.index",
     "read_dataset": "graphret.data",
     "read_film": "graphret.data",
+    "report": "graphret.overview",
     "train": "graphret.training",
     "tune": "graphret.tuning",
     "unpack": "graphret.index",

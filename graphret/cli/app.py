@@ -19,6 +19,7 @@ from graphret.cli.flags import FlagCommand
 from graphret.cli.info import info, verify
 from graphret.cli.pack import pack, unpack
 from graphret.cli.query import query
+from graphret.cli.report import report
 from graphret.cli.serve import serve
 from graphret.cli.train import train
 from graphret.cli.tune import tune
@@ -47,6 +48,7 @@ for command in (
     serve,
     audit,
     audit_phi,
+    report,
     info,
     verify,
     pack,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import re
 from typing import TYPE_CHECKING, Any
 
 from graphret.comparison.tables import measured
+from graphret.figures import COLOURS, MARKERS, axes_of, svg_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,10 +14,6 @@ if TYPE_CHECKING:
 __all__ = ["plots"]
 
 _MOST_LINES = 10
-_MARKERS = "osD^vP*Xph<>"
-_COLOURS = (
-    "#2a5fa5", "#c2571a", "#2f8f5b", "#8a4fae", "#b3322e", "#60717f", "#b58a00", "#1b8a9b", "#d0609c", "#6b5a3a",
-)  # fmt: skip
 
 
 def plots(report: dict[str, Any]) -> dict[str, str]:
@@ -59,25 +55,25 @@ def _mean(row: dict[str, Any], measure: str) -> float:
 
 
 def _against_k(rows: Sequence[dict[str, Any]], cuts: Sequence[int], main: str) -> str:
-    figure, axes = _axes()
+    figure, axes = axes_of()
     for number, row in enumerate(_best_rows(rows, main)):
         means = [_mean(row, f"P@{k}") for k in cuts]
         axes.plot(
-            cuts, means, color=_COLOURS[number % len(_COLOURS)], marker=_MARKERS[number % len(_MARKERS)],
+            cuts, means, color=COLOURS[number % len(COLOURS)], marker=MARKERS[number % len(MARKERS)],
             linestyle=":" if row["kind"] == "random" else "-", markersize=5, linewidth=1.6, label=row["name"],
         )  # fmt: skip
     axes.set_xlabel("K")
     axes.set_ylabel("precision at K")
     axes.set_title("Best row of every method", loc="left", fontsize=10)
     axes.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5))
-    return _svg(figure)
+    return svg_of(figure)
 
 
 def _against_cost(rows: Sequence[dict[str, Any]], cost: str, main: str, words: str) -> str:
-    figure, axes = _axes()
+    figure, axes = axes_of()
     for number, ranking in enumerate(dict.fromkeys(row["ranking"] for row in rows)):
         chosen = [row for row in rows if row["ranking"] == ranking and row["costs"].get(cost)]
-        look = {"color": _COLOURS[number % len(_COLOURS)], "marker": _MARKERS[number % len(_MARKERS)]}
+        look = {"color": COLOURS[number % len(COLOURS)], "marker": MARKERS[number % len(MARKERS)]}
         costs, means = [row["costs"][cost] for row in chosen], [_mean(row, main) for row in chosen]
         axes.scatter(costs, means, s=32, alpha=0.8, label=ranking, **look)
     for row in _best_rows(rows, main):
@@ -91,28 +87,4 @@ def _against_cost(rows: Sequence[dict[str, Any]], cost: str, main: str, words: s
     axes.legend(
         title="ranking", fontsize=7, title_fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5)
     )
-    return _svg(figure)
-
-
-def _axes() -> tuple[Any, Any]:
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9.0, 4.2), layout="constrained")
-    FigureCanvasSVG(figure)
-    axes = figure.add_subplot()
-    axes.grid(visible=True, linewidth=0.4, alpha=0.5)
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure, axes
-
-
-def _svg(figure: Any) -> str:
-    """The figure as an SVG element: no XML head, no metadata, the same text for the same figures."""
-    import matplotlib as mpl
-
-    content = io.StringIO()
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "graphret"}):
-        figure.savefig(content, format="svg", metadata={"Date": None})
-    text = content.getvalue()
-    text = text[text.index("<svg") :]
-    return re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    return svg_of(figure)

@@ -28,13 +28,13 @@ FLOORS = [
         "_sort_kernels",
     },
     {"files", "html"},
-    {"data", "neighbors", "hashing", "encoders"},
+    {"data", "neighbors", "hashing", "encoders", "figures"},
     {"graph", "training", "encoding"},
     {"communities"},
     {"retrieval"},
     {"index"},
     {"evaluation", "auditing", "mapping"},
-    {"tuning"},
+    {"tuning", "overview"},
     {"comparison", "cluster"},
     {"serve"},
     {"cli"},
@@ -62,7 +62,7 @@ GROUND = [
 """Files of the ground floor may import those before them."""
 TORCH_FREE = {
     *(set(GROUND) - {"_sort_kernels"}),
-    *("files", "html", "data", "hashing", "graph", "communities", "retrieval", "mapping"),
+    *("files", "html", "data", "hashing", "graph", "communities", "retrieval", "mapping", "figures", "overview"),
 }
 FAISS_AT = {"graphret/neighbors/knn.py"}
 IMPORTS = [entry for path in rules.package_files() for entry in rules.imports_of(path)]
