@@ -15,6 +15,7 @@ from graphret.cli.encode import encode
 from graphret.cli.encoders import encoders
 from graphret.cli.evaluate import evaluate
 from graphret.cli.export import export
+from graphret.cli.fetch import fetch
 from graphret.cli.flags import FlagCommand
 from graphret.cli.info import info, verify
 from graphret.cli.pack import pack, unpack
@@ -39,6 +40,7 @@ for command in (
     datasets,
     encoders,
     train,
+    fetch,
     encode,
     build,
     tune,

@@ -11,7 +11,7 @@ from graphret._errors import InvalidParameterError, MissingFileError
 if TYPE_CHECKING:
     from graphret.cli.reporting import Reporter
 
-__all__ = ["Csv", "HitFiles", "Html"]
+__all__ = ["Csv", "HitFiles", "Html", "Sr"]
 
 Html = Annotated[
     Path | None,
@@ -24,7 +24,15 @@ Html = Annotated[
 Csv = Annotated[
     Path | None, typer.Option("--csv", metavar="FILE", help="Also write the hits as a table, one row a hit.")
 ]
-_SUFFIXES = {"html": (".html", ".htm"), "csv": (".csv",)}
+Sr = Annotated[
+    Path | None,
+    typer.Option(
+        "--sr",
+        metavar="FILE",
+        help="Also write the hits of one DICOM query as a structured report (.dcm), or their UIDs as JSON (.json).",
+    ),
+]
+_SUFFIXES = {"html": (".html", ".htm"), "csv": (".csv",), "sr": (".dcm", ".json")}
 
 
 @dataclass(frozen=True)
@@ -41,6 +49,7 @@ class HitFiles:
 
     html: Path | None
     csv: Path | None
+    sr: Path | None
 
     def __post_init__(self) -> None:
         for name, suffixes in _SUFFIXES.items():
@@ -54,9 +63,13 @@ class HitFiles:
 
     def write(self, document: dict[str, Any], n_threads: int | None, reporter: "Reporter") -> list[str]:
         """Write what was asked for, say so, and return the files."""
-        from graphret.index import write_hits_csv, write_hits_html
+        from graphret.index import write_dicom_results, write_hits_csv, write_hits_html
 
-        written = [path for path in (self.html, self.csv) if path is not None]
+        if self.sr is not None:
+            n_left = len(document["queries"][0]["hits"]) - write_dicom_results(self.sr, document)
+            if n_left:
+                reporter.note(f"{n_left} hits are not in {self.sr}: their films are no DICOM files")
+        written = [path for path in (self.html, self.csv, self.sr) if path is not None]
         if self.csv is not None:
             write_hits_csv(self.csv, document)
         if self.html is not None:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from graphret._errors import InvalidParameterError
 from graphret.cli.asked import AskedFilms
-from graphret.cli.hit_files import Csv, HitFiles, Html
+from graphret.cli.hit_files import Csv, HitFiles, Html, Sr
 from graphret.cli.hit_table import hit_table, score_legend
 from graphret.cli.info import IndexFolder
 from graphret.cli.options import config_options, parse_assignments
@@ -76,6 +76,7 @@ def query(
     ] = None,
     html: Html = None,
     csv: Csv = None,
+    sr: Sr = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
     config: QueryConfig,
@@ -84,7 +85,7 @@ def query(
     with report_to_user(as_json=as_json, quiet=quiet) as reporter:
         import graphret
 
-        files = HitFiles(html, csv)
+        files = HitFiles(html, csv, sr)
         opened = graphret.open(index)
         conditions = parse_where(opened.films, where) if where else None
         given, asked = _asked(films, like, unlike), AskedFilms()

@@ -5,6 +5,7 @@ from graphret.index.answers_csv import write_hits_csv
 from graphret.index.answers_html import write_hits_html
 from graphret.index.build import build
 from graphret.index.config import BuildConfig, QueryConfig
+from graphret.index.dicom_results import dicom_manifest, write_dicom_results
 from graphret.index.hits import Hit, Hits, QueryHits
 from graphret.index.index import Index
 from graphret.index.opening import as_index, open
@@ -20,9 +21,11 @@ __all__ = [
     "as_index",
     "build",
     "describe_hits",
+    "dicom_manifest",
     "open",
     "pack",
     "unpack",
+    "write_dicom_results",
     "write_hits_csv",
     "write_hits_html",
 ]
