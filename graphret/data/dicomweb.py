@@ -102,6 +102,7 @@ def fetch_dicomweb(
     session = _session(check_integer("film_memory", film_memory, 1))
     headers = {"Authorization": f"Bearer {_token(Path(token_file))}"} if token_file is not None else None
     client = DICOMwebClient(url, session=session, headers=headers, timeout=_SECONDS)
+    client.set_http_retry_params(retry=False)  # the same call tries again what failed
     found = _search(client, url, dict(filters or {}), limit)
     names, folder = Pseudonyms(salt_file), Path(out)
     make_folder(folder)

@@ -14,6 +14,8 @@ FILES = sorted(
 )
 SOURCES = [path for path in FILES if (ROOT / "graphret") in path.parents]
 NEVER_IMPORTED = {"pickle", "shelve", "marshal", "joblib", "requests", "http", "socket"}
+NETWORK = {("graphret/data/dicomweb.py", "requests")}
+"""`graphret fetch` alone opens the network, where its command names the server."""
 NEVER_WRITTEN = {
     "unpickles arrays": re.compile("allow_pickle" + "=True"),
     "opens the network": re.compile(r"urllib\.(request|error)|urlopen"),
@@ -53,7 +55,9 @@ def test_no_pickle_no_network_no_unfinished_code():
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module] if isinstance(node, ast.ImportFrom) else []
             violations += [
-                f"{named(path)}:{node.lineno} imports {name}" for name in names if name.split(".")[0] in NEVER_IMPORTED
+                f"{named(path)}:{node.lineno} imports {name}"
+                for name in names
+                if name.split(".")[0] in NEVER_IMPORTED and (named(path), name) not in NETWORK
             ]
     report(violations)
 

@@ -29,7 +29,7 @@ _JPEG_SYNTAXES = {"1.2.840.10008.1.2.4.50", _JPEG_12_BITS}
 _J2K_START = b"\xff\x4f\xff\x51"
 _STARTS = (b"\xff\xd8", b"\xff\x4f", b"\x00\x00\x00\x0cjP  ")
 _CONVERT = "convert the file (dcmdjpeg, gdcmconv --raw)"
-_REMEDY = f"install python-gdcm, or {_CONVERT}"
+_REMEDY = f"pip install 'graphret[gdcm]', or {_CONVERT}"
 _REMEDY_12_BITS = (
     f"{_CONVERT}, or install pylibjpeg-libjpeg, which is under the GPL"  # GDCM's plugin does not take them
 )
