@@ -176,11 +176,10 @@ def _real_films(spec: str, *, trained: bool, data_root: Path) -> dict[str, np.nd
     from graphret.encoders import Encoder
 
     table = _films(spec, data_root)
-    folder = WORK / ("kermany" if spec == "mednist" else spec) / "densenet121-64"
-    encoder = graphret.load_encoder(folder)
     if not trained:
-        encoder = Encoder.untrained("densenet121", encoder.label_names, size=64, seed=0)
-    return _encoded(table, encoder, data_root)
+        return _encoded(table, Encoder.untrained("densenet121", table.label_names, size=64, seed=0), data_root)
+    folder = WORK / ("kermany" if spec == "mednist" else spec) / "densenet121-64"
+    return _encoded(table, graphret.load_encoder(folder), data_root)
 
 
 def _own_network(size: int, *, trained: bool, data_root: Path) -> dict[str, np.ndarray]:

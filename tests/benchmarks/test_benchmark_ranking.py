@@ -3,10 +3,12 @@
 import importlib
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from graphret.retrieval import RankingChoice
 from graphret.tuning import Candidate
 
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks" / "ranking"
@@ -158,3 +160,23 @@ def test_the_large_set_tries_what_is_near_the_best_of_the_small_one(study, tmp_p
     assert [tuple(options.values()) for options in near["alpha_qe"]] == [
         (30, 0.0), (30, 1.0), (30, 3.0), (100, 0.0), (100, 1.0), (100, 3.0)
     ]  # fmt: skip
+
+
+def test_region_terms_of_no_weight_change_nothing(study, side, tmp_path, monkeypatch):
+    monkeypatch.setattr(study, "FOLDER", tmp_path)
+    terms = importlib.import_module("region_terms")
+    monkeypatch.setattr(terms, "WEIGHTS", (0.0, 1.0))
+    monkeypatch.setattr(terms, "FUSED", (0.0, 1.0))
+    bench = study.Bench("nih", "validation", side)
+    monkeypatch.setattr(
+        terms.graphret, "tune", lambda index, **_: SimpleNamespace(choice=RankingChoice("alpha_qe", {"n": 3}))
+    )
+    rows = terms.rows_of(bench)
+    assert len(rows) == 1 + 3 * 5
+    for start in (1, 6, 11):
+        alone, unweighted, weighted, unfused, fused = (
+            {m: row[m] for m in study.MEASURES} for row in rows[start : start + 5]
+        )
+        assert alone == unweighted == unfused
+        assert weighted != alone != fused
+    assert "| nearest | alone |" in terms.markdown({"rows": rows, "environment": study.environment()})
