@@ -132,9 +132,12 @@ class Representations:
 
     def _make(self, method: MethodSettings, n_bits: int | None) -> Representation:
         base = self.base_of(method) if method.kind == "hasher" else None
-        key = digest(self._deciding(method, n_bits, base), self.films.key)
+        deciding = self._deciding(method, n_bits, base)
+        key = digest(deciding, self.films.key)
+        # A larger budget goes on where the training of a smaller one ended, so the folder does not depend on it.
+        place = digest({name: value for name, value in deciding.items() if name != "budget"}, self.films.key)
         label = method.label if n_bits is None else f"{method.label}-{n_bits}"
-        stages = Stages(self.out / "methods" / f"{safe_name(label)}-{key[:8]}")
+        stages = Stages(self.out / "methods" / f"{safe_name(label)}-{place[:8]}")
         done = stages.load("codes", key)
         if done is None:
             codes, query_codes, costs = self._compute(method, n_bits, base, stages, key)

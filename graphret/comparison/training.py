@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-import shutil
+import math
 from typing import TYPE_CHECKING, Any
+
+from graphret._errors import ExperimentError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from graphret._types import Progress
-    from graphret.comparison.experiment import Experiment, MethodSettings
+    from graphret.comparison.experiment import BudgetSettings, Experiment, MethodSettings
     from graphret.data import ImageTable
     from graphret.encoders import Encoder
     from graphret.files import Stages
@@ -29,8 +31,14 @@ def trained_encoder(
 ) -> tuple[Encoder, float]:
     """Train an encoder within the budget, or load it; return it with the seconds of its training.
 
-    A training that was killed goes on from its checkpoint, with what is left of its minutes. The seconds are those of
-    the epochs and of the unfinished one; validation and the reading of films are not counted.
+    A training that was killed, or that ended within a smaller budget, goes on from its checkpoint, with what is left of
+    its epochs and minutes. The seconds are those of the epochs and of the unfinished one; validation and the reading of
+    films are not counted.
+
+    Raises
+    ------
+    ExperimentError
+        It was given a larger budget before.
     """
     from graphret.encoders import load_encoder
     from graphret.training import train
@@ -40,6 +48,7 @@ def trained_encoder(
     done = stages.load("training", key)
     if done is not None and (out / "encoder.json").is_file():
         return load_encoder(out, device=device), float(done.record["seconds"])
+    _refuse_a_smaller_budget(experiment.budget, method.label, stages)
     parameters: dict[str, Any] = {
         "seed": experiment.seed,
         **experiment.training,
@@ -56,7 +65,6 @@ def trained_encoder(
     encoder = train(table, method.name, out=out, progress=progress, **parameters)
     seconds = _seconds_of_epochs(out)
     stages.save("training", key, {"seconds": seconds})
-    shutil.rmtree(out / "checkpoint", ignore_errors=True)  # several times the encoder, and nothing goes on from it
     return encoder, seconds
 
 
@@ -68,6 +76,21 @@ def auc_of(encoder: Encoder, table: ImageTable) -> dict[str, float] | None:
     if not encoder_spec(encoder.name).classifies:
         return None
     return classifier_auc(encoder, table, split=None)
+
+
+def _refuse_a_smaller_budget(budget: BudgetSettings, label: str, stages: Stages) -> None:
+    """Compare a budget with the one that was last given to this training, and remember it."""
+    asked = {"epochs": budget.epochs, "max_minutes": budget.max_minutes}
+    known = stages.load("budget", label)
+    before = asked if known is None else known.record
+    for name, limit in asked.items():
+        if (limit or math.inf) < (before[name] or math.inf):
+            given = f"{before[name]:g}" if before[name] else "no limit"
+            raise ExperimentError(
+                f"budget.{name} is {limit:g}, and {label} had {given} in this folder before: a training goes on with a "
+                "larger budget, never back to a smaller one (give another --out)"
+            )
+    stages.save("budget", label, asked)
 
 
 def _seconds_of_epochs(out: Path) -> float:

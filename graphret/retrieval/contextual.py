@@ -37,8 +37,8 @@ class Contextual:
         ``score(x) = f(x) + density sd_P(f) p(x)``,
 
     p(x) being the rank of x by local density (`local_density`, `density_ranks`), among all films or those of its
-    community, with mean 0 and variance about 1. ``docs/contextual_ranking.md`` says why. Ties go to the smaller position.
-    Films that are not allowed are in no pool; as neighbours they count like any film outside it.
+    community, with mean 0 and variance about 1. ``docs/contextual_ranking.md`` says why. Ties go to the smaller
+    position. Films that are not allowed are in no pool; as neighbours they count like any film outside it.
 
     ``n = 0, context = 0, density = 0`` is "nearest"; ``context = 0, density = 0`` is "alpha_qe" within the pool.
 

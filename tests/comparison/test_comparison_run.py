@@ -9,7 +9,7 @@ import pytest
 
 import graphret
 from graphret._errors import DataError, ExperimentError, IndexLockedError
-from graphret.comparison import DataSettings, MethodSettings, compare
+from graphret.comparison import BudgetSettings, DataSettings, MethodSettings, compare
 from graphret.comparison.films import prepare_films
 from graphret.comparison.significance import holm
 from graphret.data import read_dataset
@@ -204,9 +204,34 @@ def test_one_process_at_a_time_works_in_a_folder(untrained_experiment, tmp_path)
 
 
 def test_nothing_is_kept_that_can_be_made_again(ran):
-    """Encoders and codes stay; checkpoints of finished trainings and indexes do not."""
-    assert list(ran.out.glob("methods/*/encoder/encoder.safetensors"))
-    assert not [path for name in ("checkpoint", "index-values", "index-bits") for path in ran.out.rglob(name)]
+    """Encoders, codes, and the checkpoints that a larger budget goes on from stay; indexes do not."""
+    for name in ("encoder.safetensors", "checkpoint"):
+        assert list(ran.out.glob(f"methods/*/encoder/{name}"))
+    assert not [path for name in ("index-values", "index-bits") for path in ran.out.rglob(name)]
+
+
+@pytest.fixture
+def one_training(untrained_experiment):
+    method = MethodSettings("encoder", "resnet18", rankings=("nearest",))
+    return lambda **budget: replace(
+        untrained_experiment, methods=(method,), orders=(), published=(), budget=BudgetSettings(**budget)
+    )
+
+
+def test_a_larger_budget_goes_on_where_a_smaller_one_ended(one_training, tmp_path):
+    from graphret.encoders import load_encoder
+
+    compare(out=tmp_path / "out", experiment=one_training(epochs=1))
+    compare(out=tmp_path / "out", experiment=one_training(epochs=2))
+    compare(out=tmp_path / "whole", experiment=one_training(epochs=2))
+    (after, whole), *more = zip(
+        *(sorted((tmp_path / name).glob("methods/*/encoder")) for name in ("out", "whole")), strict=True
+    )
+    assert not more, "the folder does not depend on the budget"
+    assert load_encoder(after).fingerprint == load_encoder(whole).fingerprint
+    assert json.loads((after / "history.json").read_text())["epochs"][0]["epoch"] == 1
+    (row,) = compare(out=tmp_path / "out", experiment=one_training(epochs=1)).rows
+    assert "budget.epochs is 1, and resnet18 had 2 in this folder before" in row.error
 
 
 def test_a_second_call_does_nothing_again(ran, monkeypatch):
