@@ -43,12 +43,12 @@ def trained_encoder(
     from graphret.encoders import load_encoder
     from graphret.training import train
 
+    _refuse_a_smaller_budget(experiment.budget, method.label, stages)
     device = experiment.training.get("device", "auto")
     out = stages.folder / "encoder"
     done = stages.load("training", key)
     if done is not None and (out / "encoder.json").is_file():
         return load_encoder(out, device=device), float(done.record["seconds"])
-    _refuse_a_smaller_budget(experiment.budget, method.label, stages)
     parameters: dict[str, Any] = {
         "seed": experiment.seed,
         **experiment.training,

@@ -12,9 +12,10 @@ from graphret._errors import DataError, ExperimentError, IndexLockedError
 from graphret.comparison import BudgetSettings, DataSettings, MethodSettings, compare
 from graphret.comparison.films import prepare_films
 from graphret.comparison.significance import holm
+from graphret.comparison.training import trained_encoder
 from graphret.data import read_dataset
 from graphret.evaluation import evaluate
-from graphret.files import writer_lock
+from graphret.files import Stages, writer_lock
 
 
 def figures(comparison):
@@ -210,28 +211,19 @@ def test_nothing_is_kept_that_can_be_made_again(ran):
     assert not [path for name in ("index-values", "index-bits") for path in ran.out.rglob(name)]
 
 
-@pytest.fixture
-def one_training(untrained_experiment):
-    method = MethodSettings("encoder", "resnet18", rankings=("nearest",))
-    return lambda **budget: replace(
-        untrained_experiment, methods=(method,), orders=(), published=(), budget=BudgetSettings(**budget)
-    )
+def test_a_larger_budget_goes_on_where_a_smaller_one_ended(untrained_experiment, tmp_path):
+    method = MethodSettings("encoder", "resnet18")
+    films = prepare_films(untrained_experiment.data, tmp_path)
+    few = films.table.select(np.arange(0, len(films.table), 3))
 
+    def trained(folder, epochs):
+        experiment = replace(untrained_experiment, budget=BudgetSettings(epochs=epochs))
+        return trained_encoder(experiment, method, None, few, Stages(tmp_path / folder), f"key {epochs}", None)[0]
 
-def test_a_larger_budget_goes_on_where_a_smaller_one_ended(one_training, tmp_path):
-    from graphret.encoders import load_encoder
-
-    compare(out=tmp_path / "out", experiment=one_training(epochs=1))
-    compare(out=tmp_path / "out", experiment=one_training(epochs=2))
-    compare(out=tmp_path / "whole", experiment=one_training(epochs=2))
-    (after, whole), *more = zip(
-        *(sorted((tmp_path / name).glob("methods/*/encoder")) for name in ("out", "whole")), strict=True
-    )
-    assert not more, "the folder does not depend on the budget"
-    assert load_encoder(after).fingerprint == load_encoder(whole).fingerprint
-    assert json.loads((after / "history.json").read_text())["epochs"][0]["epoch"] == 1
-    (row,) = compare(out=tmp_path / "out", experiment=one_training(epochs=1)).rows
-    assert "budget.epochs is 1, and resnet18 had 2 in this folder before" in row.error
+    trained("out", 1)
+    assert trained("out", 2).fingerprint == trained("whole", 2).fingerprint
+    with pytest.raises(ExperimentError, match=r"budget.epochs is 1, and resnet18 had 2 in this folder before"):
+        trained("out", 1)
 
 
 def test_a_second_call_does_nothing_again(ran, monkeypatch):
