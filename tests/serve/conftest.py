@@ -11,6 +11,7 @@ from graphret.encoders import Encoder
 
 ADDRESS = "http://127.0.0.1:8000"
 N = 60
+QUOTES = "x' autofocus onfocus='alert(2)' \" onfocus=\"alert(3)\""
 HOSTILE = "<img src=x onerror=alert(1)>"
 
 
@@ -34,6 +35,7 @@ def described(codes):
         columns={
             "age": np.arange(N) % 40 + 20,
             "sex": np.array(["F", "M"])[np.arange(N) % 2],
+            "device": np.array(["plain", QUOTES])[np.arange(N) % 2],
             "patient_name": np.array([f"Doe^John {row}" for row in range(N)]),
         },
         label_names=(),

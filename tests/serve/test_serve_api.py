@@ -99,7 +99,7 @@ def test_a_region_of_interest_is_the_query(client_of, phantom):
         ({"id": "film 1/ü", "kk": 1}, 422, "kk: "),
         ({"id": "film 1/ü", "index": "other"}, 422, "one of codes"),
         ({"id": "film 1/ü", "ranking": "best"}, 422, "region_growing"),
-        ({"id": "film 1/ü", "where": {"patient": "Doe^John 1"}}, 422, "one of age, label, sex, split, view"),
+        ({"id": "film 1/ü", "where": {"patient": "Doe^John 1"}}, 422, "one of age, device, label, sex, split, view"),
         ({"id": "film 1/ü", "where": {"path": "x"}}, 422, "one of age"),
         ({"id": "film 1/ü", "group_by": "patient_name"}, 422, "group_by"),
         ({"id": "film 1/ü", "where": {"view": "LATERAL"}}, 422, "PA"),

@@ -144,7 +144,7 @@ def test_every_answer_has_the_headers(client):
         assert "unsafe" not in policy
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["x-frame-options"] == "DENY"
-        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert answer.headers["referrer-policy"] == "same-origin"
         assert "cache-control" in answer.headers
         assert "server" not in answer.headers
 

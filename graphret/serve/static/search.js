@@ -46,10 +46,14 @@ function clear() {
 
 at('film').addEventListener('change', () => { if (at('film').files.length) send(at('film').files[0]); });
 at('clear').addEventListener('click', () => { at('id').value = ''; clear(); });
-at('id').addEventListener('change', () => {
+// The picture comes when the typing pauses, not when the field is left: the next click would miss what it moves.
+let pause = 0;
+at('id').addEventListener('input', () => {
   const id = at('id').value.trim();
   clear();
-  if (id) show(film('picture', { id, placeholder: 'true', ...chosenIndex() }), `The film ${id}`);
+  clearTimeout(pause);
+  const picture = () => show(film('picture', { id, placeholder: 'true', ...chosenIndex() }), `The film ${id}`);
+  if (id) pause = setTimeout(picture, 500);
 });
 
 function chosenIndex() {
@@ -161,7 +165,7 @@ results.addEventListener('click', (event) => {
   if (!button) return;
   if (button.dataset.pick !== undefined) {
     at('id').value = button.dataset.pick;
-    at('id').dispatchEvent(new Event('change'));
+    at('id').dispatchEvent(new Event('input'));
     form.requestSubmit();
     return;
   }
