@@ -88,6 +88,7 @@ def film_facts(state: State, row: int) -> dict[str, Any]:
     community = int(state.index.communities[row])
     return {
         "id": str(state.films.ids[row]),
+        "position": row,
         "labels": state.films.label_texts(row),
         "facts": facts_of(state.films, state.filters, row),
         "community": community,

@@ -17,6 +17,7 @@ from graphret._version import __version__
 from graphret.serve.api import api_routes
 from graphret.serve.api_films import film_routes
 from graphret.serve.api_lists import list_routes
+from graphret.serve.api_map import map_routes
 from graphret.serve.api_similarity import similarity_routes
 from graphret.serve.guard import Guard, refusal
 from graphret.serve.pages import is_page, message_page, page_routes
@@ -58,6 +59,7 @@ def create_app(roots: Sequence[str | os.PathLike[str]], config: ServeConfig) -> 
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         service.warm()
         yield
+        service.uploads.close()
 
     app = FastAPI(
         title="graphret", version=__version__, summary="Find, for a query X-ray, the most similar films of an archive.",
@@ -65,7 +67,7 @@ def create_app(roots: Sequence[str | os.PathLike[str]], config: ServeConfig) -> 
     )  # fmt: skip
     app.state.service = service
     app.mount("/static", StaticFiles(directory=_HOME / "static"), name="static")
-    for routes in (api_routes, film_routes, similarity_routes, list_routes, page_routes):
+    for routes in (api_routes, film_routes, similarity_routes, map_routes, list_routes, page_routes):
         app.include_router(routes(service))
 
     def say(request: Request, status: int, kind: str, message: str) -> Response:

@@ -6,6 +6,7 @@ import csv
 import io
 from typing import TYPE_CHECKING, Any
 
+from graphret._plain import csv_cell
 from graphret.evaluation.trec import qrels_text
 
 if TYPE_CHECKING:
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 __all__ = ["as_csv", "as_qrels"]
 
 _FIELDS = ("index", "query", "film", "relevance", "note", "changed")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def as_csv(marks: Sequence[dict[str, Any]]) -> str:
@@ -30,7 +30,7 @@ def as_csv(marks: Sequence[dict[str, Any]]) -> str:
     writer = csv.writer(lines, lineterminator="\n")
     writer.writerow(_FIELDS)
     for mark in marks:
-        writer.writerow(["" if mark[name] is None else _plain(mark[name]) for name in _FIELDS])
+        writer.writerow(["" if mark[name] is None else csv_cell(mark[name]) for name in _FIELDS])
     return lines.getvalue()
 
 
@@ -48,7 +48,3 @@ def as_qrels(marks: Sequence[dict[str, Any]]) -> str:
         if mark["relevance"] is not None:
             grades.setdefault(mark["query"], {})[mark["film"]] = mark["relevance"]
     return qrels_text(grades)
-
-
-def _plain(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

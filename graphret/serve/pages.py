@@ -62,6 +62,13 @@ def page_routes(service: Service) -> APIRouter:
         ]
         return render(service, request, "lists.html", lists=found)
 
+    def archive_map(request: Request, index: str | None = None) -> Response:
+        state = service.state(index)
+        colours = [("community", "community"), *((f"label:{name}", name) for name in state.films.label_names)]
+        colours += [(entry["column"], entry["column"]) for entry in state.filters if entry["column"] != "label"]
+        return render(service, request, "map.html", index=state.name, colours=colours, films=len(state.films))
+
+    routes.add_api_route("/map", archive_map, methods=["GET"])
     routes.add_api_route("/lists", lists, methods=["GET"])
     routes.add_api_route("/", search, methods=["GET"])
     routes.add_api_route("/hits", hits, methods=["POST"])

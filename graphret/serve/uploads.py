@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from graphret._errors import FilmError
 from graphret._threads import available_threads
-from graphret.data import read_pixels
 from graphret.data.images import FILM_SUFFIXES
+from graphret.data.isolated import IsolatedReader
 from graphret.files import digest, replacing
 from graphret.serve.words import NotThereError
 
@@ -57,6 +57,8 @@ class Upload:
 class Uploads:
     """Keep films that were sent, up to some memory and for an hour after their last use.
 
+    They are decoded in processes of their own: a film that makes a decoder hang, crash or eat memory is refused.
+
     Examples
     --------
     >>> import io
@@ -67,10 +69,12 @@ class Uploads:
     >>> kept = uploads.add(content.getvalue(), "film.png")
     >>> uploads[kept.name].pixels.shape
     (10, 20)
+    >>> uploads.close()
     """
 
     def __init__(self, memory: int = MEMORY, seconds: float = SECONDS) -> None:
         self._memory, self._seconds = memory, seconds
+        self._reader = IsolatedReader()
         self._kept: OrderedDict[str, Upload] = OrderedDict()
         self._lock = threading.Lock()
         self._decoders = threading.Semaphore(available_threads())
@@ -97,7 +101,7 @@ class Uploads:
             with replacing(path, durable=False) as file:
                 file.write(content)
             try:
-                pixels = read_pixels(path)
+                pixels = self._reader.read_pixels(str(path))
             except FilmError as error:
                 raise FilmError("the film that was sent", error.reason.replace(str(path), "the film")) from None
         upload = Upload(secrets.token_urlsafe(16), digest(pixels)[:12], pixels, time.monotonic())
@@ -126,6 +130,10 @@ class Uploads:
         """Forget a film now."""
         with self._lock:
             self._kept.pop(name, None)
+
+    def close(self) -> None:
+        """End the processes that decode."""
+        self._reader.close()
 
     def _forget(self) -> None:
         """Drop what was not used for long, then the longest unused until the rest fits; the newest stays."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import graphret
+from graphret.mapping import community_summaries
 
 pytestmark = pytest.mark.browser
 
@@ -102,7 +103,8 @@ def wait(page, condition, argument=None):
 
 
 def is_ours(url, address):
-    return url.startswith((address, "blob:", "data:"))
+    host = "/".join(address.split("/")[:3])
+    return url.startswith((f"{host}/", "blob:", "data:"))
 
 
 def serious_faults(page):
@@ -299,5 +301,32 @@ def test_pages_are_accessible_and_fit(browse, films_address, phantom, size, dark
     assert not serious_faults(page)
     assert not is_too_wide(page)
     page.goto(f"{films_address}lists")
+    assert not serious_faults(page)
+    assert not is_too_wide(page)
+
+
+def test_the_map(browse, films_address, phantom):
+    page = browse(f"{films_address}map")
+    wait(page, "document.getElementById('map-state').innerText.includes('communities')")
+    lit = """() => {
+      const canvas = document.getElementById('points'), gl = canvas.getContext('webgl');
+      const pixels = new Uint8Array(4 * canvas.width * canvas.height);
+      gl.readPixels(0, 0, canvas.width, canvas.height, gl.RGBA, gl.UNSIGNED_BYTE, pixels);
+      return pixels.filter((value, place) => place % 4 < 3 && value > 60).length;
+    }"""
+    wait(page, f"({lit})() > 100")
+    page.get_by_role("button", name="films").first.click()
+    wait(page, "document.getElementById('chosen-id').innerText")
+    index = graphret.open(phantom.root)
+    medoid = community_summaries(index)[0].medoid_id
+    assert page.locator("#chosen-id").inner_text() == medoid
+    page.click("#grow")
+    grown = index.query(medoid, 40, ranking="region_growing", fill=False)[0]
+    wait(page, f"document.querySelectorAll('#grown li').length === {len(grown)}")
+    assert [line.partition(":")[0] for line in page.locator("#grown li").all_inner_texts()] == [hit.id for hit in grown]
+    page.select_option("#colour", "view")
+    wait(page, "document.getElementById('legend').innerText.includes('PA')")
+    page.click("#fit")
+    page.locator("#points").click(position={"x": 300, "y": 300})
     assert not serious_faults(page)
     assert not is_too_wide(page)
