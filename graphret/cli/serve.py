@@ -22,6 +22,6 @@ def serve(
     quiet: Quiet = False,
     config: ServeConfig,
 ) -> None:
-    """Serve indexes to people (pages) and programs (a JSON API) until Ctrl-C; nothing is written into an index."""
+    """Serve indexes to people (pages) and programs (a JSON API) until Ctrl-C; no generation of an index is changed."""
     with report_to_user(as_json=False, quiet=quiet) as reporter:
         run_service(indexes, config, on_start=lambda address: reporter.result({}, f"graphret is at {address}"))

@@ -8,7 +8,7 @@ from graphret.evaluation.report import RankingScores, Report
 from graphret.evaluation.saliency import draw_saliency, saliency_overlay
 from graphret.evaluation.similarity_map import SimilarityMaps, similarity_maps
 from graphret.evaluation.ties import evaluate_hamming
-from graphret.evaluation.trec import read_qrels, read_run, write_qrels, write_run
+from graphret.evaluation.trec import qrels_text, read_qrels, read_run, write_qrels, write_run
 
 __all__ = [
     "Difference",
@@ -24,6 +24,7 @@ __all__ = [
     "list_measures",
     "paired_difference",
     "patient_bootstrap",
+    "qrels_text",
     "read_qrels",
     "read_run",
     "saliency_overlay",

@@ -33,7 +33,7 @@ def similarity_routes(service: Service) -> APIRouter:
     ) -> dict[str, Any]:
         """Say which places of two films make them similar: for each a grid of values in [0, 1], row by row.
 
-        The values are stretched from 0 to the largest of both films; what lowers the similarity is 0.
+        The values are stretched from the smallest of both films to the largest.
         """
         state = service.state(index)
         if (id is None) == (upload is None):
@@ -41,17 +41,18 @@ def similarity_routes(service: Service) -> APIRouter:
         first = film_pixels(state, str(id)) if upload is None else service.uploads[upload].pixels
         encoder = state.encoder
         maps = similarity_maps(encoder, encoder.prepare(first), encoder.prepare(film_pixels(state, hit)))
-        largest = max(float(maps.first.max()), float(maps.second.max()), 1e-12)
+        both = np.concatenate([maps.first.ravel(), maps.second.ravel()])
+        low, span = float(both.min()), max(float(np.ptp(both)), 1e-12)
         return {
             "kind": maps.kind,
             "meaning": _MEANINGS[maps.kind],
-            "query": _grid(maps.first / largest),
-            "hit": _grid(maps.second / largest),
+            "query": _grid((maps.first - low) / span),
+            "hit": _grid((maps.second - low) / span),
         }
 
     return routes
 
 
 def _grid(values: NDArray[np.float64]) -> dict[str, Any]:
-    shown = np.clip(values, 0, 1).round(4)
+    shown = values.round(4)
     return {"width": shown.shape[1], "height": shown.shape[0], "values": shown.ravel().tolist()}
