@@ -87,8 +87,8 @@ def _values(state: State, by: str) -> dict[str, Any]:
         if name not in films.label_names:
             raise UnknownNameError("by", by, [f"{_LABEL}{known}" for known in films.label_names])
         marks = films.labels[:, films.label_names.index(name)]
-        numbers = {value: place for place, value in enumerate(_WORDS)}
-        return {"names": list(_WORDS.values()), "of_films": [numbers[mark] for mark in marks.tolist()]}
+        words = {value: place for place, value in enumerate(_WORDS)}
+        return {"names": list(_WORDS.values()), "of_films": [words[mark] for mark in marks.tolist()]}
     check_columns([{"column": "community"}, *state.filters], "by", [by])
     entries = films.column(by)
     if not is_text(entries) and entries.dtype.kind != "b":
