@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from graphret._checks import check_integer
-from graphret._errors import CodesError, EncoderError, GraphretError
+from graphret._errors import CodesError, DataError, EncoderError, GraphretError
 from graphret._threads import available_threads
 from graphret._types import Codes, Float32Array, Int64Array
 
@@ -28,6 +28,7 @@ __all__ = ["CODE_OF_ZEROS", "NO_COSINE", "encode_each"]
 Decoded: TypeAlias = Float32Array | GraphretError
 CODE_OF_ZEROS = "its code is all zeros, which has no cosine"
 CODE_NOT_FINITE = "its code holds NaN or infinity"
+NO_MEMORY = "there is not enough memory to prepare it: decode fewer films at a time"
 NO_COSINE = frozenset({CODE_OF_ZEROS, CODE_NOT_FINITE})
 """Reasons of films that were left out although they were encoded."""
 
@@ -101,6 +102,8 @@ def encode_each(
             return np.asarray(encoder.prepare(read(number)), dtype=np.float32)
         except GraphretError as error:
             return error
+        except MemoryError:  # of one film, it does not end the work on all others
+            return DataError(NO_MEMORY)
 
     with (
         _prepared(prepare, numbers, workers, batch_size) as films,

@@ -219,3 +219,22 @@ def test_a_forked_child_begins_without_reservations():
         os._exit(budget._budget.in_use)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     budget._budget.change(100, 0, 1000)
+
+
+def test_memory_that_one_film_lacks_ends_no_work(tmp_path):
+    """Neither where it is decoded nor where it is made ready for the encoder."""
+
+    class Hungry(Means):
+        def prepare(self, film):
+            if film.max() == 66:
+                raise MemoryError
+            return super().prepare(film)
+
+    for number in range(4):
+        Image.new("L", (6, 4), 64 + number).save(tmp_path / f"{number}.png")
+    table = ImageTable(ids=list("abcd"), paths=[str(tmp_path / f"{n}.png") for n in range(4)], labels=[])
+    found = encode_films(table, Hungry())
+    assert found.rows.tolist() == [0, 1, 3]
+    ((name, reason),) = [(problem.id, problem.reason) for problem in found.problems]
+    assert name == "c"
+    assert "not enough memory" in reason
