@@ -1,0 +1,216 @@
+"""The fault campaign: a short part in every run, the whole of it with `pytest -m slow tests/faults`.
+
+Kills and failing calls while an index is written, damage of every kind, forgeries, and readers through many new
+generations. What may come of it: the old index or the new one, whole; an error of graphret; never another answer.
+"""
+
+import errno
+import importlib.util
+import logging
+import os
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import graphret
+from graphret._errors import GraphretError
+from graphret.index import held
+
+N = 300
+logger = logging.getLogger(__name__)
+
+
+def _campaign():
+    spec = importlib.util.spec_from_file_location("campaign", Path(__file__).with_name("campaign.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+campaign = _campaign()
+
+
+@pytest.fixture
+def queries(codes):
+    return codes[N : N + 3]
+
+
+def sizes(short, whole):
+    return [pytest.param(short, id="short"), pytest.param(whole, id="whole", marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize("n", sizes(80, 2000))
+@pytest.mark.parametrize("small", [0, 2**24], ids=["of any size", "small"])
+def test_damage_is_found_before_it_changes_an_answer(root, queries, n, small, monkeypatch):
+    monkeypatch.setattr(held, "SMALL_FILE", small)
+    counts = campaign.run_damages(root, queries, n // 2, seed=small % 7)
+    logger.info("%s", counts)
+    assert sum(counts.values()) == n // 2
+    assert counts["without effect"] < n // 8
+
+
+@pytest.mark.parametrize("n", sizes(60, 1000))
+def test_forgeries_are_refused_or_answered_and_crash_nothing(root, queries, n):
+    counts = campaign.run_forgeries(root, queries, n, seed=5)
+    logger.info("%s", counts)
+    assert counts["refused"] > n // 3
+
+
+def rebuild(root, codes):
+    graphret.build(codes, out=root, k=4, n_threads=1, tune=False)
+
+
+def record(root, _):
+    graphret.open(root).record_tuning({"ranking": "diffusion", "options": {}})
+
+
+def forget(root, _):
+    graphret.open(root).forget_tuning()
+
+
+def pack_it(root, _):
+    graphret.pack(root, root.parent / "packed.tar")
+
+
+OPERATIONS = [rebuild, record, forget, pack_it]
+
+
+@pytest.fixture
+def small_codes(codes):
+    return np.ascontiguousarray(codes[:40])
+
+
+@pytest.fixture
+def small_root(small_codes, tmp_path):
+    graphret.build(small_codes, out=tmp_path / "small", k=3, n_threads=1, tune=False).record_tuning(
+        {"ranking": "alpha_qe", "options": {"n": 3}}
+    )
+    shutil.copytree(tmp_path / "small", tmp_path / "before")
+    return tmp_path / "small"
+
+
+def said(root, queries):
+    index = graphret.open(root)
+    index.verify()
+    return [index.query(queries, 4).ids.tolist(), index.query(queries, 4, ranking="region_growing").ids.tolist()]
+
+
+def states(root, operation, codes, queries):
+    """What the index says before and after an operation, and how many writing calls it makes."""
+    before = said(root, queries)
+    n_calls = campaign.count_calls(lambda: operation(root, codes))
+    after = said(root, queries)
+    campaign.restore(root.parent / "before", root)
+    return before, after, n_calls
+
+
+@pytest.mark.parametrize("every", [pytest.param(9, id="short"), pytest.param(1, id="whole", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("how", ["kill before", "kill after"])
+def test_a_kill_at_any_write_leaves_the_old_index_or_the_new_one(
+    small_root, small_codes, queries, operation, how, every
+):
+    before, after, n_calls = states(small_root, operation, small_codes, queries)
+    n_killed = 0
+    for number in range(1, n_calls + 1, every):
+
+        def work(number=number):
+            with campaign.failing(number, how):
+                operation(small_root, small_codes)
+
+        n_killed += campaign.in_child(work) == -9
+        assert said(small_root, queries) in (before, after)
+        operation(small_root, small_codes)  # the same call again ends as if nothing had happened
+        assert said(small_root, queries) == after
+        assert not [path for path in small_root.rglob("*") if "partial" in path.name or path.name == ".build"]
+        campaign.restore(small_root.parent / "before", small_root)
+    logger.info("%d kills of %s", n_killed, operation.__name__)
+    assert n_killed == len(range(1, n_calls + 1, every))
+
+
+@pytest.mark.parametrize("every", [pytest.param(9, id="short"), pytest.param(1, id="whole", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("how", [errno.ENOSPC, errno.EIO])
+def test_a_write_that_fails_leaves_the_old_index_or_the_new_one(
+    small_root, small_codes, queries, operation, how, every
+):
+    before, after, n_calls = states(small_root, operation, small_codes, queries)
+    n_refused = 0
+    for number in range(1, n_calls + 1, every):
+        try:
+            with campaign.failing(number, how):
+                operation(small_root, small_codes)
+        except GraphretError:
+            n_refused += 1
+        assert said(small_root, queries) in (before, after)
+        operation(small_root, small_codes)
+        assert said(small_root, queries) == after
+        campaign.restore(small_root.parent / "before", small_root)
+    logger.info("%d failing calls of %s were errors, of %d", n_refused, operation.__name__, n_calls)
+    assert n_refused
+
+
+@pytest.mark.parametrize(("n_readers", "n_swaps"), [pytest.param(3, 8, id="short"),
+                         pytest.param(8, 200, id="whole", marks=pytest.mark.slow)])  # fmt: skip
+def test_readers_through_new_generations(small_codes, queries, tmp_path, n_readers, n_swaps):
+    """Each opens the index, waits, asks what it was not asked before, and compares with what its generation says."""
+    root = tmp_path / "index"
+    told = {}
+    for k in (3, 6):
+        index = graphret.build(small_codes, out=root, k=k, n_threads=1, tune=False)
+        told[k] = [
+            index.query(queries, 4, ranking=name, n_threads=1).ids.tolist() for name in ("nearest", "region_growing")
+        ]
+    assert told[3] != told[6]
+    stop = tmp_path / "stop"
+
+    def read():
+        kept = graphret.open(root)  # held from the first generation to the last
+        n_rounds = 0
+        while not stop.exists():
+            index = graphret.open(root)
+            time.sleep(0.02)
+            for one in (index, graphret.open(root)):
+                expected = told[one.manifest["parameters"]["k"]]
+                for name, ids in zip(("nearest", "region_growing"), expected, strict=True):
+                    if one.query(queries, 4, ranking=name, n_threads=1).ids.tolist() != ids:
+                        os._exit(4)
+            n_rounds += 1
+        late = kept.query(queries, 4, ranking="region_growing", n_threads=1).ids.tolist()
+        if late != told[kept.manifest["parameters"]["k"]][1] or not n_rounds:
+            os._exit(5)
+
+    def reader():
+        child = os.fork()
+        if child == 0:
+            try:
+                read()
+                os._exit(0)
+            finally:
+                os._exit(6)
+        return child
+
+    children = [reader() for _ in range(n_readers)]
+    try:
+        for number in range(n_swaps):
+            graphret.build(small_codes, out=root, k=(3, 6)[number % 2], n_threads=1, tune=False)
+    finally:
+        stop.touch()
+        ended = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+    assert ended == [0] * n_readers
+    assert graphret.open(root).verify(deep=True)["unused"] == []
+
+
+def test_the_campaign_sees_a_wrong_answer(root, queries, monkeypatch):
+    """A test of the test: without the checksums of rows, changed codes change answers."""
+    expected = campaign.answers(graphret.open(root), queries)
+    monkeypatch.setattr(held, "SMALL_FILE", 0)
+    monkeypatch.setattr(graphret.index.generation.Generation, "read_checksums", lambda _: None)
+    path = root / "gen-000001" / "codes.npy"
+    stored = np.load(path, allow_pickle=False)
+    stored[1:] = stored[:-1].copy()
+    np.save(path, stored, allow_pickle=False)
+    assert campaign.answers(graphret.open(root), queries) != expected
