@@ -42,17 +42,17 @@ def sizes(short, whole):
     return [pytest.param(short, id="short"), pytest.param(whole, id="whole", marks=pytest.mark.slow)]
 
 
-@pytest.mark.parametrize("n", sizes(80, 2000))
+@pytest.mark.parametrize("n", sizes(40, 2000))
 @pytest.mark.parametrize("small", [0, 2**24], ids=["of any size", "small"])
 def test_damage_is_found_before_it_changes_an_answer(root, queries, n, small, monkeypatch):
     monkeypatch.setattr(held, "SMALL_FILE", small)
     counts = campaign.run_damages(root, queries, n // 2, seed=small % 7)
     logger.info("%s", counts)
     assert sum(counts.values()) == n // 2
-    assert counts["without effect"] < n // 8
+    assert counts["without effect"] <= max(2, n // 8)
 
 
-@pytest.mark.parametrize("n", sizes(60, 1000))
+@pytest.mark.parametrize("n", sizes(30, 1000))
 def test_forgeries_are_refused_or_answered_and_crash_nothing(root, queries, n):
     counts = campaign.run_forgeries(root, queries, n, seed=5)
     logger.info("%s", counts)
@@ -107,7 +107,7 @@ def states(root, operation, codes, queries):
     return before, after, n_calls
 
 
-@pytest.mark.parametrize("every", [pytest.param(9, id="short"), pytest.param(1, id="whole", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("every", [pytest.param(16, id="short"), pytest.param(1, id="whole", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("how", ["kill before", "kill after"])
 def test_a_kill_at_any_write_leaves_the_old_index_or_the_new_one(
@@ -131,7 +131,7 @@ def test_a_kill_at_any_write_leaves_the_old_index_or_the_new_one(
     assert n_killed == len(range(1, n_calls + 1, every))
 
 
-@pytest.mark.parametrize("every", [pytest.param(9, id="short"), pytest.param(1, id="whole", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("every", [pytest.param(16, id="short"), pytest.param(1, id="whole", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("how", [errno.ENOSPC, errno.EIO])
 def test_a_write_that_fails_leaves_the_old_index_or_the_new_one(
@@ -153,8 +153,10 @@ def test_a_write_that_fails_leaves_the_old_index_or_the_new_one(
     assert n_refused
 
 
-@pytest.mark.parametrize(("n_readers", "n_swaps"), [pytest.param(3, 8, id="short"),
-                         pytest.param(8, 200, id="whole", marks=pytest.mark.slow)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("n_readers", "n_swaps"),
+    [pytest.param(3, 5, id="short"), pytest.param(8, 200, id="whole", marks=pytest.mark.slow)],
+)
 def test_readers_through_new_generations(small_codes, queries, tmp_path, n_readers, n_swaps):
     """Each opens the index, waits, asks what it was not asked before, and compares with what its generation says."""
     root = tmp_path / "index"
