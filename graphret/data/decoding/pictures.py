@@ -48,10 +48,12 @@ class _PngFile(PngImagePlugin.PngImageFile):
         for place in _last_corner(self.size):
             self.im.putpixel(place, self.mark if n_bands == 1 else (self.mark,) * n_bands)
 
-    def has_mark(self) -> bool:
-        """Whether a marked pixel has still, or again, the value of the mark in its first band."""
-        values = (self.im.getpixel(place) for place in _last_corner(self.size))
-        return any((value[0] if isinstance(value, tuple) else value) == self.mark for value in values)
+    def marked(self) -> set[tuple[int, int]]:
+        """Return the marked pixels that have still, or again, the value of the mark in their first band."""
+        values = {place: self.im.getpixel(place) for place in _last_corner(self.size)}
+        return {
+            place for place, value in values.items() if (value[0] if isinstance(value, tuple) else value) == self.mark
+        }
 
 
 _Opener: TypeAlias = Callable[[str], ImageFile.ImageFile]
@@ -104,8 +106,8 @@ def read_picture(path: Path, head: bytes, limits: FilmLimits) -> NDArray[Any]:
         _load(path, name, picture)
         if name == "JPEG":
             _check_jpeg(path, picture)
-        elif isinstance(picture, _PngFile) and picture.has_mark():
-            _check_mark(path)
+        elif isinstance(picture, _PngFile) and (marked := picture.marked()):
+            _check_marked(path, marked)
         pixels = grey_pixels(path, picture, _png_bits(head) if name == "PNG" else 8)
         return upright(pixels, int(picture.getexif().get(ORIENTATION) or 1))
 
@@ -161,12 +163,12 @@ def _check_jpeg(path: Path, picture: ImageFile.ImageFile) -> None:
         raise FilmError(path, "the JPEG file is only partly there: its data end before the last row")
 
 
-def _check_mark(path: Path) -> None:
-    """Decode once more with another mark: what holds both marks was never drawn."""
+def _check_marked(path: Path, marked: set[tuple[int, int]]) -> None:
+    """Decode once more with another mark: a pixel that holds both marks was never drawn."""
     with _PngFile(str(path)) as again:
         again.mark = _MARKS[1]
         _load(path, "PNG", again)
-        if again.has_mark():
+        if marked & again.marked():
             raise FilmError(path, "the PNG file is only partly there: its data end before the last row")
 
 

@@ -162,3 +162,12 @@ def test_colours_do_not_depend_on_the_blocks_of_rows(tmp_path, read_both, monkey
     whole = read_both(tmp_path / "film.png")
     monkeypatch.setattr(grey, "_BLOCK_PIXELS", 40)
     np.testing.assert_array_equal(read_both(tmp_path / "film.png"), whole)
+
+
+@pytest.mark.parametrize("corner", [(0xA6, 0x59, 0, 0), (0x59, 0xA6, 0xA6, 0), (0xA6, 0xA6, 0xA6, 0xA6)])
+def test_a_whole_film_whose_corner_holds_both_marks_is_read(tmp_path, read_both, corner):
+    """Each mark by chance in another pixel: one random film in some thousands was refused as only partly there."""
+    pixels = np.full((8, 8), 7, dtype=np.uint8)
+    pixels[-2:, -2:] = np.reshape(corner, (2, 2))
+    Image.fromarray(pixels).save(tmp_path / "film.png")
+    np.testing.assert_allclose(read_both(tmp_path / "film.png"), pixels / 255, atol=1e-6)
