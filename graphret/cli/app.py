@@ -8,6 +8,7 @@ from graphret._version import __version__
 from graphret.cli.audit import audit
 from graphret.cli.audit_phi import audit_phi
 from graphret.cli.build import build
+from graphret.cli.change import add, purge, rebuild, remove, update_labels
 from graphret.cli.compare import compare
 from graphret.cli.datasets import datasets
 from graphret.cli.demo import demo
@@ -24,6 +25,7 @@ from graphret.cli.report import report
 from graphret.cli.serve import serve
 from graphret.cli.train import train
 from graphret.cli.tune import tune
+from graphret.cli.watch import watch
 
 __all__ = ["app"]
 
@@ -51,6 +53,12 @@ for command in (
     audit,
     audit_phi,
     report,
+    add,
+    remove,
+    update_labels,
+    rebuild,
+    purge,
+    watch,
     info,
     verify,
     pack,

@@ -73,6 +73,7 @@ def show_info(about: dict[str, Any]) -> Table:
         f"with their best edge only, neighbours {method}, sha256 {graph['sha256'][:16]}",
         "communities": f"{counts['communities']:,}, quality {communities['quality']:.4f}{_starts(communities)}, "
         f"sha256 {communities['sha256'][:16]}",
+        "changes": _drift(about["drift"]),
         "ranking": _ranking(about["ranking"]),
         "search": _search(about["search"]),
         "parameters": ", ".join(f"{name}={value}" for name, value in parameters.items()),
@@ -90,6 +91,17 @@ def _ranking(about: dict[str, Any]) -> str:
         return choice
     gain = f"{promise['mean']:+.3f} ({promise['low']:+.3f} to {promise['high']:+.3f})"
     return f"{choice}, chosen by the films themselves: {gain} is expected over nearest, {promise['criterion']}"
+
+
+def _drift(about: dict[str, Any]) -> str:
+    if not (about["added"] or about["removed"] or about["relabelled"]):
+        return "none since it was built as a whole"
+    short = f", {about['short_lists']:,} films with fewer than k neighbours" if about["short_lists"] else ""
+    said = (
+        f"since the last rebuild {about['added']:,} films added, {about['removed']:,} removed, "
+        f"{about['relabelled']:,} relabelled; quality {about['quality_at_rebuild']:.4f} then{short}"
+    )
+    return said + "".join(f"; a rebuild is due: {reason}" for reason in about["advice"])
 
 
 def _starts(communities: dict[str, Any]) -> str:

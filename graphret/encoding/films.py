@@ -13,7 +13,7 @@ from graphret.data import FilmProblem
 from graphret.data.frame_place import split_frame
 from graphret.data.isolated import Decoding
 from graphret.encoding.batches import encode_each
-from graphret.files import Stage, Stages, digest, map_array, write_rows
+from graphret.files import Stage, Stages, digest, file_state, map_array, write_rows
 
 if TYPE_CHECKING:
     import os
@@ -65,6 +65,7 @@ def encode_films(
     n_workers: int | None = None,
     shard_rows: int = 4096,
     decoding: Decoding | None = None,
+    allow_none: bool = False,
     progress: Progress | None = None,
 ) -> EncodedFilms:
     """Encode the films of a table; a film that cannot be used is reported and skipped.
@@ -91,6 +92,8 @@ def encode_films(
         Films of a shard.
     decoding
         What one film may take, and whether films are decoded in processes of their own; the defaults when not given.
+    allow_none
+        True gives no codes, and says why, where not one film has a code; else that is an error.
     progress
         Called as ``progress("encode", films done, films)``.
 
@@ -102,7 +105,7 @@ def encode_films(
     Raises
     ------
     DataError
-        The table is empty, or not one film has a code.
+        The table is empty, or not one film has a code (unless ``allow_none``).
     EncoderError
         The encoder fails, or gives an array of a wrong shape.
     StoreError
@@ -121,7 +124,7 @@ def encode_films(
     job = _Job(table, encoder, precision, batch_size, n_workers, decoding or Decoding(), progress)
     if out is None:
         shard = job.encode(range(len(table)), 0)
-        rows, problems = _joined(table, [shard])
+        rows, problems = _joined(table, [shard], allow_none=allow_none)
         return EncodedFilms(shard.arrays["codes"], rows, problems, None)
     shards = Stages(out)
     key = _key(table, encoder, precision, shard_rows, job.decoding)
@@ -134,7 +137,7 @@ def encode_films(
         shards.save(_shard(first), key, *job.encode(part, done))
         done += len(part)
     job.say(len(table))
-    return _assemble(table, shards, key, [_shard(first) for first in starts])
+    return _assemble(table, shards, key, [_shard(first) for first in starts], allow_none=allow_none)
 
 
 @dataclass(frozen=True)
@@ -176,10 +179,10 @@ class _Job:
             self.progress("encode", done, len(self.table))
 
 
-def _assemble(table: ImageTable, shards: Stages, key: str, names: list[str]) -> EncodedFilms:
+def _assemble(table: ImageTable, shards: Stages, key: str, names: list[str], *, allow_none: bool) -> EncodedFilms:
     """Join the shards to one file that can be memory-mapped, one shard in memory at a time."""
     try:
-        rows, problems = _joined(table, [shards.read(name, key, ["rows"]) for name in names])
+        rows, problems = _joined(table, [shards.read(name, key, ["rows"]) for name in names], allow_none=allow_none)
     except DataError:
         shards.keep_only("")  # nothing in there is worth to go on with
         raise
@@ -190,7 +193,9 @@ def _assemble(table: ImageTable, shards: Stages, key: str, names: list[str]) -> 
     return EncodedFilms(map_array(file), rows, problems, file)
 
 
-def _joined(table: ImageTable, shards: Sequence[Stage]) -> tuple[Int64Array, tuple[FilmProblem, ...]]:
+def _joined(
+    table: ImageTable, shards: Sequence[Stage], *, allow_none: bool
+) -> tuple[Int64Array, tuple[FilmProblem, ...]]:
     """Rows and problems of all shards.
 
     Raises
@@ -200,7 +205,7 @@ def _joined(table: ImageTable, shards: Sequence[Stage]) -> tuple[Int64Array, tup
     """
     rows = np.concatenate([shard.arrays["rows"] for shard in shards])
     problems = tuple(FilmProblem(**entry) for shard in shards for entry in shard.record["problems"])
-    if not rows.size:
+    if not rows.size and not allow_none:
         first = problems[0]
         raise DataError(
             f"none of the {len(table)} films has a code; the first, {first.id} ({first.path}): {first.reason}"
@@ -214,15 +219,9 @@ def _shard(first: int) -> str:
 
 def _key(table: ImageTable, encoder: Encoder, precision: str, shard_rows: int, decoding: Decoding) -> str:
     """Hash of everything that codes and shards depend on."""
-    films = ([name, path, *_state(path)] for name, path in zip(table.ids.tolist(), table.paths.tolist(), strict=True))
+    films = (
+        [name, path, *file_state(split_frame(path)[0])]
+        for name, path in zip(table.ids.tolist(), table.paths.tolist(), strict=True)
+    )
     left_out_by = decoding.limits.pixels, decoding.limits.memory, decoding.isolate, decoding.seconds
     return digest(ARITHMETIC, encoder.fingerprint, precision, shard_rows, *left_out_by, len(table), *films)
-
-
-def _state(path: str) -> tuple[int, int]:
-    """Size and time of change of a film; (-1, -1) where there is none, which reading it will report."""
-    try:
-        status = split_frame(path)[0].stat()
-    except OSError:
-        return -1, -1
-    return status.st_size, status.st_mtime_ns

@@ -16,7 +16,7 @@ from graphret.files.atomic import (
     write_file,
     write_text,
 )
-from graphret.files.checksums import digest, sha256_of
+from graphret.files.checksums import digest, file_state, sha256_of
 from graphret.files.json_files import canonical_json, parse_json
 from graphret.files.lock import LOCK, claimed_folder, remove_lock, writer_lock
 from graphret.files.names import check_path, safe_name
@@ -35,6 +35,7 @@ __all__ = [
     "claimed_folder",
     "create_private",
     "digest",
+    "file_state",
     "is_partial",
     "link_or_copy",
     "make_folder",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["digest", "sha256_of"]
+__all__ = ["digest", "file_state", "sha256_of"]
 
 
 def sha256_of(path: Path) -> str:
@@ -41,3 +42,18 @@ def digest(*parts: Any) -> str:
             total.update(json.dumps(part, sort_keys=True).encode())
         total.update(b"\0")
     return total.hexdigest()
+
+
+def file_state(path: str | os.PathLike[str]) -> tuple[int, int]:
+    """Return size and time of change (ns) of a file; (-1, -1) where there is none, which reading it will report.
+
+    Examples
+    --------
+    >>> file_state("/no/such/film.png")
+    (-1, -1)
+    """
+    try:
+        status = os.stat(path)  # noqa: PTH116 - a text that no system takes for a path has no state either
+    except (OSError, ValueError):
+        return -1, -1
+    return status.st_size, status.st_mtime_ns

@@ -4,6 +4,7 @@ from graphret.index.answers import describe_hits
 from graphret.index.answers_csv import write_hits_csv
 from graphret.index.answers_html import write_hits_html
 from graphret.index.build import build
+from graphret.index.changes import Change, add_films, purge_patient, rebuild, remove_films, update_labels, watch_folder
 from graphret.index.config import BuildConfig, QueryConfig
 from graphret.index.dicom_results import dicom_manifest, write_dicom_results
 from graphret.index.hits import Hit, Hits, QueryHits
@@ -13,19 +14,26 @@ from graphret.index.packing import pack, unpack
 
 __all__ = [
     "BuildConfig",
+    "Change",
     "Hit",
     "Hits",
     "Index",
     "QueryConfig",
     "QueryHits",
+    "add_films",
     "as_index",
     "build",
     "describe_hits",
     "dicom_manifest",
     "open",
     "pack",
+    "purge_patient",
+    "rebuild",
+    "remove_films",
     "unpack",
     "write_dicom_results",
+    "update_labels",
+    "watch_folder",
     "write_hits_csv",
     "write_hits_html",
 ]

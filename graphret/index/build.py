@@ -13,8 +13,9 @@ from graphret.encoding import encode_films
 from graphret.files import Stages, check_path, make_folder, refuse_link, remove_folder, remove_lock, writer_lock
 from graphret.index.build_stages import check_backends, divide_films, link_films, prepare_search, report
 from graphret.index.config import BuildConfig
-from graphret.index.contents import Coded, write_contents
+from graphret.index.contents import Coded, Contents, write_contents
 from graphret.index.index import Index
+from graphret.index.neighbor_files import file_states
 from graphret.index.source import check_encoder, check_films, codes_hash, describe_codes
 from graphret.index.store import BUILD, check_target, publish, retire
 
@@ -133,7 +134,8 @@ def build(
         structure = prepare_search(coded, stages, config, progress)
         communities = divide_films(linked.graph, stages, config, progress)
         report(progress, "write", 0)
-        publish(root, lambda folder: write_contents(folder, coded, linked, communities, structure, encoder, config))
+        contents = Contents(coded, linked, communities, structure, config, encoder)
+        publish(root, lambda folder: write_contents(folder, contents))
         retire(stages.folder)
         report(progress, "write", 1)
         return Index(root, encoder=encoder)
@@ -166,6 +168,7 @@ def _encode(
 ) -> Coded:
     if encoder is None:
         raise InvalidParameterError("encoder", None, "an Encoder", "films need one")
+    states = file_states(table.paths.tolist())
     encoded = encode_films(
         table,
         encoder,
@@ -179,4 +182,4 @@ def _encode(
     )
     films = table.select(encoded.rows)
     films = replace(films, problems=(*table.problems, *encoded.problems))
-    return Coded(encoded.codes, films, codes_hash(encoded.codes), encoded.file)
+    return Coded(encoded.codes, films, codes_hash(encoded.codes), encoded.file, states[encoded.rows])

@@ -51,7 +51,7 @@ def link_films(coded: Coded, stages: Stages, config: BuildConfig, progress: Prog
     graph = similarity_graph(table, threshold=config.threshold, weights=config.edge_weights)
     report(progress, "graph", 1)
     novelty = Novelty.of(ExactSearch(coded.codes), coded.films.patients, coded.films.splits, table, seed=config.seed)
-    return Linked(graph, found.record, novelty)
+    return Linked(table, graph, novelty)
 
 
 def _neighbors_key(coded: Coded, config: BuildConfig) -> str:

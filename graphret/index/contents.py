@@ -9,8 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from graphret.files import link_or_copy, replacing, write_array, write_text
-from graphret.index.layout import ALL_ARRAYS, ARRAYS, ENCODER, FILMS, GRAPH_SEARCH_ATTRIBUTES, PROBLEMS
+from graphret.files import link_or_copy, make_folder, replacing, write_array, write_text
+from graphret.index.drift import fresh_record
+from graphret.index.layout import (
+    ALL_ARRAYS,
+    ARRAYS,
+    CHANGE_ARRAYS,
+    CODE_CHECKSUMS,
+    ENCODER,
+    FILMS,
+    GRAPH_SEARCH_ATTRIBUTES,
+    PROBLEMS,
+)
 from graphret.neighbors.checksums import row_checksums
 from graphret.neighbors.exact_search import row_lengths
 
@@ -19,17 +29,20 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from graphret._types import Codes, Int32Array
+    from graphret._types import Codes, Float64Array, Int32Array, Int64Array
     from graphret.communities import Partition
     from graphret.data import ImageTable
     from graphret.encoders import Encoder
     from graphret.graph import Graph
     from graphret.index.config import BuildConfig
+    from graphret.index.generation import Generation
     from graphret.index.manifest import Manifest
-    from graphret.neighbors import GraphSearchStructure
+    from graphret.neighbors import GraphSearchStructure, NeighborTable
     from graphret.retrieval import Novelty
 
-__all__ = ["Coded", "Linked", "partition_hash", "write_contents"]
+__all__ = ["Coded", "Contents", "Linked", "partition_hash", "write_contents"]
+
+_FILES = ALL_ARRAYS | CHANGE_ARRAYS
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,60 +59,126 @@ class Coded:
         Of the codes.
     file
         Where the codes were encoded here: the ``.npy`` file that holds them.
+    file_states
+        int64 (n, 2), size and time of change of the films' files before they were encoded, -1 where there is none.
+    lengths
+        float64 (n,), Euclidean lengths of the codes where they are known.
     """
 
     codes: Codes
     films: ImageTable
     sha256: str
     file: Path | None = None
+    file_states: Int64Array | None = None
+    lengths: Float64Array | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Linked:
-    """The graph; how its neighbours were found (method, recall, rows proven, rows scanned); how near films are."""
+    """The kNN table, the graph of it, and how near films are to those of other patients."""
 
+    table: NeighborTable
     graph: Graph
-    search: dict[str, Any]
     novelty: Novelty
 
 
-def write_contents(
-    folder: Path,
-    coded: Coded,
-    linked: Linked,
-    partition: Partition,
-    structure: GraphSearchStructure | None,
-    encoder: Encoder | None,
-    config: BuildConfig,
-) -> Manifest:
+@dataclass(frozen=True, eq=False)
+class Contents:
+    """All that a generation holds.
+
+    Parameters
+    ----------
+    structure
+        Of graph search; None where queries scan the codes.
+    encoder
+        None for codes made elsewhere, and where the parent has it.
+    changes
+        Of the archive since it was last built as a whole, see `changes.drift`.
+    parent
+        The generation that was changed.
+    unchanged
+        Files and folders of the parent that are as they were: they get a second name (hard link).
+    """
+
+    coded: Coded
+    linked: Linked
+    partition: Partition
+    structure: GraphSearchStructure | None
+    config: BuildConfig
+    encoder: Encoder | None = None
+    changes: dict[str, Any] | None = None
+    parent: Generation | None = None
+    unchanged: frozenset[str] = frozenset()
+
+    def links(self) -> dict[str, dict[str, Any]]:
+        """Entries of the parent's manifest for its files that are as they were."""
+        if self.parent is None:
+            return {}
+        files: dict[str, dict[str, Any]] = self.parent.manifest["files"]
+        return {name: entry for name, entry in files.items() if name.partition("/")[0] in self.unchanged}
+
+    def code_checksums(self) -> NDArray[np.uint64]:
+        """Checksum of every code; those of the parent where the codes are its own."""
+        role, links = "code checksums", self.links()
+        if self.parent is not None and ARRAYS["codes"] in links and CODE_CHECKSUMS[role] in links:
+            return self.parent.arrays[role]
+        return row_checksums(self.coded.codes)
+
+
+def write_contents(folder: Path, contents: Contents) -> Manifest:
     """Write the files of a generation into an empty folder; return what its manifest says of them.
 
-    Codes that lie in a file already get a second name (hard link), they are not copied.
+    Codes that lie in a file already get a second name (hard link), they are not copied; nor is anything that the parent
+    has as well.
     """
-    graph = linked.graph
+    coded, linked, partition = contents.coded, contents.linked, contents.partition
+    structure, graph = contents.structure, contents.linked.graph
     arrays: dict[str, NDArray[Any]] = {
-        "lengths": row_lengths(coded.codes),
-        "code checksums": row_checksums(coded.codes),
+        "codes": coded.codes,
+        "lengths": row_lengths(coded.codes) if coded.lengths is None else coded.lengths,
+        "code checksums": contents.code_checksums(),
         "indptr": graph.indptr,
         "indices": graph.indices,
         "weights": graph.weights,
         "communities": partition.labels,
+        "neighbors": linked.table.neighbors,
+        "neighbor similarities": linked.table.similarities,
     }
     if structure is not None:
         arrays |= {role: getattr(structure, attribute) for role, attribute in GRAPH_SEARCH_ATTRIBUTES.items()}
-    if coded.file is None:
-        write_array(folder / ARRAYS["codes"], coded.codes)
-    else:
+    if coded.file_states is not None and (coded.file_states >= 0).any():
+        arrays["film files"] = coded.file_states
+    links = contents.links()
+    for name in links:
+        make_folder((folder / name).parent)
+        link_or_copy(contents.parent.folder / name, folder / name)  # type: ignore[union-attr]
+    if coded.file is not None and ARRAYS["codes"] not in links:
         link_or_copy(coded.file, folder / ARRAYS["codes"])
     for role, array in arrays.items():
-        write_array(folder / ALL_ARRAYS[role], array)
-    _write_films(folder / FILMS, coded.films)
-    problems = [asdict(problem) for problem in coded.films.problems]
-    write_text(folder / PROBLEMS, json.dumps(problems, indent=1, ensure_ascii=False))
-    if encoder is not None:
-        encoder.save(folder / ENCODER)
+        if not (folder / _FILES[role]).exists():
+            write_array(folder / _FILES[role], array)
+    if FILMS not in links:
+        _write_films(folder / FILMS, coded.films)
+        problems = [asdict(problem) for problem in coded.films.problems]
+        write_text(folder / PROBLEMS, json.dumps(problems, indent=1, ensure_ascii=False))
+    if contents.encoder is not None:
+        contents.encoder.save(folder / ENCODER)
     return {
-        "parameters": config.to_json(),
+        **_describe(contents),
+        "files": links,
+        "arrays": {
+            _FILES[role]: {"dtype": array.dtype.newbyteorder("<").str, "shape": list(array.shape)}
+            for role, array in arrays.items()
+        },
+    }
+
+
+def _describe(contents: Contents) -> Manifest:
+    coded, linked, partition = contents.coded, contents.linked, contents.partition
+    structure, encoder, graph = contents.structure, contents.encoder, contents.linked.graph
+    described = None if contents.parent is None else contents.parent.manifest["encoder"]
+    return {
+        "parameters": contents.config.to_json(),
         "source": {
             "spec": coded.films.spec,
             "spec_sha256": "" if coded.films.origin is None else coded.films.origin.spec.sha256,
@@ -120,7 +199,7 @@ def write_contents(
             "sha256": graph.fingerprint,
             "threshold": graph.threshold,
             "n_best_edge_only": graph.n_best_edge_only,
-            **linked.search,
+            **{name: getattr(linked.table, name) for name in ("method", "recall", "n_proven", "n_scanned")},
         },
         "communities": {
             "sha256": partition_hash(partition.labels),
@@ -128,13 +207,10 @@ def write_contents(
             "n_starts": len(partition.start_qualities),
             "start_qualities": list(partition.start_qualities),
         },
-        "search": {"method": "exact"} if structure is None else _describe_graph_search(structure, config.search_recall),
+        "search": _describe_search(structure, contents.config.search_recall),
         "novelty": linked.novelty.to_record(),
-        "encoder": None if encoder is None else _describe_encoder(encoder),
-        "arrays": {
-            ALL_ARRAYS[role]: {"dtype": array.dtype.newbyteorder("<").str, "shape": list(array.shape)}
-            for role, array in {"codes": coded.codes, **arrays}.items()
-        },
+        "encoder": described if encoder is None else _describe_encoder(encoder),
+        "changes": contents.changes or fresh_record(len(coded.films), graph, partition),
     }
 
 
@@ -157,7 +233,9 @@ def _counted(values: NDArray[np.str_]) -> dict[str, int]:
     return dict(zip(names.tolist(), counts.tolist(), strict=True))
 
 
-def _describe_graph_search(structure: GraphSearchStructure, target: float) -> dict[str, Any]:
+def _describe_search(structure: GraphSearchStructure | None, target: float) -> dict[str, Any]:
+    if structure is None:
+        return {"method": "exact"}
     return {
         "method": "graph",
         "beam": structure.beam,

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graphret._checks import check_number
-from graphret._errors import StoreError
 from graphret.data.film_html import film_row
-from graphret.files import check_path
-from graphret.graph import write_graphml
 from graphret.index.asking import Asking
+from graphret.index.changeable import ChangeableIndex
 from graphret.index.config import QueryConfig
+from graphret.index.drift import describe_drift
 from graphret.index.examples import NEGATIVE_WEIGHT
-from graphret.index.opened import OpenedIndex
+from graphret.index.graph_file import export_graph
 from graphret.index.tuned import forget_tuning, read_tuning, record_tuning, with_tuning
 from graphret.index.verifying import verify_index
 
@@ -37,23 +36,12 @@ __all__ = ["Index"]
 _SHOWN = 8  # communities in a notebook, the largest ones
 
 
-class Index:
+class Index(ChangeableIndex):
     """Films of an archive, with codes, graph and communities, ready for queries; made by `build` and `open`.
 
     Queries may come from many threads at once. An index can be pickled at any time: the copy opens the folder again,
     by its absolute path, with the generation that is current then.
     """
-
-    def __init__(self, path: str | os.PathLike[str], *, encoder: Encoder | None = None) -> None:
-        self.path = check_path("path", path).absolute()  # a later chdir changes nothing
-        self._opened: OpenedIndex | None = OpenedIndex(self.path, encoder)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path, "closed": self._opened is None}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.path = state["path"]
-        self._opened = None if state["closed"] else OpenedIndex(self.path)
 
     def __len__(self) -> int:
         return self._generation.n_films
@@ -74,22 +62,6 @@ class Index:
         figures = [self.films.figure(row, f"community {place}") for place, row in enumerate(first[:_SHOWN].tolist())]
         return film_row(repr(self), figures)
 
-    def __enter__(self) -> Index:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Let go of the files and of all that was read; a later query raises `StoreError`."""
-        self._opened = None
-
-    @property
-    def _parts(self) -> OpenedIndex:
-        if self._opened is None:
-            raise StoreError(f"the index {self.path} was closed: open it again")
-        return self._opened
-
     @property
     def _generation(self) -> Generation:
         return self._parts.generation
@@ -100,8 +72,18 @@ class Index:
         return self._parts.stored.search.read_codes()
 
     @property
+    def n_films(self) -> int:
+        """Number of films."""
+        return len(self)
+
+    @property
+    def generation(self) -> str:
+        """Name of the generation that is open, as "gen-000001"; every change writes a new one."""
+        return self._generation.name
+
+    @property
     def communities(self) -> Int32Array:
-        """Community of every film, int32 (n,), read-only; 0 is the largest."""
+        """Community of every film, int32 (n,), read-only; after a build 0 is the largest, changes keep numbers."""
         return self._generation.communities
 
     @property
@@ -211,6 +193,7 @@ class Index:
             **{name: manifest[name] for name in (*kept, *parts)},
             "ranking": self._parts.rankings.tuned.default(),
             "search": self._generation.search_in_use,
+            "drift": describe_drift(manifest),
             "n_bytes": sum(entry["bytes"] for entry in manifest["files"].values()),
         }
 
@@ -237,15 +220,7 @@ class Index:
         InvalidParameterError
             The name of the file ends in neither ``.graphml`` nor ``.xml``.
         """
-        films = self.films
-        columns: dict[str, Any] = {
-            "id": films.ids,
-            "community": self.communities,
-            "patient": films.patients,
-            "view": films.views,
-            **{f"label:{name}": films.labels[:, number] for number, name in enumerate(films.label_names)},
-        }
-        write_graphml(self.graph, Path(path), node_attributes=columns)
+        export_graph(Path(path), self.graph, self.films, self.communities)
 
     def query(
         self,

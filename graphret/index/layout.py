@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = [
     "ALL_ARRAYS",
     "ARRAYS",
+    "CHANGE_ARRAYS",
     "CODE_CHECKSUMS",
     "ENCODER",
     "FILMS",
@@ -39,6 +40,12 @@ GRAPH_SEARCH_ATTRIBUTES = {
 """The arrays of a `GraphSearchStructure` by their roles here."""
 CODE_CHECKSUMS = {"code checksums": "code-checksums.npy"}
 """Not there in an index of a graphret that did not write it: its codes are hashed in full at their first use."""
+CHANGE_ARRAYS = {
+    "neighbors": "knn-neighbors.npy",
+    "neighbor similarities": "knn-similarities.npy",
+    "film files": "film-files.npy",
+}
+"""From which an index is changed. The first two are there together, the last where a film has a file."""
 ALL_ARRAYS = ARRAYS | CODE_CHECKSUMS | GRAPH_SEARCH_ARRAYS
 FILMS = "films.parquet"
 PROBLEMS = "problems.json"

@@ -90,6 +90,12 @@ class OpenedIndex:
         """The encoder of the films, None for an index of codes made elsewhere."""
         return self.generation.read_encoder() if self._given is None else self._given
 
+    @property
+    def encoder_in_memory(self) -> Encoder | None:
+        """The encoder, where it was given or has been loaded."""
+        loaded: Encoder | None = self.__dict__.get("encoder", self._given)
+        return loaded
+
     @cached_property
     def stored(self) -> StoredArchive:
         """The archive as it is stored: without findings, and without a metric."""

@@ -124,7 +124,7 @@ def test_the_manifest_says_what_is_there(shared_index):
     assert shared_index.verify() == {
         "generation": "gen-000001",
         "parent": None,
-        "n_files": 10,
+        "n_files": 12,
         "n_bytes": shared_index.info()["n_bytes"],
         "others": [],
         "unused": [],

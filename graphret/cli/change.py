@@ -1,0 +1,161 @@
+"""`graphret add`, `remove`, `update-labels`, `rebuild` and `purge`: an index follows its archive."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from graphret._errors import DataError, InvalidParameterError, MissingFileError
+from graphret.cli.films import Splits, read_films
+from graphret.cli.info import IndexFolder
+from graphret.cli.options import parse_assignments
+from graphret.cli.reporting import AsJson, Quiet, Reporter, report_to_user
+
+if TYPE_CHECKING:
+    from graphret.index import Change
+
+__all__ = ["Keep", "add", "purge", "rebuild", "remove", "say_change", "update_labels"]
+
+Keep = Annotated[
+    int, typer.Option("--keep", metavar="N", help="Generations that stay on disk, the new one included; at least 1.")
+]
+
+
+def add(
+    index: IndexFolder,
+    *,
+    data: Annotated[
+        str | None,
+        typer.Option("--data", metavar="SPEC", help="Name of a dataset spec, or the path of one, of films to add."),
+    ] = None,
+    root: Annotated[
+        Path | None, typer.Option("--root", metavar="DIR", help="Folder with the files of the data set.")
+    ] = None,
+    split: Splits = None,
+    codes: Annotated[
+        Path | None,
+        typer.Option("--codes", metavar="FILE.npy", help="Codes made elsewhere, float32 (n, d), in place of films."),
+    ] = None,
+    table: Annotated[
+        Path | None,
+        typer.Option("--table", metavar="FILE.csv", help="With --codes: a row for each, with the columns id, patient, "
+                     "view, split, and label:NAME (1, 0, -1); other columns are kept."),
+    ] = None,
+    keep: Keep = 2,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:  # fmt: skip
+    """Add films to an index: only new films, and films whose files have changed, are encoded.
+
+    A film that cannot be read is reported, and the others are added. Stopped, the same command goes on.
+    """
+    with report_to_user(as_json=as_json, quiet=quiet) as reporter:
+        from graphret.data import read_film_rows
+        from graphret.index import add_films
+
+        if codes is not None and data is None and root is None:
+            films = None if table is None else read_film_rows(table)
+            values: Any = _read_codes(codes)
+        elif codes is None and table is None and data is not None and root is not None:
+            films, values = None, read_films(data, root, split, reporter)
+        else:
+            raise InvalidParameterError(
+                "data", data, "--data and --root for films, or --codes (and --table) for codes made elsewhere"
+            )
+        say_change(index, add_films(index, values, films=films, keep=keep, progress=reporter.progress), reporter)
+
+
+def remove(
+    index: IndexFolder,
+    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Films of the index.")],
+    *,
+    keep: Keep = 2,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Remove films from an index; older generations still have them until they are retired, see graphret purge."""
+    with report_to_user(as_json=as_json, quiet=quiet) as reporter:
+        from graphret.index import remove_films
+
+        say_change(index, remove_films(index, ids, keep=keep, progress=reporter.progress), reporter)
+
+
+def update_labels(
+    index: IndexFolder,
+    *,
+    table: Annotated[
+        Path,
+        typer.Option("--table", metavar="FILE.csv", help="A row for each film: its id, and columns label:NAME (1, 0, "
+                     "-1) with what is to be said of it; labels without a column stay."),
+    ],
+    add_labels: Annotated[
+        bool, typer.Option("--add-labels", help="Labels that the index does not have become labels of it.")
+    ] = False,
+    keep: Keep = 2,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:  # fmt: skip
+    """Correct the labels of films; codes, graph and communities are not touched."""
+    with report_to_user(as_json=as_json, quiet=quiet) as reporter:
+        from graphret.data import read_film_rows
+        from graphret.index import update_labels as change_labels
+
+        films = read_film_rows(table)
+        if not films.label_names:
+            raise InvalidParameterError("table", str(table), "a table with a column label:NAME")
+        columns = {name: films.labels[:, place] for place, name in enumerate(films.label_names)}
+        change = change_labels(index, films.ids, columns, None, add_labels=add_labels, keep=keep)
+        say_change(index, change, reporter)
+
+
+def rebuild(
+    index: IndexFolder,
+    *,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Another parameter of the build, as k=30."),
+    ] = None,
+    keep: Keep = 2,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:  # fmt: skip
+    """Build an index again from its codes, as a whole; communities keep the numbers of those that they continue."""
+    with report_to_user(as_json=as_json, quiet=quiet) as reporter:
+        from graphret.index import rebuild as build_again
+
+        overrides = parse_assignments("set", set_)
+        say_change(index, build_again(index, overrides, keep=keep, progress=reporter.progress), reporter)
+
+
+def purge(
+    index: IndexFolder,
+    *,
+    patient: Annotated[str, typer.Option("--patient", metavar="P", help="As the column patient of the films has it.")],
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Take a patient out of an index for good: of this generation, and of all older ones, which are removed."""
+    with report_to_user(as_json=as_json, quiet=quiet) as reporter:
+        from graphret.index import purge_patient
+
+        say_change(index, purge_patient(index, patient, progress=reporter.progress), reporter)
+
+
+def _read_codes(path: Path) -> Any:
+    import numpy as np
+
+    if not path.is_file():
+        raise MissingFileError(path, "file of codes", "give a .npy file")
+    try:
+        return np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"{path} cannot be read as codes: give a .npy file of float32 (n, d)") from error
+
+
+def say_change(index: Path, change: "Change", reporter: Reporter) -> None:
+    """Say what a change did, and when a rebuild is due."""
+    import graphret
+
+    drift = graphret.open(index).info()["drift"]
+    advice = [f"a rebuild is due: {reason}" for reason in drift["advice"]]
+    reporter.result({"index": str(index), **change.to_dict(), "drift": drift}, f"{index}: {change}", *advice)

@@ -1,0 +1,94 @@
+"""A patient is taken out of an index for good: of every generation, and of what unfinished work has left."""
+
+from __future__ import annotations
+
+import logging
+import re
+import shutil
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from graphret._errors import DamagedIndexError, InvalidParameterError, StoreError
+from graphret.files import is_partial, remove_folder, remove_partials, storage_errors
+from graphret.index.changes.change import Change, Current, changing
+from graphret.index.changes.removing import contents_without
+from graphret.index.changes.unchanged import as_it_is
+from graphret.index.derived import remove_derived
+from graphret.index.generation import open_folder
+from graphret.index.store import BUILD, generation_names
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable
+
+    from graphret._types import Progress
+    from graphret.data import FilmProblem
+
+__all__ = ["purge_patient"]
+
+logger = logging.getLogger(__name__)
+
+
+def purge_patient(
+    path: str | os.PathLike[str], patient: str, *, n_threads: int | None = None, progress: Progress | None = None
+) -> Change:
+    """Take a patient out of every generation of an index; see `Index.purge`."""
+    if not isinstance(patient, str) or not patient:
+        raise InvalidParameterError("patient", patient, "the name of a patient, as the column patient has it")
+    with changing(path, "purge", keep=1) as current:
+        films = current.films
+        gone = np.flatnonzero(films.patients == patient)
+        names = {str(name) for name in films.ids[gone]}
+        older = [name for name in generation_names(current.root) if name != current.generation.name]
+        for name in older:
+            names |= _films_of(current, name, patient)
+        problems = _without(films.problems, {patient, *names})
+        n_problems = len(films.problems) - len(problems)
+        work = (current.root / BUILD).exists() or any(is_partial(entry.name) for entry in current.root.iterdir())
+        if not names and not n_problems and not work:
+            hint = "nothing was changed; patients are named as the column patient of the films says"
+            raise InvalidParameterError("patient", patient, "a patient of the index, also of older generations", hint)
+        with storage_errors(current.root / BUILD, "remove"):
+            shutil.rmtree(current.root / BUILD, ignore_errors=not (current.root / BUILD).exists())
+            remove_partials(current.root, sole_writer=True)
+        name = current.generation.name
+        current.__dict__["films"] = replace(films, problems=problems)
+        if len(gone):
+            contents = contents_without(current, gone, n_threads=n_threads, progress=progress)
+            name = current.publish(contents)
+        elif n_problems:
+            name = current.publish(as_it_is(current, films=current.films))
+        remove_derived(current.root)
+        for other in generation_names(current.root):
+            if other != name:
+                remove_folder(current.root / other)
+        counts = {
+            "films_removed": len(gone),
+            "films_of_older_generations": len(names) - len(gone),
+            "problems_removed": n_problems,
+            "generations_removed": len(older) + (name != current.generation.name),
+        }
+        return Change("purge", name, counts)
+
+
+def _films_of(current: Current, name: str, patient: str) -> set[str]:
+    """Ids of a patient's films in an older generation; it is removed as a whole, also where it cannot be read."""
+    try:
+        films = open_folder(current.root, name).read_films()
+    except (DamagedIndexError, StoreError) as error:
+        logger.warning("%s cannot be read, and is removed: %s", name, error)
+        return set()
+    return {str(film) for film in films.ids[films.patients == patient]}
+
+
+def _without(problems: Iterable[FilmProblem], names: set[str]) -> tuple[FilmProblem, ...]:
+    """Leave out problems whose id, file or reason names the patient or one of the films."""
+    words = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
+    pattern = re.compile(rf"(?<![A-Za-z0-9])(?:{words})(?![A-Za-z0-9])")
+    return tuple(
+        problem
+        for problem in problems
+        if not any(pattern.search(text) for text in (problem.id, problem.path, problem.reason))
+    )

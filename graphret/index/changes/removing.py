@@ -1,0 +1,63 @@
+"""Films are withdrawn: their rows, edges and codes go, and the archive stays searchable."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from graphret._errors import DataError
+from graphret.index.changes.change import Change, Current, changing, positions_of
+from graphret.index.changes.rows import changed_contents
+from graphret.index.store import KEEP
+
+if TYPE_CHECKING:
+    import os
+
+    from graphret._types import Int64Array, Progress
+    from graphret.index.contents import Contents
+
+__all__ = ["contents_without", "remove_films"]
+
+
+def remove_films(
+    path: str | os.PathLike[str],
+    ids: Any,
+    *,
+    keep: int = KEEP,
+    n_threads: int | None = None,
+    progress: Progress | None = None,
+) -> Change:
+    """Remove films from the current generation of an index; see `Index.remove`."""
+    with changing(path, "remove", keep) as current:
+        gone = positions_of(current, ids)
+        if not len(gone):
+            return Change("remove", current.generation.name, {"removed": 0})
+        contents = contents_without(current, gone, n_threads=n_threads, progress=progress)
+        return Change("remove", current.publish(contents), {"removed": len(gone)})
+
+
+def contents_without(
+    current: Current, gone: Int64Array, *, n_threads: int | None, progress: Progress | None
+) -> Contents:
+    """Return the contents of the index without some films.
+
+    Raises
+    ------
+    DataError
+        None would be left.
+    """
+    if len(gone) == len(current.films):
+        raise DataError("all films of the index would be removed: an index has at least one, remove its folder instead")
+    dimensions = current.generation.codes.shape[1]
+    return changed_contents(
+        current,
+        np.setdiff1d(np.arange(len(current.films)), gone),
+        np.empty((0, dimensions), np.float32),
+        replace(current.films.select(np.empty(0, np.int64)), problems=()),
+        np.empty((0, 2), np.int64),
+        {"removed": current.record["removed"] + len(gone)},
+        n_threads=n_threads,
+        progress=progress,
+    )

@@ -1,0 +1,201 @@
+"""A kNN table follows an archive that changes: rows come, and rows go, without a search of all rows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from graphret._checks import check_integer, unit_rows
+from graphret._threads import borrow_threads
+from graphret.neighbors._changed_rows_kernels import _close_up, _merge_into_lists
+from graphret.neighbors._kernels import _cosines
+from graphret.neighbors.exact_search import ROUNDING, TILE, ExactSearch
+
+if TYPE_CHECKING:
+    from graphret._types import Float32Array, Int32Array, Int64Array
+    from graphret.neighbors.neighbor_table import NeighborTable
+
+__all__ = ["SHORT_SHARE", "list_lengths", "refill_short_lists", "with_rows_added", "with_rows_removed"]
+
+SHORT_SHARE = 0.1
+"""Of its k neighbours a list may lack so many before the row is searched again; none where k is below 10."""
+ROW_BLOCK = 256
+
+
+def list_lengths(table: NeighborTable) -> Int64Array:
+    """Return the length of every list, int64 (n,): the others of its columns are padded.
+
+    Examples
+    --------
+    >>> from graphret.neighbors import NeighborTable
+    >>> list_lengths(NeighborTable(np.array([[1, -1], [0, 2]], np.int32), np.zeros((2, 2), np.float32))).tolist()
+    [1, 2]
+    """
+    lengths: Int64Array = np.count_nonzero(table.neighbors >= 0, axis=1)
+    return lengths
+
+
+def with_rows_removed(table: NeighborTable, kept: Int64Array) -> NeighborTable:
+    """Leave rows out of a table, as rows and as neighbours.
+
+    A list of length m holds the m nearest rows before, and those of them that stay are the nearest rows afterwards: it
+    is shorter, and still right. `refill_short_lists` completes what has become too short.
+
+    Parameters
+    ----------
+    table
+        n rows.
+    kept
+        int64, ascending positions of the rows that stay; they are numbered anew in this order.
+
+    Returns
+    -------
+    NeighborTable
+        One row for each of ``kept``. O(n k).
+
+    Examples
+    --------
+    >>> from graphret.neighbors import NeighborTable
+    >>> table = NeighborTable(np.array([[1, 2], [0, 2], [1, 0]], np.int32), np.ones((3, 2), np.float32))
+    >>> with_rows_removed(table, np.array([0, 2])).neighbors.tolist()
+    [[1], [0]]
+    """
+    new_numbers = np.full(len(table.neighbors), -1, np.int32)
+    new_numbers[kept] = np.arange(len(kept), dtype=np.int32)
+    shape = (len(kept), min(table.k, max(len(kept) - 1, 0)))
+    out = (np.empty(shape, np.int32), np.empty(shape, np.float32))
+    _close_up(*_plain(table), np.ascontiguousarray(kept, np.int64), new_numbers, *out)
+    return replace(table, neighbors=out[0], similarities=out[1])
+
+
+def with_rows_added(
+    table: NeighborTable, search: ExactSearch, k: int, *, n_threads: int | None = None
+) -> NeighborTable:
+    """Put new rows into a table, both ways: they get neighbours, and become neighbours of rows that are there.
+
+    Every new row is compared with all rows. It enters the list of an old row where it is nearer than the last of the
+    list. So a list of k rows stays that of a search of all rows; a shorter list (see `with_rows_removed`) stays right
+    as far as it goes.
+
+    Parameters
+    ----------
+    table
+        The table of the first rows.
+    search
+        Over the codes of all n rows; what the table does not have is new.
+    k
+        Neighbours of a row, >= 1; the result has min(k, n - 1) columns.
+    n_threads
+        Threads; the result does not depend on it.
+
+    Returns
+    -------
+    NeighborTable
+        n rows: best first, ties by smaller position.
+
+    Notes
+    -----
+    O(m n d) time for m new rows.
+
+    Examples
+    --------
+    >>> from graphret.neighbors import nearest_neighbors
+    >>> codes = np.random.default_rng(0).random((40, 8), dtype=np.float32)
+    >>> grown = with_rows_added(nearest_neighbors(codes[:30], 5), ExactSearch(codes), 5)
+    >>> np.array_equal(grown.neighbors, nearest_neighbors(codes, 5).neighbors)
+    True
+    """
+    n_old, n_rows = len(table.neighbors), search.codes.shape[0]
+    width = min(check_integer("k", k, 1), n_rows - 1)
+    neighbors = np.full((n_rows, width), -1, np.int32)
+    similarities = np.zeros((n_rows, width), np.float32)
+    neighbors[:n_old, : table.k], similarities[:n_old, : table.k] = table.neighbors, table.similarities
+    new = np.arange(n_old, n_rows)
+    _search_rows(new, search, neighbors, similarities, n_threads)
+    lengths = list_lengths(table)
+    last = np.full(n_old, -np.inf, np.float32)
+    some = lengths > 0
+    last[some] = table.similarities[np.flatnonzero(some), lengths[some] - 1]
+    last[lengths == n_old - 1] = -np.inf  # it holds all rows that there were, so that every new one belongs to it
+    last[(lengths == 0) & (n_old > 1)] = np.inf  # nothing is known of it: it is searched again
+    for first in range(n_old, n_rows, ROW_BLOCK):
+        found = _entries(search, np.arange(first, min(first + ROW_BLOCK, n_rows)), n_old, last, n_threads)
+        _merge_into_lists(*found, neighbors, similarities)
+    return replace(table, neighbors=neighbors, similarities=similarities)
+
+
+def refill_short_lists(
+    table: NeighborTable, search: ExactSearch, k: int, *, n_threads: int | None = None
+) -> NeighborTable:
+    """Search again for the rows whose lists have become too short.
+
+    Parameters
+    ----------
+    table
+        n rows; lists that lack more than a tenth of ``k`` are made anew.
+    search
+        Over their codes.
+    k
+        Neighbours of a row, >= 1.
+    n_threads
+        Threads; the result does not depend on it.
+
+    Returns
+    -------
+    NeighborTable
+        O(s n d) time for s lists that are too short.
+    """
+    width = min(check_integer("k", k, 1), max(len(table.neighbors) - 1, 0))
+    short = np.flatnonzero(list_lengths(table) < width - int(SHORT_SHARE * width))
+    if not short.size:
+        return table
+    neighbors, similarities = table.neighbors.copy(), table.similarities.copy()
+    _search_rows(short, search, neighbors, similarities, n_threads)
+    return replace(table, neighbors=neighbors, similarities=similarities)
+
+
+def _plain(table: NeighborTable) -> tuple[Int32Array, Float32Array]:
+    """Kernels are compiled for plain arrays, not for memory maps."""
+    return table.neighbors.view(np.ndarray), table.similarities.view(np.ndarray)
+
+
+def _search_rows(
+    rows: Int64Array, search: ExactSearch, neighbors: Int32Array, similarities: Float32Array, n_threads: int | None
+) -> None:
+    """Write the nearest neighbours of some rows, each without itself."""
+    width = neighbors.shape[1]
+    for first in range(0, len(rows), TILE):
+        block = rows[first : first + TILE]
+        itself = list(block.astype(np.int32)[:, None])
+        codes = np.ascontiguousarray(search.codes[block])
+        found = search.search(codes, max(width, 1), forbidden=itself, n_threads=n_threads)
+        neighbors[block], similarities[block] = found.neighbors[:, :width], found.similarities[:, :width]
+
+
+def _entries(
+    search: ExactSearch, new: Int64Array, n_old: int, last: Float32Array, n_threads: int | None
+) -> tuple[Int64Array, Int32Array, Float32Array]:
+    """Find the lists of old rows that new rows enter: (row, film, cosine), sorted by row, then best first."""
+    unit = unit_rows(np.ascontiguousarray(search.codes[new]))
+    pairs = []
+    for first in range(0, n_old, TILE):
+        tile = slice(first, min(first + TILE, n_old))
+        products = search.codes[tile] @ unit.T
+        products *= (1.0 / search.lengths[tile]).astype(np.float32)[:, None]
+        rows, columns = np.nonzero(products >= (last[tile] - np.float32(ROUNDING))[:, None])
+        pairs.append(np.stack([rows + first, columns]))
+    rows, columns = np.concatenate(pairs, axis=1) if pairs else np.empty((2, 0), np.int64)
+    scored = np.empty((len(rows), 1), np.float32)
+    films = new[columns].astype(np.int32)
+    with borrow_threads(n_threads):
+        codes, lengths = search.codes.view(np.ndarray), search.lengths.view(np.ndarray)
+        for first in range(0, len(rows), TILE):
+            part = slice(first, first + TILE)
+            left = np.ascontiguousarray(codes[rows[part]])
+            _cosines(left, lengths[rows[part]], codes, lengths, films[part, None], scored[part])
+    cosines = scored[:, 0]
+    enters = cosines > last[rows]
+    order = np.lexsort((films[enters], -cosines[enters], rows[enters]))
+    return rows[enters][order], films[enters][order], cosines[enters][order]
