@@ -45,9 +45,10 @@ def inodes(root, generation):
     return {path.name: path.stat().st_ino for path in (root / generation).iterdir() if path.is_file()}
 
 
-@pytest.mark.parametrize("search", ["exact", "graph"])
-@pytest.mark.parametrize("threshold", ["auto", None, 0.6])
-@pytest.mark.parametrize("weights", ["cosine", "binary"])
+@pytest.mark.parametrize(
+    ("search", "threshold", "weights"),
+    [("exact", "auto", "cosine"), ("graph", None, "binary"), ("graph", 0.6, "cosine")],
+)
 def test_added_and_removed_answers_as_a_fresh_build(codes, described, tmp_path, search, threshold, weights):
     """The same graph, the same nearest hits, the same novelty."""
     settings = {"k": 6, "search": search, "edge_weights": weights, "n_threads": 1}
@@ -320,13 +321,13 @@ def test_one_writer(index, codes):
 @pytest.mark.parametrize("name", ["codes.npy", "knn-neighbors.npy", "films.parquet", "graph-indices.npy"])
 def test_damage_is_not_passed_on_as_sound(index, codes, name, monkeypatch):
     """A large file is not hashed when it is opened, but before anything is made of it."""
-    from graphret.index import generation
+    from graphret.index import held
 
     path = index.path / "gen-000001" / name
     content = bytearray(path.read_bytes())
     content[-3] ^= 0x40
     path.write_bytes(content)
-    monkeypatch.setattr(generation, "SMALL_FILE", 0)
+    monkeypatch.setattr(held, "SMALL_FILE", 0)
     with pytest.raises(DamagedIndexError, match=name):
         index.add(codes[60:])
     assert graphret.open(index.path).generation == "gen-000001"
