@@ -31,9 +31,9 @@ __all__ = [
     "rebuild",
     "remove_films",
     "unpack",
-    "write_dicom_results",
     "update_labels",
     "watch_folder",
+    "write_dicom_results",
     "write_hits_csv",
     "write_hits_html",
 ]
