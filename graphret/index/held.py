@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import gc
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from graphret._errors import DamagedIndexError
+from graphret._errors import DamagedIndexError, StoreError
 from graphret.files import MappedFile
 
 if TYPE_CHECKING:
@@ -18,6 +20,10 @@ __all__ = ["SMALL_FILE", "HeldFiles", "hold_files"]
 
 SMALL_FILE = 16 * 2**20
 """Files up to this size are read in full, and their sha256 checked, whenever the index is opened."""
+
+
+_TOO_MANY = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+_NOT_ALLOWED = (errno.EACCES, errno.EPERM)
 
 
 class HeldFiles(Mapping[str, MappedFile]):
@@ -80,6 +86,28 @@ class HeldFiles(Mapping[str, MappedFile]):
         return self[file].read()
 
 
+def _hold(path: Path) -> MappedFile:
+    try:
+        try:
+            return MappedFile(path)
+        except OSError as error:
+            if error.errno not in _TOO_MANY:
+                raise
+            gc.collect()  # indexes that nobody has any more may still hold theirs
+            return MappedFile(path)
+    except FileNotFoundError as error:
+        raise DamagedIndexError(path, "it is missing") from error
+    except OSError as error:
+        if error.errno in _TOO_MANY:
+            raise StoreError(
+                f"cannot open {path}: {error.strerror}: an open index holds about 15 files; close indexes that are not "
+                "needed (`Index.close`), or raise the limit (`ulimit -n`)"
+            ) from error
+        if error.errno in _NOT_ALLOWED:
+            raise StoreError(f"cannot read {path}: {error.strerror} (ask for the right to read it)") from error
+        raise DamagedIndexError(path, f"it cannot be read ({error.strerror})") from error
+
+
 def hold_files(folder: Path, manifest: Manifest, names: Collection[str]) -> HeldFiles:
     """Open files of a generation; their kinds and sizes are checked, and the sha256 of those up to 16 MB.
 
@@ -87,6 +115,8 @@ def hold_files(folder: Path, manifest: Manifest, names: Collection[str]) -> Held
     ------
     DamagedIndexError
         A file is missing, a link, no plain file, or not what was written.
+    StoreError
+        It may not be read, or too many files are open.
     """
     held = {}
     for name in names:
@@ -94,12 +124,7 @@ def hold_files(folder: Path, manifest: Manifest, names: Collection[str]) -> Held
         above = next((part for part in path.relative_to(folder).parents if (folder / part).is_symlink()), None)
         if above is not None and above.parts:
             raise DamagedIndexError(folder / above, "it is a link, which is not followed")
-        try:
-            held[name] = MappedFile(path)
-        except FileNotFoundError as error:
-            raise DamagedIndexError(path, "it is missing") from error
-        except OSError as error:
-            raise DamagedIndexError(path, f"it cannot be read ({error.strerror})") from error
+        held[name] = _hold(path)
         stated = manifest["files"][name]["bytes"]
         if held[name].n_bytes != stated:
             raise DamagedIndexError(path, f"it has {held[name].n_bytes:,} bytes instead of {stated:,}")

@@ -312,3 +312,37 @@ def test_packed_floats_of_any_length():
     for n in range(9):
         text = base64.b64encode(np.zeros(n, "<f4").tobytes()).decode()
         assert [is_packed_floats(text, m) for m in range(9)] == [m == n for m in range(9)]
+
+
+def test_too_many_open_files_are_no_damage(root):
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 40, hard))  # noqa: PTH208
+    kept = []
+    try:
+        for _ in range(20):  # as many as are let go can be opened
+            graphret.open(root).query("film003", 3)
+        with pytest.raises(StoreError) as caught:
+            kept.extend(graphret.open(root) for _ in range(20))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert not isinstance(caught.value, DamagedIndexError)
+    assert "Too many open files" in str(caught.value)
+    graphret.open(root).verify()
+
+
+def test_a_file_that_may_not_be_read_is_no_damage(root, monkeypatch):
+    import errno
+
+    real = os.open
+
+    def refuse(path, *arguments, **options):
+        if str(path).endswith("codes.npy"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return real(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(StoreError, match=r"cannot read .*codes\.npy: Permission denied") as caught:
+        graphret.open(root)
+    assert not isinstance(caught.value, DamagedIndexError)
