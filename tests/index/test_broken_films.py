@@ -117,8 +117,8 @@ def check(n_films, index, broken, read, n_before):
     assert len(again) <= n_films // 20 + 200  # the shard that was not finished, and what was read ahead
 
 
-def test_hundreds(tmp_path, monkeypatch):
-    check(240, *ingest(tmp_path, 240, monkeypatch))
+def test_a_hundred(tmp_path, monkeypatch):
+    check(120, *ingest(tmp_path, 120, monkeypatch))
 
 
 @pytest.mark.slow
