@@ -180,7 +180,7 @@ WRONG = {
     "n_workers": ({"n_workers": 0}, InvalidParameterError, "n_workers=0"),
     "n_threads": ({"n_threads": 1.5}, InvalidParameterError, "n_threads=1.5"),
     "precision": ({"precision": "float8"}, UnknownNameError, "bfloat16, float32"),
-    "unknown": ({"neighbours": 5}, UnknownNameError, "edge_weights, k, .*threshold"),
+    "unknown": ({"neighbours": 5}, UnknownNameError, "edge_weights, .*k, .*threshold"),
     "ids short": ({"ids": ["a"]}, InvalidParameterError, "1 rows.*90 rows"),
     "ids twice": ({"ids": ["a"] * 90}, DataError, "'a' occurs more than once"),
     "labels short": ({"labels": [[1]]}, InvalidParameterError, "labels="),
