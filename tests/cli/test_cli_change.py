@@ -1,0 +1,70 @@
+"""The commands that change an index answer as Python does; what is wrong is refused in the words of the options."""
+
+import json
+
+import numpy as np
+import pytest
+
+import graphret
+
+
+@pytest.fixture
+def index(tmp_path):
+    codes = np.random.default_rng(0).random((40, 6), dtype=np.float32)
+    np.save(tmp_path / "new.npy", codes[30:])
+    rows = "".join(f"n{row},q{row // 2},{row % 2}\n" for row in range(10))
+    (tmp_path / "new.csv").write_text("id,patient,label:Mass\n" + rows)
+    labels = np.zeros((30, 2), np.int8)
+    return graphret.build(
+        codes[:30], out=tmp_path / "index", labels=labels, label_names=["Edema", "Mass"], k=4, tune=False
+    )
+
+
+def test_the_whole_way(index, run, tmp_path):
+    added = run("add", index.path, "--codes", tmp_path / "new.npy", "--table", tmp_path / "new.csv", "--json")
+    said = json.loads(added.out)
+    assert (added.status, said["added"], said["known"], said["generation"]) == (0, 10, 0, "gen-000002")
+    again = json.loads(
+        run("add", index.path, "--codes", tmp_path / "new.npy", "--table", tmp_path / "new.csv", "--json").out
+    )
+    assert (again["added"], again["known"], again["generation"]) == (0, 10, "gen-000002")
+    films = graphret.open(index.path).films
+    assert films.label_texts(31) == ["Mass"]
+    assert films.patients[31] == "q0"
+    assert json.loads(run("remove", index.path, "n3", "5", "--json").out)["removed"] == 2
+    (tmp_path / "corrected.csv").write_text("id,label:Edema\nn1,-1\n")
+    assert run("update-labels", index.path, "--table", tmp_path / "corrected.csv").status == 0
+    opened = graphret.open(index.path)
+    row = opened.films.ids.tolist().index("n1")
+    assert opened.films.label_texts(row) == ["Edema?", "Mass"]
+    assert json.loads(run("purge", index.path, "--patient", "q4", "--json").out)["films_removed"] == 2
+    rebuilt = json.loads(run("rebuild", index.path, "--set", "k=3", "--json").out)
+    assert rebuilt["films"] == 36
+    assert graphret.open(index.path).manifest["parameters"]["k"] == 3
+    assert "none since it was built as a whole" in run("info", index.path).out
+
+
+def test_what_is_wrong(index, run, tmp_path):
+    for arguments, words in (
+        (["add", index.path], "--data"),
+        (["add", index.path, "--codes", tmp_path / "no.npy"], "no.npy"),
+        (["remove", index.path, "never"], "never"),
+        (["purge", index.path, "--patient", "nobody"], "--patient"),
+        (["rebuild", index.path, "--set", "k=0"], "k"),
+        (["remove", index.path, "3", "--keep", "0"], "--keep"),
+    ):
+        result = run(*arguments)
+        assert result.status == 2, arguments
+        assert words in result.err
+        assert result.out == ""
+    (tmp_path / "bad.npy").write_bytes(b"no array")
+    assert run("add", index.path, "--codes", tmp_path / "bad.npy").status == 1
+    assert graphret.open(index.path).generation == "gen-000001"
+
+
+def test_watch_once(index, run, tmp_path):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    result = run("watch", index.path, empty, "--once", "--json")
+    assert result.status == 0
+    assert json.loads(result.out)["added"] == 0
