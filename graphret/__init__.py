@@ -22,6 +22,7 @@ from graphret._errors import (
     MissingDependencyError,
     MissingFileError,
     NotAnIndexError,
+    PluginError,
     StoreError,
     UnknownNameError,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "MissingDependencyError",
     "MissingFileError",
     "NotAnIndexError",
+    "PluginError",
     "StoreError",
     "UnknownNameError",
     "__version__",

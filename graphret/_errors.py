@@ -28,6 +28,7 @@ __all__ = [
     "MissingDependencyError",
     "MissingFileError",
     "NotAnIndexError",
+    "PluginError",
     "StoreError",
     "UnknownNameError",
 ]
@@ -116,6 +117,10 @@ class FilmError(DataError):
 
 class EncoderError(GraphretError):
     """An encoder cannot be made, loaded or applied."""
+
+
+class PluginError(GraphretError):
+    """What another package adds to graphret cannot be used; the message names the package."""
 
 
 class DeviceError(GraphretError):

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from graphret._errors import DatasetSpecError, InvalidParameterError, MissingFileError, UnknownNameError
+from graphret.data.other_readers import OTHER_READERS, READERS
 from graphret.data.splits import check_fractions
 
 __all__ = [
@@ -35,7 +36,6 @@ __all__ = [
     "specs_folder",
 ]
 
-READERS = ("chexpert", "csv", "dicom", "elcap", "folder", "jsrt", "nih", "origa", "tcia")
 UNCERTAIN_POLICIES = ("positive", "negative")
 FRAMES = ("refuse", "first", "middle", "each")
 IDENTIFIERS = ("hash", "keep")
@@ -158,7 +158,7 @@ class DatasetSpec:
     name, title
         Short and long name.
     reader
-        One of `READERS`.
+        One of `READERS`, or one that another package brings (entry point of the group ``graphret.readers``).
     labels
         Labels of the table, in order; empty: the reader finds them (class folders, names in the label column).
     consolidate
@@ -206,7 +206,8 @@ class DatasetSpec:
     notes: str = ""
 
     def __post_init__(self) -> None:
-        self._require(self.reader in READERS, "reader", self.reader, f"one of {', '.join(READERS)}")
+        known = self.reader in READERS or self.reader in OTHER_READERS
+        self._require(known, "reader", self.reader, f"one of {', '.join([*READERS, *OTHER_READERS])}")
         policies = " or ".join(UNCERTAIN_POLICIES)
         self._require(self.uncertain in UNCERTAIN_POLICIES, "uncertain", self.uncertain, policies)
         self._require(len(set(self.labels)) == len(self.labels), "labels", self.labels, "every label once")

@@ -19,6 +19,7 @@ from graphret.data.listing import name_problem, shown
 from graphret.data.nih import read_nih
 from graphret.data.origa import read_origa
 from graphret.data.origin import SpecOrigin
+from graphret.data.other_readers import OTHER_READERS
 from graphret.data.sample import sample_films
 from graphret.data.splits import SPLITS, StrArray, split_by_patient
 from graphret.data.table import ImageTable
@@ -97,7 +98,8 @@ def read_dataset(spec: str | Path | DatasetSpec, root: str | Path, split: str | 
             f"the folder {shown(str(root))} has a name that is not UTF-8, and an index cannot store it: rename it, or "
             "give a link of another name"
         )
-    records = _READERS[spec.reader](spec, root)
+    reader = _READERS.get(spec.reader) or OTHER_READERS[spec.reader]
+    records = reader(spec, root)
     if spec.views:
         records.keep([row for row, view in enumerate(records.views) if view in spec.views])
     if not records.ids:

@@ -10,7 +10,7 @@ from graphret._checks import check_integer
 from graphret._errors import InvalidParameterError, UnknownNameError
 from graphret.encoders.encoder import Encoder
 from graphret.encoders.encoder_config import EncoderConfig
-from graphret.encoders.registry.create import list_encoders
+from graphret.encoders.registry.create import ENCODERS, list_encoders
 from graphret.files import check_path
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def load_encoder(
     check_path("encoder", source)
     if text.startswith("txrv:"):
         encoder = _load_xrayvision(text, device)
-    elif text in list_encoders() and isinstance(source, str):
+    elif text in ENCODERS and isinstance(source, str):
         logger.warning("encoder %s is untrained: its weights are random (seed %s)", text, seed)
         n = 1 if n_labels is None else check_integer("n_labels", n_labels, 1)
         names = [f"label_{number}" for number in range(n)]

@@ -15,7 +15,8 @@ from graphret.data.isolated import SECONDS, Decoding
 from graphret.graph.similarity_graph import WEIGHTS, check_threshold
 from graphret.neighbors.graph_search_build import check_recall
 from graphret.neighbors.knn import BACKENDS, METHODS
-from graphret.retrieval import RankingChoice, list_rankings
+from graphret.retrieval import RankingChoice
+from graphret.retrieval.registry import OWN_RANKINGS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -212,7 +213,7 @@ class QueryConfig:
     """
 
     k: int = 10
-    ranking: str | None = _one_of(None, list_rankings(with_labels=True))
+    ranking: str | None = _one_of(None, OWN_RANKINGS)
     fill: bool = True
     search: str = _one_of("auto", SEARCHES)
     n_threads: int | None = None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graphret._errors import InvalidParameterError, UnknownNameError
-from graphret.retrieval.registry import create_ranking, list_rankings, option_types, ranking_options, uses_labels
+from graphret.retrieval.registry import RANKINGS, create_ranking, option_types, ranking_options, uses_labels
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
@@ -62,9 +62,8 @@ class RankingChoice:
     metric: LearnedMetric | None = None
 
     def __post_init__(self) -> None:
-        known = list_rankings(with_labels=True)
-        if self.name not in {*known, TUNED}:
-            raise UnknownNameError("ranking", self.name, [*known, TUNED])
+        if self.name != TUNED and self.name not in RANKINGS:
+            raise UnknownNameError("ranking", self.name, [*RANKINGS, TUNED])
         if self.options is None:
             return
         if not isinstance(self.options, Mapping):

@@ -7,7 +7,8 @@ import types
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from graphret._registry import Registry, check_options
+from graphret._plugins import PluginRegistry
+from graphret._registry import check_options
 from graphret.retrieval.contextual import Contextual
 from graphret.retrieval.diffusion import Diffusion
 from graphret.retrieval.expansion import AlphaQueryExpansion
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT_RANKING",
+    "OWN_RANKINGS",
     "RANKINGS",
     "create_ranking",
     "list_rankings",
@@ -35,10 +37,29 @@ DEFAULT_RANKING = "nearest"
 """The ranking of a query that names none."""
 
 _CLASSES = (AlphaQueryExpansion, Contextual, Diffusion, Hamming, LabelAware, Nearest, RegionGrowing)
-RANKINGS: Registry[Callable[..., Ranker]] = Registry("ranking", {ranking.name: ranking for ranking in _CLASSES})
+
+
+def _problem(name: str, ranking: Any) -> str:
+    if not callable(ranking) or not callable(getattr(ranking, "rank", None)):
+        return "is no ranking: give a class with a method rank(queries, k)"
+    if getattr(ranking, "name", None) != name:
+        return f"calls itself {getattr(ranking, 'name', None)!r}: the class needs name = {name!r}"
+    options = [entry for entry in inspect.signature(ranking).parameters.values() if entry.kind is entry.KEYWORD_ONLY]
+    for option in options:
+        if not isinstance(option.annotation, str) or not set(option.annotation.split(" | ")) <= set(_TYPES):
+            return f"has an option {option.name!r} annotated with {option.annotation!r}: give {', '.join(_TYPES)}"
+    return ""
+
+
+OWN_RANKINGS = tuple(sorted(ranking.name for ranking in _CLASSES))
+"""Those of graphret: known without a look at other packages, which may import graphret themselves."""
 
 _TYPES = {"int": int, "float": float, "str": str, "bool": bool, "None": types.NoneType}
 """What an option of a ranking may be annotated with."""
+
+RANKINGS: PluginRegistry[Callable[..., Ranker]] = PluginRegistry(
+    "ranking", {ranking.name: ranking for ranking in _CLASSES}, "graphret.rankings", _problem
+)
 
 
 def list_rankings(*, with_labels: bool = False) -> list[str]:

@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from graphret._checks import check_integer
-from graphret._registry import Registry
+from graphret._plugins import PluginRegistry
 from graphret.encoders.registry.comparison_specs import COMPARISON_SPECS
 from graphret.encoders.registry.spec import EncoderSpec
 from graphret.encoders.registry.system_specs import SYSTEM_SPECS
@@ -18,7 +18,14 @@ if TYPE_CHECKING:
 
 __all__ = ["ENCODERS", "create", "encoder_spec", "list_encoders"]
 
-ENCODERS = Registry(
+
+def _problem(name: str, spec: object) -> str:
+    if not isinstance(spec, EncoderSpec):
+        return "is no EncoderSpec"
+    return "" if spec.name == name else f"calls itself {spec.name!r}: the EncoderSpec needs name={name!r}"
+
+
+ENCODERS = PluginRegistry(
     "encoder",
     {
         spec.name: spec
@@ -51,6 +58,8 @@ ENCODERS = Registry(
             *COMPARISON_SPECS,
         )
     },
+    "graphret.encoders",
+    _problem,
 )
 
 
