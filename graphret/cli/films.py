@@ -30,7 +30,8 @@ EncoderSource = Annotated[
     typer.Option(
         "--encoder",
         metavar="PATH|NAME",
-        help="Folder of a trained encoder, txrv:NAME, or a name of `graphret encoders` (then with random weights).",
+        help="Folder of a trained encoder, txrv:NAME, hf:FOLDER of the library transformers, or a name of "
+        "`graphret encoders` (then with random weights).",
     ),
 ]
 InputSize = Annotated[

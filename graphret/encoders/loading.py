@@ -36,7 +36,8 @@ def load_encoder(
     ----------
     source
         A folder that ``graphret.train`` or ``Encoder.save`` wrote; ``"txrv:NAME"``, a pretrained DenseNet-121 of
-        torchxrayvision; or a name of :func:`list_encoders`, whose weights are then random (which is logged).
+        torchxrayvision; ``"hf:FOLDER"``, a local folder of the library transformers; or a name of
+        :func:`list_encoders`, whose weights are then random (which is logged).
     n_labels
         Number of labels of an untrained encoder (1 if not given); for another source it must be what that has.
     n_bits
@@ -69,6 +70,10 @@ def load_encoder(
     check_path("encoder", source)
     if text.startswith("txrv:"):
         encoder = _load_xrayvision(text, device)
+    elif text.startswith("hf:"):
+        from graphret.encoders.transformer_folder import load_transformer
+
+        encoder = load_transformer(Path(text.removeprefix("hf:")), device)
     elif text in ENCODERS and isinstance(source, str):
         logger.warning("encoder %s is untrained: its weights are random (seed %s)", text, seed)
         n = 1 if n_labels is None else check_integer("n_labels", n_labels, 1)

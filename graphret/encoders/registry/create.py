@@ -63,6 +63,23 @@ ENCODERS = PluginRegistry(
 )
 
 
+FROM_FOLDERS = {
+    "transformer": EncoderSpec(
+        name="transformer",
+        kind="dense",
+        module="graphret.encoders.networks.transformer",
+        factory="Transformer",
+        code_length=768,
+        length_option="code_length",
+        default_size=224,
+        paper="a model of the library transformers",
+        fidelity="public implementation",
+        options={"architecture": "", "code_length": 768, "mean": "0.5", "std": "0.5", "pooling": "cls"},
+    )
+}
+"""Encoders without an architecture of their own: `create` by name alone cannot make them."""
+
+
 def list_encoders() -> list[str]:
     """Names of the registered encoders, sorted.
 
@@ -75,14 +92,14 @@ def list_encoders() -> list[str]:
 
 
 def encoder_spec(name: str) -> EncoderSpec:
-    """Specification of one encoder.
+    """Specification of one encoder, also of one that only a folder brings (`load_encoder`) and that no list has.
 
     Raises
     ------
     UnknownNameError
         No encoder has this name; the message lists those there are.
     """
-    return ENCODERS[name]
+    return FROM_FOLDERS[name] if name in FROM_FOLDERS else ENCODERS[name]
 
 
 def create(
