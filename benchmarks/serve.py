@@ -1,0 +1,192 @@
+"""The service under load: clients that ask by code at once, a page of 50 hits with pictures, start and memory.
+
+    python benchmarks/serve.py [--n 112120] [--queries 2000] [--clients 8]
+
+The index has the simulated codes, and generated films as their files (a few hundred, each the file of many films). The
+clients are threads of one process on the same machine, so they take part of its processors.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+HITS_ON_A_PAGE, PAGES, CONNECTIONS, N_FILMS, SIDE = 50, 12, 6, 300, 256
+N_ARCHIVE, N_QUERIES, N_CLIENTS = 112_120, 2_000, 8
+
+
+def prepare(folder: Path, n: int, n_queries: int) -> np.ndarray:
+    """Make films and an index where they are not there; return codes to ask with, other exposures of its films."""
+    from simulated_codes import FINDINGS, simulate
+
+    import graphret
+    from graphret.data import ImageTable, generate_phantom
+
+    films = folder / "films"
+    if not films.exists():
+        generate_phantom(folder / "making", min(N_FILMS, n), size=SIDE)
+        (folder / "making").rename(films)
+    index = folder / f"index-{n}"
+    if not (index / "CURRENT").exists():
+        archive = simulate(n)
+        files = graphret.read_dataset("phantom", films).paths
+        table = ImageTable(
+            ids=archive.ids, paths=files[np.arange(n) % len(files)], labels=archive.labels, label_names=FINDINGS,
+            patients=archive.patients, views=archive.views,
+        )  # fmt: skip
+        graphret.build(archive.codes, films=table, out=index, k=50, tune=False)
+    queries: np.ndarray = simulate(min(n, n_queries), exposure=1).codes
+    return queries[np.arange(n_queries) % len(queries)]
+
+
+def start(index: Path, folder: Path) -> tuple[subprocess.Popen[str], str, float]:
+    """Start the service: its process, its address, and the seconds to its first answer."""
+    import httpx
+
+    began = time.monotonic()
+    command = [sys.executable, "-m", "graphret", "serve", str(index), "--port", "0", "--rate", "100000"]
+    process = subprocess.Popen(
+        [*command, "--lists", str(folder / "lists.sqlite")], stdout=subprocess.PIPE, text=True, env=os.environ
+    )
+    assert process.stdout is not None
+    address = process.stdout.readline().split()[-1]
+    httpx.get(f"{address}api/v1/health").raise_for_status()
+    return process, address, time.monotonic() - began
+
+
+def ask(address: str, codes: np.ndarray, n_clients: int) -> dict[str, Any]:
+    """Seconds of every query of clients that ask one after the other, all clients at once."""
+    import httpx
+
+    bodies = [{"code": code.tolist(), "k": 10} for code in codes]
+    seconds: list[float] = []
+    lost: list[str] = []
+    lock = threading.Lock()
+
+    def client(number: int) -> None:
+        with httpx.Client(timeout=60) as session:
+            for body in bodies[number::n_clients]:
+                began = time.monotonic()
+                try:
+                    answer = session.post(f"{address}api/v1/query", json=body)
+                    found = len(answer.json()["hits"]) if answer.status_code == 200 else 0
+                except httpx.HTTPError:
+                    found = 0
+                with lock:
+                    seconds.append(time.monotonic() - began)
+                    if found != body["k"]:
+                        lost.append(str(number))
+
+    began = time.monotonic()
+    with ThreadPoolExecutor(n_clients) as pool:
+        list(pool.map(client, range(n_clients)))
+    return {"seconds": seconds, "lost": len(lost), "total_s": time.monotonic() - began}
+
+
+def page(address: str, ids: list[str]) -> list[float]:
+    """Seconds of pages of hits with all of their pictures, loaded as a browser does; the first one warms up."""
+    import html
+    import re
+
+    import httpx
+
+    times = []
+    with httpx.Client(timeout=60) as session, ThreadPoolExecutor(CONNECTIONS) as pool:
+        for identity in [ids[0], *ids]:
+            began = time.monotonic()
+            part = session.post(f"{address}hits", data={"id": identity, "k": str(HITS_ON_A_PAGE)}).text
+            pictures = [html.unescape(found) for found in re.findall(r'src="/([^"]+)"', part)]
+            done = list(pool.map(lambda picture: session.get(f"{address}{picture}").status_code, pictures))
+            times.append(time.monotonic() - began)
+            if len(pictures) != HITS_ON_A_PAGE or set(done) != {200}:
+                raise SystemExit(f"a page has {len(pictures)} pictures, {set(done)}")
+    return times[1:]
+
+
+def memory_of(process: subprocess.Popen[str]) -> float:
+    """Largest resident memory of the service so far, GB, mapped files included."""
+    lines = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8").splitlines()
+    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) * 1024 / 1e9
+
+
+def markdown(record: dict[str, Any]) -> str:
+    """The result as Markdown."""
+    from environment import environment_line
+    from record import limits_table
+
+    seconds = record["queries"]["seconds"]
+    limits = [
+        ("start, seconds to the first answer", record["start_s"], "<", 3.0),
+        ("queries lost", record["queries"]["lost"], "<", 1),
+        (
+            f"page of {HITS_ON_A_PAGE} hits with pictures, warm, median seconds",
+            statistics.median(record["pages_s"]),
+            "<",
+            0.3,
+        ),
+        ("memory of the service, GB", record["memory_gb"], "<", 1.5),
+    ]
+    percentile = np.percentile(seconds, [50, 99])
+    lines = [
+        f"# The service under load ({record['n']:,} films, {len(seconds):,} queries by code of {record['clients']} clients)",
+        "",
+        *limits_table(limits),
+        "",
+        "| queries | median, ms | 99 %, ms | queries a second |",
+        "|---|---|---|---|",
+        f"| 10 hits, with reasons | {1000 * percentile[0]:.1f} | {1000 * percentile[1]:.1f} "
+        f"| {len(seconds) / record['queries']['total_s']:.0f} |",
+        "",
+        environment_line(record["environment"]),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the benchmark."""
+    from environment import environment
+    from record import name_of, parser_of, say, write_results
+
+    parser = parser_of(__doc__, work="serve")
+    parser.add_argument("--n", type=int, help=f"films ({N_ARCHIVE:,} if not given)")
+    parser.add_argument("--queries", type=int, default=N_QUERIES)
+    parser.add_argument("--clients", type=int, default=N_CLIENTS)
+    options = parser.parse_args(arguments)
+    about = environment()
+    options.work.mkdir(parents=True, exist_ok=True)
+    n = options.n or N_ARCHIVE
+    codes = prepare(options.work, n, options.queries)
+    process, address, start_s = start(options.work / f"index-{n}", options.work)
+    try:
+        ask(address, codes[:50], options.clients)  # warm
+        say("queries")
+        queries = ask(address, codes, options.clients)
+        import httpx
+
+        say("pages")
+        same = httpx.get(f"{address}api/v1/map").json()["communities"][:1] * PAGES
+        pages = page(address, [community["medoid_id"] for community in same])
+        memory = memory_of(process)
+    finally:
+        process.terminate()
+        process.communicate()
+    record = {
+        "environment": about, "n": n, "clients": options.clients, "start_s": start_s, "queries": queries,
+        "pages_s": pages, "memory_gb": memory,
+    }  # fmt: skip
+    text = markdown(record)
+    write_results(options.results, name_of("serve", options.n), record, text)
+    sys.stdout.write(text)
+
+
+if __name__ == "__main__":
+    main()
