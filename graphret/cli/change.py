@@ -5,13 +5,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from graphret._errors import DataError, InvalidParameterError, MissingFileError
+from graphret._errors import InvalidParameterError
 from graphret.cli.films import Splits, read_films
 from graphret.cli.info import IndexFolder
 from graphret.cli.options import parse_assignments
+from graphret.cli.ready_codes import ReadyCodes, ReadyTable, read_ready_codes
 from graphret.cli.reporting import AsJson, Quiet, Reporter, report_to_user
 
 if TYPE_CHECKING:
+    from graphret.data import ImageTable
     from graphret.index import Change
 
 __all__ = ["Keep", "add", "purge", "rebuild", "remove", "say_change", "update_labels"]
@@ -32,30 +34,23 @@ def add(
         Path | None, typer.Option("--root", metavar="DIR", help="Folder with the files of the data set.")
     ] = None,
     split: Splits = None,
-    codes: Annotated[
-        Path | None,
-        typer.Option("--codes", metavar="FILE.npy", help="Codes made elsewhere, float32 (n, d), in place of films."),
-    ] = None,
-    table: Annotated[
-        Path | None,
-        typer.Option("--table", metavar="FILE.csv", help="With --codes: a row for each, with the columns id, patient, "
-                     "view, split, and label:NAME (1, 0, -1); other columns are kept."),
-    ] = None,
+    codes: ReadyCodes = None,
+    table: ReadyTable = None,
     keep: Keep = 2,
     as_json: AsJson = False,
     quiet: Quiet = False,
-) -> None:  # fmt: skip
+) -> None:
     """Add films to an index: only new films, and films whose files have changed, are encoded.
 
     A film that cannot be read is reported, and the others are added. Stopped, the same command goes on.
     """
     with report_to_user(as_json=as_json, quiet=quiet) as reporter:
-        from graphret.data import read_film_rows
         from graphret.index import add_films
 
+        films: ImageTable | None
+        values: Any
         if codes is not None and data is None and root is None:
-            films = None if table is None else read_film_rows(table)
-            values: Any = _read_codes(codes)
+            values, films = read_ready_codes(codes, table)
         elif codes is None and table is None and data is not None and root is not None:
             films, values = None, read_films(data, root, split, reporter)
         else:
@@ -139,17 +134,6 @@ def purge(
         from graphret.index import purge_patient
 
         say_change(index, purge_patient(index, patient, progress=reporter.progress), reporter)
-
-
-def _read_codes(path: Path) -> Any:
-    import numpy as np
-
-    if not path.is_file():
-        raise MissingFileError(path, "file of codes", "give a .npy file")
-    try:
-        return np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{path} cannot be read as codes: give a .npy file of float32 (n, d)") from error
 
 
 def say_change(index: Path, change: "Change", reporter: Reporter) -> None:

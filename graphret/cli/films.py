@@ -14,26 +14,39 @@ if TYPE_CHECKING:
     from graphret.cli.reporting import Reporter
     from graphret.data import ImageTable
 
-__all__ = ["Bits", "Data", "Device", "EncoderSource", "InputSize", "Root", "Splits", "read_films", "say_left_out"]
+__all__ = [
+    "Bits",
+    "Data",
+    "DataIfAny",
+    "Device",
+    "EncoderIfAny",
+    "EncoderSource",
+    "InputSize",
+    "Root",
+    "RootIfAny",
+    "Splits",
+    "read_films",
+    "say_left_out",
+]
 
-Data = Annotated[
-    str,
-    typer.Option(
-        "--data",
-        metavar="SPEC",
-        help="Dataset spec: a name of `graphret datasets` ('folder': one folder per class), or a .toml file.",
-    ),
-]
-Root = Annotated[Path, typer.Option("--root", metavar="DIR", help="Folder with the files of the data set.")]
-EncoderSource = Annotated[
-    str,
-    typer.Option(
-        "--encoder",
-        metavar="PATH|NAME",
-        help="Folder of a trained encoder, txrv:NAME, hf:FOLDER of the library transformers, or a name of "
-        "`graphret encoders` (then with random weights).",
-    ),
-]
+_DATA = typer.Option(
+    "--data",
+    metavar="SPEC",
+    help="Dataset spec: a name of `graphret datasets` ('folder': one folder per class), or a .toml file.",
+)
+_ROOT = typer.Option("--root", metavar="DIR", help="Folder with the files of the data set.")
+_ENCODER = typer.Option(
+    "--encoder",
+    metavar="PATH|NAME",
+    help="Folder of a trained encoder, txrv:NAME, hf:FOLDER of the library transformers, or a name of "
+    "`graphret encoders` (then with random weights).",
+)
+Data = Annotated[str, _DATA]
+DataIfAny = Annotated[str | None, _DATA]
+Root = Annotated[Path, _ROOT]
+RootIfAny = Annotated[Path | None, _ROOT]
+EncoderSource = Annotated[str, _ENCODER]
+EncoderIfAny = Annotated[str | None, _ENCODER]
 InputSize = Annotated[
     int | None, typer.Option("--size", help="Side of the encoder's input in px; that of its training if not given.")
 ]

@@ -10,14 +10,67 @@ import torch
 from torch import Tensor
 
 from graphret._errors import EncoderError, InvalidParameterError, MissingFileError
+from graphret.files import sha256_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-__all__ = ["download", "load_allowed", "read_tensors"]
+__all__ = ["download", "load_allowed", "read_published", "read_tensors", "split_sha256"]
 
 logger = logging.getLogger(__name__)
+
+_MARK = "#sha256="
+_HEX_DIGITS = 64
+_PICKLES = (".pth", ".pt")
+HOW_TO_SUM = "take the sum from where the file was published; `sha256sum FILE` tells that of your copy"
+
+
+def split_sha256(source: str) -> tuple[str, str | None]:
+    """Split ``FILE#sha256=HEX`` into the file and its sum, None where none is given.
+
+    Raises
+    ------
+    InvalidParameterError
+        The sum is not 64 hexadecimal digits.
+
+    Examples
+    --------
+    >>> split_sha256("weights.safetensors")
+    ('weights.safetensors', None)
+    """
+    path, mark, digits = source.rpartition(_MARK)
+    if not mark:
+        return source, None
+    if len(digits) != _HEX_DIGITS or set(digits.lower()) - set("0123456789abcdef"):
+        raise InvalidParameterError("weights", source, f"FILE{_MARK} and 64 hexadecimal digits", HOW_TO_SUM)
+    return path, digits.lower()
+
+
+def read_published(path: Path, sha256: str | None) -> dict[str, Tensor]:
+    """Read a file of tensors that a user names; one that is a pickle is read with its sum only.
+
+    Raises
+    ------
+    InvalidParameterError
+        A ``.pth`` or ``.pt`` file without a sum, or a folder with one.
+    EncoderError
+        The file has another sum; otherwise as `read_tensors`.
+    """
+    if path.is_dir() and sha256 is not None:
+        allowed = "a folder alone: its encoder.json has the sum already"
+        raise InvalidParameterError("weights", f"{path}{_MARK}{sha256}", allowed)
+    if sha256 is None and path.suffix in _PICKLES and path.is_file():
+        allowed = f"{path}{_MARK}HEX, a pickle of torch with its sum, or safetensors"
+        raise InvalidParameterError("weights", str(path), allowed, HOW_TO_SUM)
+    if sha256 is not None and path.is_file():
+        found = sha256_of(path)
+        if found != sha256:
+            raise EncoderError(
+                f"weights {path} have the sha256 {found}, not {sha256}: they are damaged, or other weights "
+                "(fetch them again from where the sum was published)"
+            )
+    return read_tensors(path)
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -45,7 +98,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         except (safetensors.SafetensorError, OSError, ValueError) as error:
             raise EncoderError(f"cannot read weights {path}: {error} (copy the file again)") from error
         return stored
-    if path.suffix not in {".pt", ".pth"}:
+    if path.suffix not in _PICKLES:
         raise InvalidParameterError("weights", str(path), "a .safetensors, .pth or .pt file")
     loaded = load_allowed(path)
     if loaded is None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from graphret._errors import EncoderError, InvalidParameterError, UnknownNameError
-from graphret.encoders.tensor_files import download, read_tensors
+from graphret.encoders.tensor_files import download, read_published, read_tensors, split_sha256
 from graphret.encoders.xrayvision import xrayvision_tensors
 
 if TYPE_CHECKING:
@@ -34,10 +34,11 @@ def load_weights(module: EncoderNetwork, spec: EncoderSpec, weights: str | PathL
     elif name == "imagenet" or name.startswith("txrv:"):
         raise InvalidParameterError("weights", name, _allowed(spec), f"{spec.name!r} has no others")
     else:
-        path = Path(weights)
+        text, sha256 = split_sha256(name)
+        path = Path(text)
         if not path.exists() and isinstance(weights, str) and not path.suffix and len(path.parts) == 1:
             raise UnknownNameError("weights", name, spec.pretrained, "or give a path that exists")
-        tensors = read_tensors(path)
+        tensors = read_published(path, sha256)
     fit_tensors(module, tensors, name)
 
 

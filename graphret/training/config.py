@@ -89,8 +89,8 @@ class TrainConfig:
     seed
         Of the first weights, the order of the films, the flips, and the validation split if one must be made.
     weights
-        Before training: ``"imagenet"``, ``"txrv:NAME"`` or a path, see :func:`graphret.encoders.create`; ``None``:
-        random weights.
+        Before training: ``"imagenet"``, ``"txrv:NAME"`` or a path (of a .pth file with ``#sha256=HEX`` behind it),
+        see :func:`graphret.encoders.create`; ``None``: random weights.
     n_bits
         Length of the code of a hash encoder; ``None``: that of its paper.
     options

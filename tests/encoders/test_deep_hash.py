@@ -8,6 +8,7 @@ from graphret._errors import EncoderError, InvalidParameterError, UnknownNameErr
 from graphret.encoders import create, encoder_spec
 from graphret.encoders.networks.deep_hash import DivideAndEncode
 from graphret.encoders.registry.comparison_specs import COMPARISON_SPECS
+from graphret.files import sha256_of
 
 HASHES = [spec.name for spec in COMPARISON_SPECS if spec.kind == "hash"]
 BITS = 12
@@ -93,7 +94,9 @@ def test_torchvisions_weights_start_the_backbone(backbone, tmp_path):
     torch.save(original.state_dict(), path)
     for name in ("spoc",) if backbone == "resnet50" else ("dpsh", "spoc"):
         n_bits = BITS if name == "dpsh" else None
-        module = create(name, n_labels=3, n_bits=n_bits, weights=path, backbone=backbone).eval()
+        module = create(
+            name, n_labels=3, n_bits=n_bits, weights=f"{path}#sha256={sha256_of(path)}", backbone=backbone
+        ).eval()
         with torch.inference_mode():
             pixels = module.pixels(images_of(2))
             if name == "spoc":  # its classifier fits and comes along

@@ -10,6 +10,7 @@ from graphret._errors import InvalidParameterError, UnknownNameError
 from graphret.encoders import create, encoder_spec, list_encoders
 from graphret.encoders.inference.pixels import ImageNetPixels, XrayVisionPixels
 from graphret.encoders.registry.spec import FIDELITIES
+from graphret.files import sha256_of
 
 
 def grey(n: int = 2, size: int = 64) -> torch.Tensor:
@@ -22,7 +23,7 @@ def test_the_code_is_the_input_of_torchvisions_classifier(name, head, tmp_path):
     original = getattr(models, name)(num_classes=5).eval()
     path = tmp_path / "weights.pth"
     torch.save(original.state_dict(), path)
-    module = create(name, n_labels=5, weights=path).eval()
+    module = create(name, n_labels=5, weights=f"{path}#sha256={sha256_of(path)}").eval()
     seen = []
     getattr(original, head).register_forward_hook(lambda _, inputs, output: seen.append(inputs[0]))
     images = grey()

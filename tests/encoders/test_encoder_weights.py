@@ -18,6 +18,7 @@ from graphret._errors import (
     UnknownNameError,
 )
 from graphret.encoders import Encoder, create, load_encoder
+from graphret.files import sha256_of
 
 IMAGES = torch.from_numpy(np.random.default_rng(0).random((2, 1, 32, 32), dtype=np.float32))
 
@@ -77,7 +78,7 @@ def test_a_file_of_torchvisions_tensors(tmp_path, suffix):
         save_file(tensors, path)
     else:
         torch.save({"state_dict": tensors} if suffix == ".pt" else tensors, path)
-    module = create("resnet18", n_labels=7, weights=path)
+    module = create("resnet18", n_labels=7, weights=path if suffix == ".safetensors" else summed(path))
     assert torch.equal(module.backbone.conv1.weight, tensors["conv1.weight"])
     assert torch.equal(module.classifier.weight, tensors["fc.weight"])
 
@@ -106,6 +107,10 @@ def test_weights_of_another_architecture_are_refused(tmp_path):
         create("densenet121", n_labels=1, pixels="xrayvision", weights=tmp_path / "d.safetensors")
 
 
+def summed(path: Path) -> str:
+    return f"{path}#sha256={sha256_of(path)}"
+
+
 class Malicious:
     def __init__(self, marker: Path) -> None:
         self.marker = marker
@@ -122,7 +127,7 @@ def test_objects_are_never_unpickled(tmp_path, kind):
     else:
         torch.save(Malicious(marker), path, _use_new_zipfile_serialization=kind == "zip")
     with pytest.raises(EncoderError, match="objects are never unpickled"):
-        create("resnet18", n_labels=1, weights=path)
+        create("resnet18", n_labels=1, weights=summed(path))
     assert not marker.exists()
 
 
@@ -130,7 +135,7 @@ def test_objects_are_never_unpickled(tmp_path, kind):
 def test_a_damaged_file_is_refused_by_name(tmp_path, name):
     (tmp_path / name).write_bytes(b"\x00" * 100)
     with pytest.raises(EncoderError, match=name):
-        create("resnet18", n_labels=1, weights=tmp_path / name)
+        create("resnet18", n_labels=1, weights=summed(tmp_path / name))
 
 
 def test_what_is_no_weights_is_refused(tmp_path):
@@ -145,7 +150,28 @@ def test_what_is_no_weights_is_refused(tmp_path):
         create("resnet18", n_labels=1, weights="txrv:densenet121-res224-all")
     torch.save([torch.zeros(1)], tmp_path / "list.pth")
     with pytest.raises(EncoderError, match="no dictionary of tensors"):
-        create("resnet18", n_labels=1, weights=tmp_path / "list.pth")
+        create("resnet18", n_labels=1, weights=summed(tmp_path / "list.pth"))
+
+
+def test_a_pickle_is_taken_with_its_sum_only(tmp_path):
+    tensors = models.resnet18(num_classes=1).state_dict()
+    for name in ("w.pth", "w.pt"):
+        torch.save(tensors, tmp_path / name)
+        with pytest.raises(InvalidParameterError, match=r"#sha256=HEX.*sha256sum FILE"):
+            create("resnet18", n_labels=1, weights=tmp_path / name)
+    save_file(tensors, tmp_path / "w.safetensors")
+    for name in ("w.pth", "w.safetensors"):
+        with pytest.raises(EncoderError, match=r"have the sha256 [0-9a-f]{64}, not 0{64}"):
+            create("resnet18", n_labels=1, weights=f"{tmp_path / name}#sha256={'0' * 64}")
+        with pytest.raises(InvalidParameterError, match="64 hexadecimal digits"):
+            create("resnet18", n_labels=1, weights=f"{tmp_path / name}#sha256=12ab")
+        upper = f"{tmp_path / name}#sha256={sha256_of(tmp_path / name).upper()}"
+        module = create("resnet18", n_labels=1, weights=upper)
+        assert torch.equal(module.backbone.conv1.weight, tensors["conv1.weight"])
+    with pytest.raises(InvalidParameterError, match="a folder alone"):
+        create("resnet18", n_labels=1, weights=f"{tmp_path}#sha256={'0' * 64}")
+    with pytest.raises(MissingFileError, match=r"never\.pth"):
+        create("resnet18", n_labels=1, weights=f"{tmp_path / 'never.pth'}#sha256={'0' * 64}")
 
 
 class TestXrayVision:

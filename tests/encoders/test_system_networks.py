@@ -13,6 +13,7 @@ from graphret.encoders import Encoder, create
 from graphret.encoders.networks.attention_hash import AttentionBlock, InvertedPixels
 from graphret.encoders.networks.fusion_hash import RefinementBlock, SpatialAttention
 from graphret.encoders.pooling.regions import rmac_regions
+from graphret.files import sha256_of
 
 
 def grey(n=2, size=64, seed=0):
@@ -83,9 +84,10 @@ def test_the_hash_network_sees_the_film_and_its_salient_part():
 @pytest.mark.parametrize("name", ["resnet18_hash", "attention_hash_pf2", "fusion_hash"])
 def test_weights_of_torchvision_are_taken_and_the_rest_stays_random(name, tmp_path, caplog):
     original = (models.resnet50 if name == "fusion_hash" else models.resnet18)(weights=None)
-    torch.save(original.state_dict(), tmp_path / "weights.pth")
+    path = tmp_path / "weights.pth"
+    torch.save(original.state_dict(), path)
     with caplog.at_level(logging.INFO):
-        module = create(name, n_labels=2, n_bits=8, weights=tmp_path / "weights.pth")
+        module = create(name, n_labels=2, n_bits=8, weights=f"{path}#sha256={sha256_of(path)}")
     assert "hash does not fit" in caplog.text
     assert torch.equal(module.backbone.layer1[0].conv1.weight, original.layer1[0].conv1.weight)
     weight = module.backbone.conv1.weight

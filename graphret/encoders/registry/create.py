@@ -123,7 +123,8 @@ def create(
     weights
         ``None``: random, from the caller's torch seed. ``"imagenet"``: torchvision's. ``"txrv:NAME"``: a
         DenseNet-121 of torchxrayvision, for example ``"txrv:densenet121-res224-all"``; it sets ``pixels="xrayvision"``.
-        Otherwise a path: safetensors (saved by graphret, or with torchvision's names) or a ``.pth`` of tensors only.
+        Otherwise a path: safetensors (saved by graphret, or with torchvision's names) or ``"FILE.pth#sha256=HEX"``,
+        a pickle of torch with its sum, of which only tensors are read.
         The classifier comes along when it has ``n_labels`` outputs; otherwise it stays random.
     **options
         Options of the encoder; ``encoder_spec(name).options`` has their defaults.
