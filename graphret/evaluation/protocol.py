@@ -351,14 +351,14 @@ def _describe(
     same_patient = rows_with_same(asked.films.patients, index.films.patients, asked.allowed)
     itself = rows_with_same(asked.films.ids, index.films.ids, asked.allowed)
     n_no_cosine = sum(problem.reason in NO_COSINE for problem in given.problems)
-    encoder = index.encoder
+    encoder = index.manifest["encoder"]
     return {
         "archive": {
             "n_films": len(index.films),
             "n_searched": int(searchable.sum()),
             "n_patients": len(np.unique(index.films.patients[searchable])),
             "spec": index.films.spec,
-            "encoder": None if encoder is None else {"name": encoder.name, "fingerprint": encoder.fingerprint},
+            "encoder": None if encoder is None else {key: encoder[key] for key in ("name", "fingerprint")},
             "positives": dict(zip(index.films.label_names, relevance.sum(axis=0).tolist(), strict=True)),
         },
         "queries": {

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from graphret._types import Progress
-    from graphret.encoders import Encoder
+    from graphret.encoders import Encoder, ModelEncoder
 
 __all__ = ["build"]
 
@@ -34,7 +34,7 @@ _ENCODE = "encode"
 
 def build(
     films_or_codes: Any,
-    encoder: Encoder | None = None,
+    encoder: Encoder | ModelEncoder | None = None,
     *,
     out: str | os.PathLike[str],
     ids: Any = None,
@@ -59,7 +59,8 @@ def build(
     films_or_codes
         An `ImageTable`, encoded with ``encoder``; or codes, float32 (n, d), finite, no row of zeros.
     encoder
-        Needed for films. With codes it is optional: stored beside them, so that films can be asked for.
+        Needed for films. With codes it is optional: stored beside them, so that films can be asked for. A model of
+        your own comes as a `ModelEncoder`; the index does not hold it.
     out
         Folder of the index: new, empty, an index, or an unfinished build.
     ids, patients, splits
@@ -119,26 +120,25 @@ def build(
         table = check_films(films_or_codes, {**described, "films": films})
         if encoder is None:
             raise InvalidParameterError("encoder", None, "an Encoder", "films need one; codes do not")
-        check_encoder(encoder)
+        used: Encoder | None = check_encoder(encoder)
         given = None
     else:
         codes, table = describe_codes(films_or_codes, films=films, **described)
-        if encoder is not None:
-            check_encoder(encoder, codes.shape[1])
+        used = None if encoder is None else check_encoder(encoder, codes.shape[1])
         given = Coded(codes, table, codes_hash(codes))
     check_target(root)
     check_backends(config)
     with _claimed(root, resume=resume) as stages:
-        coded = _encode(table, encoder, stages, config, progress) if given is None else given
+        coded = _encode(table, used, stages, config, progress) if given is None else given
         linked = link_films(coded, stages, config, progress)
         structure = prepare_search(coded, stages, config, progress)
         communities = divide_films(linked.graph, stages, config, progress)
         report(progress, "write", 0)
-        contents = Contents(coded, linked, communities, structure, config, encoder)
+        contents = Contents(coded, linked, communities, structure, config, used)
         publish(root, lambda folder: write_contents(folder, contents))
         retire(stages.folder)
         report(progress, "write", 1)
-        return Index(root, encoder=encoder)
+        return Index(root, encoder=used)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from graphret.index.layout import (
     GRAPH_SEARCH_ATTRIBUTES,
     PROBLEMS,
 )
+from graphret.index.source import is_kept
 from graphret.neighbors.checksums import row_checksums
 from graphret.neighbors.exact_search import row_lengths
 
@@ -161,7 +162,7 @@ def write_contents(folder: Path, contents: Contents) -> Manifest:
         _write_films(folder / FILMS, coded.films)
         problems = [asdict(problem) for problem in coded.films.problems]
         write_text(folder / PROBLEMS, json.dumps(problems, indent=1, ensure_ascii=False))
-    if contents.encoder is not None:
+    if contents.encoder is not None and is_kept(contents.encoder):
         contents.encoder.save(folder / ENCODER)
     return {
         **_describe(contents),
@@ -255,4 +256,5 @@ def _describe_encoder(encoder: Encoder) -> dict[str, Any]:
         "fingerprint": encoder.fingerprint,
         "size": encoder.size,
         "code_length": encoder.code_length,
+        **({} if is_kept(encoder) else {"kept": False}),
     }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from graphret._errors import DamagedIndexError, DataError, StoreError
+from graphret._errors import DamagedIndexError, DataError, EncoderError, StoreError
 from graphret._notes import note_once
 from graphret.data import ImageTable
 from graphret.files import array_of
@@ -164,12 +164,19 @@ class Generation:
         DamagedIndexError
             A file is not the one that was written.
         EncoderError
-            The files are no encoder that this graphret knows.
+            The index holds no encoder, only its name; or the files are no encoder that this graphret knows.
         """
         from graphret.encoders import Encoder
 
-        if self.manifest["encoder"] is None:
+        about = self.manifest["encoder"]
+        if about is None:
             return None
+        if not about.get("kept", True):
+            raise EncoderError(
+                f"the films of {self.folder.parent} were encoded with {about['name']} {about['fingerprint'][:16]}..., "
+                "a model that the index does not hold: give it to graphret.open(path, encoder="
+                "graphret.ModelEncoder(model, ...)), or ask by code or id"
+            )
         stored = {}
         for file in self.files:
             if file.startswith(f"{ENCODER}/"):
@@ -292,7 +299,7 @@ def _check_listed(folder: Path, manifest: Manifest) -> None:
     expected = {*ARRAYS.values(), FILMS, PROBLEMS}
     if manifest["search"]["method"] == "graph":
         expected |= set(GRAPH_SEARCH_ARRAYS.values())
-    if manifest["encoder"] is not None:
+    if manifest["encoder"] is not None and manifest["encoder"].get("kept", True):
         expected |= {f"{ENCODER}/encoder.json", f"{ENCODER}/encoder.safetensors"}
     unlisted = sorted(expected - set(manifest["files"]))
     if unlisted:

@@ -138,6 +138,8 @@ def key_problem(content: Mapping[str, Any]) -> str | None:
         return _wrong("encoder")
     if content["encoder"] is not None:
         nested["encoder"] = _ENCODER
+        if isinstance(content["encoder"], dict) and not isinstance(content["encoder"].get("kept", True), bool):
+            return _wrong("encoder.kept")
     if content.get("novelty") is not None:
         nested["novelty"] = _NOVELTY
     for key, inner in nested.items():

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING
 
 from graphret._errors import InvalidParameterError
 from graphret.index.index import Index
+from graphret.index.source import check_encoder
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from graphret.encoders import Encoder
+    from graphret.encoders import Encoder, ModelEncoder
 
 __all__ = ["as_index", "open"]
 
 
-def open(path: str | os.PathLike[str], *, encoder: Encoder | None = None) -> Index:
+def open(path: str | os.PathLike[str], *, encoder: Encoder | ModelEncoder | None = None) -> Index:
     """Open an index for queries; nothing is locked, and nothing is ever written.
 
     Parameters
@@ -55,7 +56,7 @@ def open(path: str | os.PathLike[str], *, encoder: Encoder | None = None) -> Ind
     ...     open(folder).query("7", k=1).queries
     ['7']
     """
-    return Index(path, encoder=encoder)
+    return Index(path, encoder=None if encoder is None else check_encoder(encoder))
 
 
 def as_index(index: Any) -> Index:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from graphret._types import Codes
     from graphret.encoders import Encoder
 
-__all__ = ["check_encoder", "check_films", "codes_hash", "describe_codes"]
+__all__ = ["check_encoder", "check_films", "codes_hash", "describe_codes", "is_kept"]
 
 _MEMBERS = ("prepare", "encode", "save", "fingerprint", "code_length", "name", "size")
 _HASH_ROWS = 16_384
@@ -35,7 +35,10 @@ def check_encoder(encoder: Any, code_length: int | None = None) -> Encoder:
         Its codes have another length than ``code_length``.
     """
     if isinstance(encoder, type) or not all(hasattr(encoder, member) for member in _MEMBERS):
-        raise InvalidParameterError("encoder", encoder, "an Encoder", "graphret.load_encoder(path or name) opens one")
+        hint = "graphret.load_encoder(path or name) opens one"
+        if callable(encoder) and not isinstance(encoder, type):
+            hint = "graphret.ModelEncoder(model, size=..., pixels=(0, 1)) makes one of a module or a function"
+        raise InvalidParameterError("encoder", encoder, "an Encoder", hint)
     if code_length is not None and encoder.code_length != code_length:
         raise EncoderError(
             f"the codes have {code_length} dimensions, those of the encoder {encoder.name} have "
@@ -43,6 +46,11 @@ def check_encoder(encoder: Any, code_length: int | None = None) -> Encoder:
         )
     checked: Encoder = encoder
     return checked
+
+
+def is_kept(encoder: Encoder) -> bool:
+    """Say whether an index holds the encoder itself, or only which one it was (`ModelEncoder`)."""
+    return bool(getattr(encoder, "kept_in_index", True))
 
 
 def check_films(table: ImageTable, given: dict[str, Any]) -> ImageTable:

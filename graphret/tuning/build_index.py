@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import os
 
     from graphret._types import Progress
-    from graphret.encoders import Encoder
+    from graphret.encoders import Encoder, ModelEncoder
     from graphret.index import Index
 
 __all__ = ["build"]
@@ -29,7 +29,7 @@ SHARE, LEAST_SECONDS = 0.25, 30.0
 
 def build(
     films_or_codes: Any,
-    encoder: Encoder | None = None,
+    encoder: Encoder | ModelEncoder | None = None,
     *,
     out: str | os.PathLike[str],
     tune: bool | str = "auto",
