@@ -30,6 +30,11 @@ class BruteForceIndex:
     n_found: int = 1000
     calls: list[dict[str, Any]] = field(default_factory=list)
 
+    @property
+    def manifest(self):
+        about = self.encoder
+        return {"encoder": None if about is None else {"name": about.name, "fingerprint": about.fingerprint}}
+
     def choose(self, ranking=None, options=None):
         return TunedRankings(self.tuning).resolve(None if ranking is None else RankingChoice.of(ranking, options))
 
