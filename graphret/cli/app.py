@@ -20,6 +20,7 @@ from graphret.cli.fetch import fetch
 from graphret.cli.flags import FlagCommand
 from graphret.cli.info import info, verify
 from graphret.cli.pack import pack, unpack
+from graphret.cli.plot import plot
 from graphret.cli.query import query
 from graphret.cli.report import report
 from graphret.cli.serve import serve
@@ -53,6 +54,7 @@ for command in (
     audit,
     audit_phi,
     report,
+    plot,
     add,
     remove,
     update_labels,

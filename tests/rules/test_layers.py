@@ -35,7 +35,7 @@ FLOORS = [
     {"retrieval"},
     {"index"},
     {"evaluation", "auditing", "mapping"},
-    {"tuning", "overview"},
+    {"tuning", "overview", "plotting"},
     {"comparison", "cluster"},
     {"serve"},
     {"cli"},
@@ -65,6 +65,7 @@ GROUND = [
 TORCH_FREE = {
     *(set(GROUND) - {"_sort_kernels"}),
     *("files", "html", "data", "hashing", "graph", "communities", "retrieval", "mapping", "figures", "overview"),
+    "plotting",
 }
 FAISS_AT = {"graphret/neighbors/knn.py"}
 IMPORTS = [entry for path in rules.package_files() for entry in rules.imports_of(path)]
