@@ -19,13 +19,26 @@ def _term(inside, degree, size, total, resolution, finer):
 
 @jit()
 def _move_from_queue(
-    indptr, indices, weights, degrees, labels, communities, queue, n_queued, waiting, at_most, total, resolution, finer
+    indptr,
+    indices,
+    weights,
+    degrees,
+    labels,
+    communities,
+    queue,
+    n_queued,
+    waiting,
+    at_most,
+    stay,
+    total,
+    resolution,
+    finer,
 ):
     """Move nodes of a queue until it is empty, or ``at_most`` visits; returns visits, moves, and how many still wait.
 
-    A node moves for a strict gain only, equal gains go to the smaller community, and its neighbours in other
-    communities are then queued. The gain of moving i from a to b is f(b + i) - f(b) + f(a - i) - f(a), f being the term
-    of a community in the objective, times L.
+    A node moves for a strict gain only, and one that is not alone for a gain above ``stay`` of its degree; equal gains
+    go to the smaller community, and its neighbours in other communities are then queued. The gain of moving i from a to
+    b is f(b + i) - f(b) + f(a - i) - f(a), f being the term of a community in the objective, times L.
 
     Parameters
     ----------
@@ -62,7 +75,7 @@ def _move_from_queue(
         leaving = _term(inside_without, degree_without, size_without, total, resolution, finer) - _term(
             communities[here, 2], communities[here, 1], communities[here, 3], total, resolution, finer
         )
-        best, best_gain, best_weight = here, 1e-12 * degree, 0.0
+        best, best_gain, best_weight = here, (1e-12 if size_without == 0.0 else max(1e-12, stay)) * degree, 0.0
         for place in range(n_touched):
             community = touched[place]
             weight = communities[community, 0]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from graphret._checks import check_number
 from graphret._errors import InvalidParameterError
 from graphret.communities._kernels import _community_totals
 from graphret.communities._local_kernels import _move_from_queue
@@ -22,6 +23,10 @@ __all__ = ["LocalMoves", "move_locally"]
 
 VISITS = 20
 """For each node that the change touched, at most so many visits: moves that go on beyond are left to a rebuild."""
+
+
+STAY = 0.05
+"""Gain for which a film leaves its community, as a share of its degree: measured by ``benchmarks/living.py``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +60,7 @@ def move_locally(
     *,
     objective: str = "modularity",
     resolution: float = 1.0,
+    stay: float = STAY,
 ) -> LocalMoves:
     """Let new nodes join communities, and move the nodes around a change, until nothing gains or a bound is reached.
 
@@ -74,6 +80,9 @@ def move_locally(
         The smallest number that no community has had: above all of ``labels``.
     objective, resolution
         As in `louvain`.
+    stay
+        A node that is not alone moves only where it gains more than this share of its degree (the sum of its weights),
+        >= 0. What is nearly as good elsewhere stays, so that communities keep their films.
 
     Returns
     -------
@@ -111,7 +120,7 @@ def move_locally(
     order = np.concatenate([new, np.setdiff1d(touched, new)]).astype(np.int64)
     visits, moves, left = 0, 0, 0
     if graph.n_edges and len(order):
-        visits, moves, left = _move(graph, moved, order, next_number + len(new), objective, resolution)
+        visits, moves, left = _move(graph, moved, order, next_number + len(new), objective, resolution, stay)
     own, firsts, numbers = np.unique(moved[moved >= next_number], return_index=True, return_inverse=True)
     ranks = np.empty(len(own), np.int64)
     ranks[np.argsort(firsts)] = next_number + np.arange(len(own))
@@ -120,7 +129,13 @@ def move_locally(
 
 
 def _move(
-    graph: Graph, labels: NDArray[np.int64], order: NDArray[np.int64], n_numbers: int, objective: str, resolution: float
+    graph: Graph,
+    labels: NDArray[np.int64],
+    order: NDArray[np.int64],
+    n_numbers: int,
+    objective: str,
+    resolution: float,
+    stay: float,
 ) -> tuple[int, int, int]:
     """Run the kernel; ``labels`` are changed in place."""
     rows = graph.indptr.view(np.ndarray), graph.indices.view(np.ndarray), graph.weights.view(np.ndarray)
@@ -141,6 +156,7 @@ def _move(
         len(order),
         waiting,
         VISITS * len(order),
+        check_number("stay", stay, at_least=0.0),
         graph.total_weight,
         float(resolution),
         objective != "modularity",

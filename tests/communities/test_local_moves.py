@@ -19,7 +19,7 @@ def random_graph(n, seed, density=0.25):
     return Graph.from_scipy(scipy.sparse.csr_array(matrix + matrix.T))
 
 
-def slow_moves(graph, labels, touched, next_number, objective, resolution):
+def slow_moves(graph, labels, touched, next_number, objective, resolution, stay):
     """The definition: the objective itself, before and after every possible move."""
     matrix = graph.to_scipy().toarray().astype(np.float64)
     total = matrix.sum() / 2
@@ -48,7 +48,8 @@ def slow_moves(graph, labels, touched, next_number, objective, resolution):
             without, joined = old[old != node], np.append(there, node)
             gains[community] = term(joined) - term(there) + term(without) - term(old)
         best = max(gains, key=lambda community: (round(gains[community], 9), -community), default=here)
-        if best != here and gains[best] > 1e-9:
+        company = (labels == here).sum() > 1
+        if best != here and gains[best] > max(1e-9, stay * matrix[node].sum() * company):
             labels[node] = best
             for other in np.flatnonzero(matrix[node]).tolist():
                 if labels[other] != best and other not in queue:
@@ -63,14 +64,16 @@ def slow_moves(graph, labels, touched, next_number, objective, resolution):
     seed=st.integers(0, 9999),
     objective=st.sampled_from(["modularity", "weighted_modularity"]),
     resolution=st.sampled_from([0.5, 1.0, 1.5]),
+    stay=st.sampled_from([0.0, 0.05, 0.3]),
 )
-def test_moves_are_those_of_the_definition(n, seed, objective, resolution):
+def test_moves_are_those_of_the_definition(n, seed, objective, resolution, stay):
     rng = np.random.default_rng(seed)
     graph = random_graph(n, seed)
     labels = rng.integers(-1, 4, n)
     touched = np.flatnonzero(rng.random(n) < 0.4)
-    moved = move_locally(graph, labels, touched, 7, objective=objective, resolution=resolution)
-    assert moved.labels.tolist() == slow_moves(graph, labels, touched.tolist(), 7, objective, resolution)
+    moved = move_locally(graph, labels, touched, 7, objective=objective, resolution=resolution, stay=stay)
+    expected = slow_moves(graph, labels, touched.tolist(), 7, objective, resolution, stay)
+    assert moved.labels.tolist() == expected
 
 
 @settings(max_examples=40, deadline=None)
