@@ -11,7 +11,6 @@ archive that took no part in the fit. Every set is a row of label_aware.jsonl; o
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from record import parser_of, say, write_results
 
 from graphret.evaluation import evaluate_ranking, paired_difference, patient_bootstrap
 from graphret.evaluation.queries import rows_with_same
-from graphret.retrieval import Archive, Findings, LabelAware, QueryBatch, create_ranking
+from graphret.retrieval import Archive, LabelAware, QueryBatch, create_ranking
 from graphret.retrieval.finding_estimate import SAMPLE
 from graphret.tuning import choose_ranking, label_aware_candidates
 from graphret.tuning.criteria import SharedFindings
@@ -41,9 +40,7 @@ class LabelledBench(Bench):
 
     @cached_property
     def archive(self) -> Archive:
-        side = self.side
-        names = tuple(f"finding {number}" for number in range(side.labels.shape[1]))
-        return replace(super().archive, findings=Findings(side.labels, names, side.patients))
+        return self.index.labelled_archive
 
     @cached_property
     def fresh(self) -> tuple[QueryBatch, np.ndarray] | None:

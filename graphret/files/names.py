@@ -40,7 +40,7 @@ def check_path(name: str, path: str | os.PathLike[str]) -> Path:
     'nih'
     >>> check_path("out", "x" * 300)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    graphret._errors.InvalidParameterError: out='xxx...' is not allowed: give a path whose parts have at most 255...
+    graphret._errors.InvalidParameterError: out='xxx... is not allowed: give a path whose parts have at most 255...
     """
     found = Path(path)
     encoded = os.fsencode(found)

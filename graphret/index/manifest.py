@@ -29,6 +29,7 @@ def serialise(content: Manifest) -> bytes:
 
     Examples
     --------
+    >>> import json
     >>> sorted(json.loads(serialise({"b": 1, "a": 2})))
     ['a', 'b', 'sha256']
     """

@@ -137,7 +137,7 @@ def map_svg(places: Any, labels: Any) -> str:
 
     Examples
     --------
-    >>> map_svg(np.array([[0.5, 0.25]]), np.array([0])).count("M")
+    >>> map_svg(np.array([[0.5, 0.25]]), np.array([0])).count("<path")
     1
     """
     x = np.rint(np.asarray(places)[:, 0] * _MAP).astype(int)

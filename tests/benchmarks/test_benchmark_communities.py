@@ -22,6 +22,7 @@ def test_another_order_is_the_same_graph(script):
     assert modularity(shuffled, labels[order]) == pytest.approx(modularity(graph, labels))
 
 
+@pytest.mark.slow
 def test_the_script_writes_what_it_measured(script, simulated_codes, tmp_path, monkeypatch, capsys):
     pytest.importorskip("igraph")
     arguments = ["--data", "d2", "--n", "400", "--k", "8", "--runs", "2", "--methods", "igraph"]

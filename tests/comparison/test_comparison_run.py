@@ -211,6 +211,7 @@ def test_nothing_is_kept_that_can_be_made_again(ran):
     assert not [path for name in ("index-values", "index-bits") for path in ran.out.rglob(name)]
 
 
+@pytest.mark.slow
 def test_a_larger_budget_goes_on_where_a_smaller_one_ended(untrained_experiment, tmp_path):
     method = MethodSettings("encoder", "resnet18")
     films = prepare_films(untrained_experiment.data, tmp_path)

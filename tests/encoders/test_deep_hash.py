@@ -86,7 +86,12 @@ def test_the_folded_form_is_the_same_function(name, backbone):
     assert any(isinstance(part, torch.nn.BatchNorm2d) for part in module.modules())
 
 
-@pytest.mark.parametrize("backbone", ["resnet18", "resnet50", "densenet121"])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    "backbone", ["resnet18", pytest.param("resnet50", marks=SLOW), pytest.param("densenet121", marks=SLOW)]
+)
 def test_torchvisions_weights_start_the_backbone(backbone, tmp_path):
     torch.manual_seed(3)
     original = getattr(models, backbone)(num_classes=3).eval()

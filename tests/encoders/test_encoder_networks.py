@@ -64,6 +64,7 @@ def test_drop_rate_acts_in_training_only():
         create("densenet121", n_labels=1, drop_rate=1)
 
 
+@pytest.mark.slow
 def test_memory_efficient_recomputes_and_gives_the_same_gradient():
     gradients, stored = [], []
     for efficient in (False, True):

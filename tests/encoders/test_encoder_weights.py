@@ -193,7 +193,7 @@ class TestXrayVision:
         file.parent.mkdir(parents=True)
         return file
 
-    @pytest.mark.parametrize("converted", [False, True])
+    @pytest.mark.parametrize("converted", [pytest.param(False, marks=pytest.mark.slow), True])
     def test_codes_and_probabilities_are_torchxrayvisions(self, network, file, converted):
         if converted:
             save_file(network.state_dict(), file.with_suffix(".safetensors"))
