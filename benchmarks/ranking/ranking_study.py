@@ -8,7 +8,7 @@ built and tuned (`graphret.build`, without a limit of time), with metrics learne
 promise of its tuning is compared with what the test queries show. What `--by agreement` chooses without any label stays on the
 validation queries. On sim107k the baselines try what was best on sim20k's validation queries, and one step of every option
 beside it. `--permutations N` tunes archives of small sets whose labels were dealt out anew, N times: nothing may win there.
-Every figure is a row of ranking.jsonl, so that the study goes on where it was stopped; rows of another version of the study
+Every figure is a row of default_ranking.jsonl, so that the study goes on where it was stopped; rows of another version of the study
 are not mixed in. `--report` makes the tables from the rows.
 """
 
@@ -341,7 +341,7 @@ def main() -> None:
     parser.add_argument("--report", action="store_true", help="only make the tables from the rows")
     options = parser.parse_args()
     found = environment()
-    rows = Rows(options.results / "ranking.jsonl")
+    rows = Rows(options.results / "default_ranking.jsonl")
     stop = time.monotonic() + 60 * options.minutes
     try:
         for name in (options.sets or PERMUTED) if options.permutations else ():
@@ -356,7 +356,7 @@ def main() -> None:
     chosen = [row for row in rows.rows if row["part"] != "validation" or row["method"] == "by agreement"]
     record = {"environment": found, "methods": METHODS, "rows": chosen}  # every other figure stands in ranking.jsonl
     if rows.all(part="test"):
-        write_results(options.results, "ranking", record, markdown(record))
+        write_results(options.results, "default_ranking", record, markdown(record))
 
 
 if __name__ == "__main__":
