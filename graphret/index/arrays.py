@@ -54,8 +54,11 @@ def check_arrays(folder: Path, manifest: Manifest, arrays: Mapping[str, NDArray[
         )
 
 
-def check_values(folder: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+def check_values(folder: Path, manifest: Manifest, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Look at the values of the arrays that every query uses; O(n).
+
+    Communities keep their numbers when others go, so a number may be above that of the films: it is below the first one
+    that was never given.
 
     Raises
     ------
@@ -65,8 +68,9 @@ def check_values(folder: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     lengths, communities, indptr = (arrays[role] for role in ("lengths", "communities", "indptr"))
     if len(lengths) == 0 or not 0 < lengths.min() <= lengths.max() < np.inf:  # false for NaN as well
         raise DamagedIndexError(folder / ARRAYS["lengths"], "it holds lengths that are not positive, or not finite")
-    if communities.min() < 0 or communities.max() >= len(communities):
-        raise DamagedIndexError(folder / ARRAYS["communities"], f"its numbers are not in 0 to {len(communities) - 1}")
+    n_numbers = manifest.get("changes", {}).get("next_community", len(communities))
+    if communities.min() < 0 or communities.max() >= n_numbers:
+        raise DamagedIndexError(folder / ARRAYS["communities"], f"its numbers are not in 0 to {n_numbers - 1}")
     _check_rows(folder / ARRAYS["indptr"], indptr, len(arrays["indices"]))
 
 

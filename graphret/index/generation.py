@@ -279,7 +279,7 @@ def open_folder(root: Path, name: str, *, strict: bool = False) -> Generation:
     roles = {role: file for role, file in (ARRAYS | CODE_CHECKSUMS).items() if file in files}
     arrays = {role: _checked_array(files, manifest, file) for role, file in roles.items()}
     check_arrays(folder, manifest, arrays)
-    check_values(folder, arrays)
+    check_values(folder, manifest, arrays)
     damage = None
     if manifest["search"]["method"] == "graph":
         try:

@@ -111,6 +111,22 @@ _ENCODER: dict[str, Callable[[Any], bool]] = {
     "size": _positive,
     "code_length": _positive,
 }
+_CHANGES: dict[str, Callable[[Any], bool]] = {
+    "next_community": _positive,
+    "quality_at_rebuild": is_number,
+    **dict.fromkeys(
+        (
+            "films_at_rebuild",
+            "best_edge_only_at_rebuild",
+            "films_ever",
+            "added",
+            "removed",
+            "relabelled",
+            "short_lists",
+        ),
+        is_count,
+    ),
+}
 _NOVELTY: dict[str, Callable[[Any], bool]] = {"n_films": is_count, "similarities": _text}
 _FLAT: dict[str, Callable[[Any], bool]] = {
     "created": _text,
@@ -142,6 +158,8 @@ def key_problem(content: Mapping[str, Any]) -> str | None:
             return _wrong("encoder.kept")
     if content.get("novelty") is not None:
         nested["novelty"] = _NOVELTY
+    if "changes" in content:
+        nested["changes"] = _CHANGES
     for key, inner in nested.items():
         part = content.get(key)
         if not isinstance(part, dict):

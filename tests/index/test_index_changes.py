@@ -357,3 +357,14 @@ def test_a_new_film_alone_in_its_corner(index):
     grown = index.add(far, ids=["far"])
     assert grown.manifest["graph"]["n_best_edge_only"] == index.manifest["graph"]["n_best_edge_only"] + 1
     assert grown.query(far[0], 1).ids[0, 0] == "far"
+
+
+def test_most_films_may_go(tmp_path):
+    """Communities keep numbers that are above the number of the films that are left."""
+    codes = np.repeat(np.eye(6, dtype=np.float32), 4, axis=0) + 0.01
+    index = graphret.build(codes, out=tmp_path / "index", k=3, tune=False)
+    last = int(np.argmax(index.communities))
+    left = index.remove([str(row) for row in range(24) if row != last])
+    assert left.communities.tolist() == [int(index.communities[last])]
+    assert left.communities[0] > len(left)
+    assert graphret.open(index.path).query(codes[last], 1).ids.tolist() == [[str(last)]]
