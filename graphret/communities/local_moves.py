@@ -26,7 +26,7 @@ VISITS = 20
 
 
 STAY = 0.05
-"""Gain for which a film leaves its community, as a share of its degree: measured by ``benchmarks/living.py``."""
+"""Gain for which a film leaves its community, as a share of its degree."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -119,7 +119,7 @@ def community_summaries(
     Returns
     -------
     tuple of CommunitySummary
-        By number, so the largest first.
+        By number, without those whose films have all gone; after a build the largest comes first.
 
     Raises
     ------
@@ -167,6 +167,7 @@ def community_summaries(
             neighbors=links[number],
         )
         for number, found in enumerate(findings)
+        if sizes[number]  # the number of a community whose films have all gone is not given again
     )
 
 

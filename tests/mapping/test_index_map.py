@@ -171,3 +171,15 @@ def test_findings_that_are_not_known_are_left_out_of_the_shares(tmp_path):
     known = known[known >= 0]
     assert entry.purity == entry.findings[0].share == known.mean()
     assert entry.findings[0].lift == pytest.approx(known.mean() * 140 / 40)
+
+
+def test_a_community_whose_films_have_gone_is_not_summed_up(tmp_path):
+    rng = np.random.default_rng(0)
+    codes = (np.repeat(np.eye(4), 15, axis=0) + rng.normal(0, 0.05, (60, 4))).astype(np.float32)
+    index = graphret.build(codes, out=tmp_path / "index", k=5, tune=False)
+    index = index.remove([str(row) for row in np.flatnonzero(index.communities == 0)])
+    summaries = graphret.community_summaries(index)
+    assert [entry.community for entry in summaries] == np.unique(index.communities).tolist()
+    for entry in summaries:
+        assert entry.size == np.count_nonzero(index.communities == entry.community) > 0
+        assert index.communities[entry.medoid] == entry.community

@@ -50,12 +50,15 @@ async function colour() {
     const counts = new Map();
     for (const number of found.of_films) counts.set(number, (counts.get(number) ?? 0) + 1);
     const largest = [...counts].sort((a, b) => b[1] - a[1]).slice(0, SHOWN_COLOURS);
-    const names = at('colour').value === 'community' ? about.communities.map((summary) => summary.name) : found.names;
+    const names = at('colour').value === 'community' ? found.names.map((name, number) => summaryOf(number)?.name ?? name) : found.names;
     for (const [number, count] of largest) entry(palette[number], `${names[number]} (${count})`);
     if (counts.size > SHOWN_COLOURS) legend.append(element('li', `and ${counts.size - SHOWN_COLOURS} more`));
   }
   points.fill('films', places, colours);
 }
+
+// A community whose films have all gone has a number, and no summary.
+function summaryOf(number) { return about.communities.find((summary) => summary.community === number); }
 
 function placeOf(position) { return [places[2 * position], places[2 * position + 1]]; }
 
@@ -85,7 +88,7 @@ async function choose(position) {
   at('chosen-id').textContent = chosen.id;
   at('chosen-picture').src = film('picture', { index, id: chosen.id, placeholder: 'true' });
   const facts = Object.entries(chosen.facts).filter(([, value]) => value !== null).map(([name, value]) => `${name} ${value}`);
-  const summary = about.communities[chosen.community];
+  const summary = summaryOf(chosen.community);
   at('chosen-facts').textContent = [chosen.labels.join(', ') || 'no positive label', ...facts, `${summary.name}, ${chosen.community_films} films`].join('; ');
   at('grown').replaceChildren();
   mark([position]);
@@ -145,7 +148,7 @@ async function start() {
     say(`The map cannot be shown: ${error.message}`);
     return;
   }
-  const largest = about.communities.slice(0, SHOWN_COMMUNITIES);
+  const largest = [...about.communities].sort((a, b) => b.size - a.size).slice(0, SHOWN_COMMUNITIES);
   at('communities').replaceChildren(...largest.map((summary) => {
     const purity = summary.purity === null ? '' : `, purity ${(100 * summary.purity).toFixed(0)} %`;
     const findings = summary.findings.slice(0, 3).map(({ name, lift }) => `${name} x${lift.toFixed(1)}`).join(', ');
