@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 PACKAGES = (
-    "numpy", "scipy", "numba", "faiss-cpu", "faiss-gpu-cu12", "torch", "torchvision",
+    "numpy", "scipy", "numba", "faiss-cpu", "faiss-gpu", "torch", "torchvision",
     "igraph", "leidenalg", "networkit", "scikit-network", "graspologic-native", "networkx",
     "pynndescent", "hnswlib", "usearch", "threadpoolctl",
 )  # fmt: skip

@@ -16,7 +16,7 @@ import numpy as np
 Pair: TypeAlias = tuple[np.ndarray, np.ndarray]
 Method: TypeAlias = Callable[[np.ndarray, int, int], Pair]
 """(unit rows, k, threads) -> (ids (n, k), cosines (n, k))."""
-PACKAGES = ("faiss-cpu", "faiss-gpu-cu12", "pynndescent", "hnswlib", "usearch")
+PACKAGES = ("faiss-cpu", "faiss-gpu", "pynndescent", "hnswlib", "usearch")
 
 
 def without_self(ids: np.ndarray, similarities: np.ndarray) -> Pair:
