@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+_SURROGATES = (0xD800, 0xDFFF)
+
 __all__ = ["further_entries", "label_entries", "read_only", "text_entries"]
 
 
@@ -31,14 +33,26 @@ def text_entries(name: str, values: Any, n: int | None = None, unknown: str = ""
     array = np.asarray(values)
     if array.size == 0:
         array = np.full(n or 0, unknown)
-    if array.ndim != 1 or array.dtype.kind not in "UO" or not all(isinstance(value, str) for value in array.tolist()):
+    is_text = array.dtype.kind == "U" or (array.dtype.kind == "O" and all(map(_is_text, array.flat)))
+    if array.ndim != 1 or not is_text:
         raise DataError(f"{name} of dtype {array.dtype} and shape {array.shape}: give one text a film")
     if n is not None and len(array) != n:
         raise DataError(f"{name} has {len(array)} rows, ids has {n}: give one a film")
-    bad = next((value for value in array.tolist() if name_problem(value)), None)
-    if bad is not None:
+    texts = array.astype(np.str_, copy=False)
+    if _has_surrogates(texts):
+        bad = next(value for value in texts.tolist() if name_problem(value))
         raise DataError(f"{name} holds '{shown(bad)}', which is not UTF-8: an index cannot store it, rename it")
-    return read_only(array.astype(np.str_, copy=False))
+    return read_only(texts)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _has_surrogates(texts: NDArray[np.str_]) -> bool:
+    """Whether a text holds halves of surrogate pairs, the only characters that UTF-8 does not have."""
+    points = np.ascontiguousarray(texts).view(f"{texts.dtype.byteorder}u4")
+    return bool(((points >= _SURROGATES[0]) & (points <= _SURROGATES[1])).any())
 
 
 def further_entries(name: str, values: Any, n: int) -> NDArray[Any]:

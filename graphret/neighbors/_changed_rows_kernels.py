@@ -1,12 +1,61 @@
-"""Kernels of a kNN table whose rows come and go: lists are merged, and closed up."""
+"""Kernels of a kNN table whose rows come and go: lists are merged and closed up, pairs that may enter are found."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+import numba
 import numpy as np
 
 from graphret._numba import jit
 
-__all__ = ["_close_up", "_merge_into_lists"]
+if TYPE_CHECKING:
+    from graphret._types import Float32Array, Int64Array
+
+__all__ = ["_close_up", "_merge_into_lists", "_reaching"]
+
+
+@jit(parallel=True)
+def _count_reaching(products, scales, least, counts):
+    for row in numba.prange(products.shape[0]):
+        count = 0
+        for column in range(least.shape[0]):
+            count += products[row, column] * scales[column] >= least[column]
+        counts[row] = count
+
+
+@jit(parallel=True)
+def _write_reaching(products, scales, least, starts, out):
+    for row in numba.prange(products.shape[0]):
+        place = starts[row]
+        for column in range(least.shape[0]):
+            if products[row, column] * scales[column] >= least[column]:
+                out[0, place] = row
+                out[1, place] = column
+                place += 1
+
+
+def _reaching(products: Float32Array, scales: Float32Array, least: Float32Array) -> Int64Array:
+    """Find where products, times the scale of their column, reach the least value of their column.
+
+    Parameters
+    ----------
+    products
+        float32 (q, t); columns beyond c are left out.
+    scales, least
+        float32 (c,), c <= t.
+
+    Returns
+    -------
+    numpy.ndarray
+        int64 (2, m): rows and columns, in the order of the rows.
+    """
+    counts = np.zeros(len(products) + 1, np.int64)
+    _count_reaching(products, scales, least, counts[1:])
+    starts = np.cumsum(counts)
+    out = np.empty((2, starts[-1]), np.int64)
+    _write_reaching(products, scales, least, starts[:-1], out)
+    return out
 
 
 @jit()

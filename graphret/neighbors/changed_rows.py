@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from graphret._checks import check_integer, unit_rows
+from graphret._checks import check_integer
 from graphret._threads import borrow_threads
-from graphret.neighbors._changed_rows_kernels import _close_up, _merge_into_lists
+from graphret.neighbors._changed_rows_kernels import _close_up, _merge_into_lists, _reaching
 from graphret.neighbors._kernels import _cosines
 from graphret.neighbors.exact_search import ROUNDING, TILE, ExactSearch
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from graphret._types import Float32Array, Int32Array, Int64Array
     from graphret.neighbors.neighbor_table import NeighborTable
 
@@ -21,7 +23,6 @@ __all__ = ["SHORT_SHARE", "list_lengths", "refill_short_lists", "with_rows_added
 
 SHORT_SHARE = 0.1
 """Of its k neighbours a list may lack so many before the row is searched again; none where k is below 10."""
-ROW_BLOCK = 256
 
 
 def list_lengths(table: NeighborTable) -> Int64Array:
@@ -112,17 +113,15 @@ def with_rows_added(
     neighbors = np.full((n_rows, width), -1, np.int32)
     similarities = np.zeros((n_rows, width), np.float32)
     neighbors[:n_old, : table.k], similarities[:n_old, : table.k] = table.neighbors, table.similarities
-    new = np.arange(n_old, n_rows)
-    _search_rows(new, search, neighbors, similarities, n_threads)
     lengths = list_lengths(table)
     last = np.full(n_old, -np.inf, np.float32)
     some = lengths > 0
     last[some] = table.similarities[np.flatnonzero(some), lengths[some] - 1]
     last[lengths == n_old - 1] = -np.inf  # it holds all rows that there were, so that every new one belongs to it
     last[(lengths == 0) & (n_old > 1)] = np.inf  # nothing is known of it: it is searched again
-    for first in range(n_old, n_rows, ROW_BLOCK):
-        found = _entries(search, np.arange(first, min(first + ROW_BLOCK, n_rows)), n_old, last, n_threads)
-        _merge_into_lists(*found, neighbors, similarities)
+    entries = _Entries(search, n_old, last)
+    _search_rows(np.arange(n_old, n_rows), search, neighbors, similarities, n_threads, entries.look)
+    _merge_into_lists(*entries.found(n_threads), neighbors, similarities)
     return replace(table, neighbors=neighbors, similarities=similarities)
 
 
@@ -162,7 +161,12 @@ def _plain(table: NeighborTable) -> tuple[Int32Array, Float32Array]:
 
 
 def _search_rows(
-    rows: Int64Array, search: ExactSearch, neighbors: Int32Array, similarities: Float32Array, n_threads: int | None
+    rows: Int64Array,
+    search: ExactSearch,
+    neighbors: Int32Array,
+    similarities: Float32Array,
+    n_threads: int | None,
+    seen: Callable[[int, int, Float32Array], None] | None = None,
 ) -> None:
     """Write the nearest neighbours of some rows, each without itself."""
     width = neighbors.shape[1]
@@ -170,32 +174,50 @@ def _search_rows(
         block = rows[first : first + TILE]
         itself = list(block.astype(np.int32)[:, None])
         codes = np.ascontiguousarray(search.codes[block])
-        found = search.search(codes, max(width, 1), forbidden=itself, n_threads=n_threads)
+        tell = None if seen is None else lambda query, *tile, first=first: seen(first + query, *tile)
+        found = search.search(codes, max(width, 1), forbidden=itself, n_threads=n_threads, seen=tell)
         neighbors[block], similarities[block] = found.neighbors[:, :width], found.similarities[:, :width]
 
 
-def _entries(
-    search: ExactSearch, new: Int64Array, n_old: int, last: Float32Array, n_threads: int | None
-) -> tuple[Int64Array, Int32Array, Float32Array]:
-    """Find the lists of old rows that new rows enter: (row, film, cosine), sorted by row, then best first."""
-    unit = unit_rows(np.ascontiguousarray(search.codes[new]))
-    pairs = []
-    for first in range(0, n_old, TILE):
-        tile = slice(first, min(first + TILE, n_old))
-        products = search.codes[tile] @ unit.T
-        products *= (1.0 / search.lengths[tile]).astype(np.float32)[:, None]
-        rows, columns = np.nonzero(products >= (last[tile] - np.float32(ROUNDING))[:, None])
-        pairs.append(np.stack([rows + first, columns]))
-    rows, columns = np.concatenate(pairs, axis=1) if pairs else np.empty((2, 0), np.int64)
-    scored = np.empty((len(rows), 1), np.float32)
-    films = new[columns].astype(np.int32)
-    with borrow_threads(n_threads):
-        codes, lengths = search.codes.view(np.ndarray), search.lengths.view(np.ndarray)
-        for first in range(0, len(rows), TILE):
-            part = slice(first, first + TILE)
-            left = np.ascontiguousarray(codes[rows[part]])
-            _cosines(left, lengths[rows[part]], codes, lengths, films[part, None], scored[part])
-    cosines = scored[:, 0]
-    enters = cosines > last[rows]
-    order = np.lexsort((films[enters], -cosines[enters], rows[enters]))
-    return rows[enters][order], films[enters][order], cosines[enters][order]
+class _Entries:
+    """The lists of old rows that new rows enter, from the products that are made for the lists of the new rows.
+
+    Parameters
+    ----------
+    search
+        Over all codes, the old ones first.
+    n_old
+        Old rows.
+    last
+        float32 (n_old,), cosine of the last of each list: what is better enters.
+    """
+
+    def __init__(self, search: ExactSearch, n_old: int, last: Float32Array) -> None:
+        self.search, self.n_old, self.last = search, n_old, last
+        self._scales = (1.0 / search.lengths[:n_old]).astype(np.float32)
+        self._least = last - np.float32(ROUNDING)
+        self._pairs = [np.empty((2, 0), np.int64)]
+
+    def look(self, first_new: int, first_old: int, products: Float32Array) -> None:
+        """Keep the pairs of a tile of products that may enter."""
+        stop = min(self.n_old - first_old, products.shape[1])
+        if stop > 0:
+            old = slice(first_old, first_old + stop)
+            films, rows = _reaching(products, self._scales[old], self._least[old])
+            self._pairs.append(np.stack([rows + first_old, films + self.n_old + first_new]))
+
+    def found(self, n_threads: int | None) -> tuple[Int64Array, Int32Array, Float32Array]:
+        """Return what enters, scored by the canonical routine: (row, film, cosine), sorted by row, then best first."""
+        rows, columns = np.concatenate(self._pairs, axis=1)
+        scored = np.empty((len(rows), 1), np.float32)
+        films = columns.astype(np.int32)
+        with borrow_threads(n_threads):
+            codes, lengths = self.search.codes.view(np.ndarray), self.search.lengths.view(np.ndarray)
+            for first in range(0, len(rows), TILE):
+                part = slice(first, first + TILE)
+                left = np.ascontiguousarray(codes[rows[part]])
+                _cosines(left, lengths[rows[part]], codes, lengths, films[part, None], scored[part])
+        cosines = scored[:, 0]
+        enters = cosines > self.last[rows]
+        order = np.lexsort((films[enters], -cosines[enters], rows[enters]))
+        return rows[enters][order], films[enters][order], cosines[enters][order]

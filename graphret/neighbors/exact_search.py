@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -14,7 +14,7 @@ from graphret.neighbors._kernels import _cosines, _rank_candidates, _scan, _upda
 from graphret.neighbors.neighbor_table import NeighborTable, SearchCounts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from graphret._types import BoolArray, Codes, Float32Array, Float64Array, Int32Array, Int64Array
@@ -30,7 +30,7 @@ SCAN_QUERIES = 4
 """Up to so many queries one thread reads the codes at the speed of the memory; more threads would only wait."""
 FEW_ALLOWED = 0.5
 """Share of allowed films below which a scan gathers their codes instead of reading all."""
-QUERY_BLOCK = 64
+QUERY_BLOCK = 256
 TILE = 16_384
 
 
@@ -137,6 +137,7 @@ class ExactSearch:
         allowed: BoolArray | None = None,
         forbidden: Sequence[Int32Array] | None = None,
         n_threads: int | None = None,
+        seen: Callable[[int, int, Float32Array], None] | None = None,
     ) -> NeighborTable:
         """Find the k nearest films of every query.
 
@@ -152,6 +153,9 @@ class ExactSearch:
             One int array of film positions per query that may not come.
         n_threads
             Numba threads; ``None`` for all processors. The result does not depend on it.
+        seen
+            Called once for every tile of products, as ``seen(first query, first film, products)``: float32 (b, t), unit
+            queries by codes of any length. Only where all films are allowed.
 
         Returns
         -------
@@ -179,7 +183,9 @@ class ExactSearch:
             for first in range(0, queries.shape[0], QUERY_BLOCK):
                 rows = slice(first, min(first + QUERY_BLOCK, queries.shape[0]))
                 lists = [()] * (rows.stop - first) if forbidden is None else forbidden[rows]
-                self._search_block(queries[rows], k, mask, ragged_lists(lists), neighbors[rows], similarities[rows])
+                tell = None if seen is None else partial(seen, first)
+                out = neighbors[rows], similarities[rows]
+                self._search_block(queries[rows], k, mask, ragged_lists(lists), *out, tell)
         n_allowed = self.codes.shape[0] if allowed is None else int(np.count_nonzero(mask))
         return NeighborTable(neighbors, similarities, counts=SearchCounts.scanned(len(queries), n_allowed))
 
@@ -215,6 +221,7 @@ class ExactSearch:
         forbidden: tuple[Int64Array, Int32Array],
         out_neighbors: Int32Array,
         out_similarities: np.ndarray,
+        seen: Callable[[int, Float32Array], None] | None,
     ) -> None:
         n_films = self.codes.shape[0]
         lengths = row_lengths(queries)
@@ -237,6 +244,8 @@ class ExactSearch:
                     _scan(unit[pending], self.codes, films, scores)
                 else:
                     scores = unit[pending] @ self.codes[slice(first, stop) if listed is None else films].T
+                if seen is not None:
+                    seen(first, scores)
                 _update_heaps(scores, self._scales, films, mask, starts, ids, heap_scores, heap_ids)
             similarities = np.empty(heap_ids.shape, dtype=np.float32)
             _cosines(queries[pending], lengths[pending], self.codes, self.lengths, heap_ids, similarities)
@@ -244,6 +253,7 @@ class ExactSearch:
             nobody = np.full(pending.size, -1, dtype=np.int64)
             _rank_candidates(heap_ids, similarities, nobody, np.full(pending.size, k, dtype=np.int64), *found)
             out_neighbors[pending], out_similarities[pending] = found
+            seen = None
             # A row is sure when its heap did not overflow, or when what fell out is clearly worse than its k-th.
             sure = (heap_ids < 0).any(axis=1) | (size == n_films) | (heap_scores[:, 0] < found[1][:, -1] - ROUNDING)
             pending, size = pending[~sure], min(2 * size, n_films)

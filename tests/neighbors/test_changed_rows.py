@@ -74,9 +74,10 @@ def test_small_k_is_never_short():
 
 
 def test_more_rows_than_a_block(monkeypatch):
-    from graphret.neighbors import changed_rows
+    from graphret.neighbors import changed_rows, exact_search
 
-    monkeypatch.setattr(changed_rows, "ROW_BLOCK", 7)
+    monkeypatch.setattr(exact_search, "QUERY_BLOCK", 7)
+    monkeypatch.setattr(exact_search, "TILE", 13)
     monkeypatch.setattr(changed_rows, "TILE", 11)
     codes = np.random.default_rng(3).random((90, 8), dtype=np.float32)
     grown = with_rows_added(nearest_neighbors(codes[:50], 6), ExactSearch(codes), 6)
