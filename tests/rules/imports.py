@@ -2,6 +2,7 @@
 
 import ast
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[2] / "graphret"
@@ -22,6 +23,7 @@ class Import:
         return f"{self.file}:{self.line}"
 
 
+@cache
 def package_files():
     return sorted(path for path in PACKAGE.rglob("*.py") if "__pycache__" not in path.parts)
 
@@ -40,35 +42,39 @@ def room_of(module):
 
 def imports_of(path, *, typing=True):
     """Every import of a file; with ``typing=False`` without those that only type checkers see."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    later = {
-        id(node)
-        for function in ast.walk(tree)
-        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
-        for node in ast.walk(function)
-    }
-    for_types = {
-        id(node)
-        for test in ast.walk(tree)
-        if isinstance(test, ast.If) and "TYPE_CHECKING" in ast.dump(test.test)
-        for node in ast.walk(test)
-    }
+    return [entry for entry, for_types in _read(path) if typing or not for_types]
+
+
+@cache
+def _read(path):
+    """Every import of a file, and whether only type checkers see it."""
     file = path.relative_to(PACKAGE.parent).as_posix()
-    modules = {dotted(other) for other in package_files()}
     found = []
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.Import | ast.ImportFrom) or (not typing and id(node) in for_types):
-            continue
-        at_import = id(node) not in later and id(node) not in for_types
+
+    def visit(node, in_function, for_types):
+        in_function = in_function or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        for_types = for_types or (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test))
+        at_import = not in_function and not for_types
         if isinstance(node, ast.Import):
-            found += [Import(file, node.lineno, alias.name, "", at_import) for alias in node.names]
-            continue
-        assert node.level == 0, f"{file}:{node.lineno}: relative import"
-        for alias in node.names:
-            inner = f"{node.module}.{alias.name}"
-            module, name = (inner, "") if inner in modules else (node.module, alias.name)
-            found.append(Import(file, node.lineno, module, name, at_import))
+            imports = [Import(file, node.lineno, alias.name, "", at_import) for alias in node.names]
+            found.extend((entry, for_types) for entry in imports)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}:{node.lineno}: relative import"
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                module, name = (inner, "") if inner in _modules() else (node.module, alias.name)
+                found.append((Import(file, node.lineno, module, name, at_import), for_types))
+        elif not isinstance(node, ast.expr):
+            for child in ast.iter_child_nodes(node):
+                visit(child, in_function, for_types)
+
+    visit(ast.parse(path.read_text(encoding="utf-8")), False, False)
     return found
+
+
+@cache
+def _modules():
+    return {dotted(path) for path in package_files()}
 
 
 def circles(edges):
