@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from graphret.index.config import BuildConfig
     from graphret.index.contents import Coded
 
-__all__ = ["check_backends", "divide_films", "link_films", "prepare_search", "report"]
+__all__ = ["check_backends", "divide_films", "keep_neighbors", "link_films", "prepare_search", "report"]
 
 
 def check_backends(config: BuildConfig) -> None:
@@ -43,15 +43,21 @@ def link_films(coded: Coded, stages: Stages, config: BuildConfig, progress: Prog
             max_memory=config.max_memory,
             progress=progress,
         )
-        search = {name: getattr(table, name) for name in ("method", "recall", "n_proven", "n_scanned")}
-        found = Stage(search, {"neighbors": table.neighbors, "similarities": table.similarities})
-        stages.save("neighbors", key, *found)
+        found = keep_neighbors(table, coded, stages, config)
     report(progress, "graph", 0)
     table = NeighborTable(found.arrays["neighbors"], found.arrays["similarities"], **found.record)
     graph = similarity_graph(table, threshold=config.threshold, weights=config.edge_weights)
     report(progress, "graph", 1)
     novelty = Novelty.of(ExactSearch(coded.codes), coded.films.patients, coded.films.splits, table, seed=config.seed)
     return Linked(table, graph, novelty)
+
+
+def keep_neighbors(table: NeighborTable, coded: Coded, stages: Stages, config: BuildConfig) -> Stage:
+    """Keep a kNN table as the finished stage of the search for neighbours."""
+    search = {name: getattr(table, name) for name in ("method", "recall", "n_proven", "n_scanned")}
+    found = Stage(search, {"neighbors": table.neighbors, "similarities": table.similarities})
+    stages.save("neighbors", _neighbors_key(coded, config), *found)
+    return found
 
 
 def _neighbors_key(coded: Coded, config: BuildConfig) -> str:

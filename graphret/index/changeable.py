@@ -219,7 +219,9 @@ class ChangeableIndex:
     def rebuild(self, *, keep: int = KEEP, progress: Progress | None = None, **overrides: Any) -> Self:
         """Build the index again as a whole, from its codes: what many changes have left behind is then made good.
 
-        Neighbours, threshold, graph, search and communities are made as by `build`. Communities get the numbers of
+        Threshold, graph, search and communities are made as by `build`. Lists of neighbours that have become short are
+        completed; all are searched for again where they were approximate, or another search or more neighbours are
+        asked for. Communities get the numbers of
         those that they share most films with. Where going on from the known communities reaches nearly the modularity
         of a fresh start (within 0.001), they are kept so.
 
@@ -245,7 +247,7 @@ class ChangeableIndex:
 
         Notes
         -----
-        As `build`, without encoding.
+        O(s n d) for s short lists, and what `build` needs behind its search for neighbours.
 
         Examples
         --------

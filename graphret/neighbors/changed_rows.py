@@ -126,28 +126,45 @@ def with_rows_added(
 
 
 def refill_short_lists(
-    table: NeighborTable, search: ExactSearch, k: int, *, n_threads: int | None = None
+    table: NeighborTable,
+    search: ExactSearch,
+    k: int,
+    *,
+    may_lack: float = SHORT_SHARE,
+    n_threads: int | None = None,
 ) -> NeighborTable:
     """Search again for the rows whose lists have become too short.
 
     Parameters
     ----------
     table
-        n rows; lists that lack more than a tenth of ``k`` are made anew.
+        n rows.
     search
         Over their codes.
     k
-        Neighbours of a row, >= 1.
+        Neighbours of a row, >= 1, at most as many as the table has columns.
+    may_lack
+        Share of ``k`` that a list may lack; one that lacks more is made anew.
     n_threads
         Threads; the result does not depend on it.
 
     Returns
     -------
     NeighborTable
-        O(s n d) time for s lists that are too short.
+        min(k, n - 1) columns. O(s n d) time for s lists that are too short.
+
+    Examples
+    --------
+    >>> from graphret.neighbors import nearest_neighbors
+    >>> codes = np.random.default_rng(0).random((40, 8), dtype=np.float32)
+    >>> table = with_rows_removed(nearest_neighbors(codes, 5), np.arange(30))
+    >>> table = refill_short_lists(table, ExactSearch(codes[:30]), 5, may_lack=0)
+    >>> np.array_equal(table.neighbors, nearest_neighbors(codes[:30], 5).neighbors)
+    True
     """
     width = min(check_integer("k", k, 1), max(len(table.neighbors) - 1, 0))
-    short = np.flatnonzero(list_lengths(table) < width - int(SHORT_SHARE * width))
+    table = replace(table, neighbors=table.neighbors[:, :width], similarities=table.similarities[:, :width])
+    short = np.flatnonzero(list_lengths(table) < width - int(may_lack * width))
     if not short.size:
         return table
     neighbors, similarities = table.neighbors.copy(), table.similarities.copy()

@@ -263,6 +263,25 @@ def test_a_partition_that_is_much_better_is_taken(index, monkeypatch):
     assert index.rebuild().manifest["communities"]["quality"] >= index.manifest["communities"]["quality"] - 1e-12
 
 
+def test_a_rebuild_completes_the_table_that_is_there(index, codes, tmp_path, monkeypatch):
+    from graphret.index import build_stages
+
+    shrunk = index.remove(index.films.ids[::3])
+    left = codes[np.flatnonzero(np.arange(60) % 3)]
+    wanted = {k: build(left, out=tmp_path / str(k), k=k).graph for k in (6, 4)}
+
+    def search(*arguments, **options):
+        raise AssertionError("all neighbours were searched for")
+
+    monkeypatch.setattr(build_stages, "nearest_neighbors", search)
+    for k, graph in wanted.items():
+        rebuilt = shrunk.rebuild(k=k)
+        assert np.array_equal(rebuilt.graph.indices, graph.indices)
+        assert np.array_equal(rebuilt.graph.weights, graph.weights)
+    with pytest.raises(AssertionError, match="all neighbours"):
+        shrunk.rebuild(k=8)
+
+
 def test_drift_is_told_and_a_rebuild_advised(index, codes):
     assert index.info()["drift"]["advice"] == []
     grown = index.add(codes[60:66])

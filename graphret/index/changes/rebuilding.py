@@ -5,17 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from graphret.communities import louvain
 from graphret.communities.matching import match_communities
 from graphret.files import Stages
-from graphret.index.build_stages import divide_films, link_films, prepare_search
-from graphret.index.changes.change import Change, changing
+from graphret.index.build_stages import divide_films, keep_neighbors, link_films, prepare_search
+from graphret.index.changes.change import Change, Current, changing
 from graphret.index.changes.unchanged import coded_as_it_is
 from graphret.index.config import BuildConfig
 from graphret.index.contents import Contents
 from graphret.index.drift import fresh_record
 from graphret.index.layout import ARRAYS, CHANGE_ARRAYS, CODE_CHECKSUMS, ENCODER, FILMS, PROBLEMS
+from graphret.index.neighbor_files import read_neighbors
 from graphret.index.store import KEEP
+from graphret.neighbors import ExactSearch
+from graphret.neighbors.changed_rows import list_lengths, refill_short_lists
 
 if TYPE_CHECKING:
     import os
@@ -23,6 +28,7 @@ if TYPE_CHECKING:
     from graphret._types import Int32Array, Progress
     from graphret.communities import Partition
     from graphret.graph import Graph
+    from graphret.neighbors import NeighborTable
 
 __all__ = ["rebuild"]
 
@@ -43,6 +49,9 @@ def rebuild(
         current.check_hash(ARRAYS["codes"], ARRAYS["lengths"])
         stages = Stages(current.work)
         coded = coded_as_it_is(current)
+        known_table = _known_neighbors(current, config)
+        if known_table is not None:
+            keep_neighbors(known_table, coded, stages, config)
         linked = link_films(coded, stages, config, progress)
         structure = prepare_search(coded, stages, config, progress)
         known = generation.communities
@@ -85,6 +94,22 @@ def rebuild(
         )
         counts = {"films": len(current.films), "communities": partition.n_communities}
         return Change("rebuild", name, counts, details=renumbered)
+
+
+def _known_neighbors(current: Current, config: BuildConfig) -> NeighborTable | None:
+    """Complete the kNN table that the index keeps, which changes have left exact; None where it must be made anew.
+
+    It must be where it was approximate, or another search or more neighbours are asked for.
+    """
+    table, before = read_neighbors(current.generation), current.config
+    n_films = current.generation.n_films
+    same_search = (config.method, config.backend) == (before.method, before.backend)
+    if table is None or table.method != "exact" or not same_search or table.k < min(config.k, n_films - 1):
+        return None
+    search = ExactSearch(current.generation.codes.view(np.ndarray), current.generation.lengths.view(np.ndarray))
+    known = refill_short_lists(table, search, config.k, may_lack=0, n_threads=config.n_threads)
+    n_scanned = int(np.count_nonzero(list_lengths(table) < known.k))
+    return replace(known, n_proven=n_films - n_scanned, n_scanned=n_scanned)
 
 
 def _divided(graph: Graph, known: Int32Array, afresh: Partition, config: BuildConfig) -> Partition:
