@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from graphret.evaluation import evaluate_hamming
+from graphret.evaluation.measures import parse_measure
+from graphret.evaluation.ties import EXPECTED
 from graphret.hashing import pack_bits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from graphret._types import Codes, Int64Array
+    from graphret._types import Codes, Float64Array, Int64Array
     from graphret.data import ImageTable
 
 __all__ = ["expected_under_ties"]
@@ -33,12 +35,12 @@ def expected_under_ties(
     excluded
         For each query the rows that it could not get.
     measures
-        As `evaluate_hamming` takes them.
+        See `list_measures`.
 
     Returns
     -------
     dict
-        None where a measure is defined for no query.
+        None where a measure is defined for no query, or has no expectation (MMV).
 
     Examples
     --------
@@ -49,15 +51,14 @@ def expected_under_ties(
     {'P@1': 0.5}
     """
     (asked, searched), (queries, database) = codes, films
-    values = evaluate_hamming(
-        pack_bits(asked),
-        pack_bits(searched),
-        queries.relevance(),
-        database.relevance(),
-        measures,
-        excluded=excluded,
-    )
+    known = [measure for measure in measures if parse_measure(measure).form in EXPECTED]
+    labels = queries.relevance(), database.relevance()
+    values = evaluate_hamming(pack_bits(asked), pack_bits(searched), *labels, known, excluded=excluded) if known else {}
     return {
-        measure: None if np.isnan(of_queries).all() else float(np.nanmean(of_queries))
-        for measure, of_queries in values.items()
+        measure: float(np.nanmean(values[measure])) if measure in values and _is_defined(values[measure]) else None
+        for measure in measures
     }
+
+
+def _is_defined(of_queries: Float64Array) -> bool:
+    return not bool(np.isnan(of_queries).all())

@@ -1,6 +1,6 @@
 """Score an index on films that it did not train on: measures, intervals, comparisons, reports."""
 
-from graphret.evaluation.bootstrap import Difference, Interval, paired_difference, patient_bootstrap
+from graphret.evaluation.bootstrap import Difference, Interval, macro_bootstrap, paired_difference, patient_bootstrap
 from graphret.evaluation.contact_sheet import contact_sheet
 from graphret.evaluation.measures import evaluate_ranking, list_measures
 from graphret.evaluation.protocol import evaluate
@@ -22,6 +22,7 @@ __all__ = [
     "evaluate_hamming",
     "evaluate_ranking",
     "list_measures",
+    "macro_bootstrap",
     "paired_difference",
     "patient_bootstrap",
     "qrels_text",

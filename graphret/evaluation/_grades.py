@@ -20,8 +20,10 @@ class Judged:
     """m lists for each of b queries, one ranking after the other, with everything that a measure may look at."""
 
     grades: Int32Array  # (m b, K): r of every hit in rank order, 0 for a pad
-    of_queries: Int64Array  # (b,): |q|
+    labels: BoolArray  # (b, L): of the queries
     counts: Int64Array  # (b, L + 1): how many films of the database have grade 0 ... L
+    patterns: BoolArray  # (p + 1, L): the distinct label rows of the database; the last is that of a pad
+    pattern_of: Int64Array  # (m b, K): row of ``patterns`` of every hit
 
     def each(self, of_queries: NDArray[Any]) -> NDArray[Any]:
         """What holds for a query (b, ...) as one row for each of its lists (m b, ...)."""
@@ -31,12 +33,22 @@ class Judged:
     @property
     def n_positive(self) -> Int64Array:
         """|q| for every list."""
-        return self.each(self.of_queries)
+        return self.each(self.labels.sum(axis=1))
 
     @property
     def n_relevant(self) -> Int64Array:
         """Films of the database with ``r > 0``, for every list."""
         return self.each(self.counts[:, 1:].sum(axis=1))
+
+    def votes(self, k: int) -> tuple[Int64Array, Int64Array]:
+        """How many of the first k hits have each label, (m b, L), and how many have none (pads too), (m b,)."""
+        votes = np.zeros((len(self.grades), self.patterns.shape[1]), dtype=np.int64)
+        without = np.zeros(len(self.grades), dtype=np.int64)
+        none = ~self.patterns.any(axis=1)
+        for hits in self.pattern_of[:, :k].T:
+            votes += self.patterns[hits]
+            without += none[hits]
+        return votes, without
 
     def ideal(self, k: int) -> Int32Array:
         """Grades of the best k films of the whole database, best first, for every query."""
@@ -59,6 +71,7 @@ class Grader:
     ) -> None:
         self._of_queries, self._searchable, self._forbidden = of_queries, searchable, forbidden
         patterns, self._pattern_of = _distinct_rows(of_films)
+        self._patterns = np.vstack([patterns, np.zeros((1, patterns.shape[1]), dtype=np.bool_)])
         self._films_of_pattern = np.bincount(self._pattern_of[searchable], minlength=len(patterns))
         self._columns = patterns.T.astype(np.float32)
         self._counted: tuple[slice, Int32Array, Int64Array] | None = None
@@ -73,8 +86,9 @@ class Grader:
         common, counts = self._count(rows)
         repeats = len(lists) // len(common)
         of_lists = np.tile(np.arange(len(common)), repeats)
+        pattern_of = np.where(lists >= 0, self._pattern_of[lists], len(self._patterns) - 1)
         grades = np.where(lists >= 0, common[of_lists[:, None], self._pattern_of[lists]], 0).astype(np.int32)
-        return Judged(grades, self._of_queries[rows].sum(axis=1), counts)
+        return Judged(grades, self._of_queries[rows], counts, self._patterns, pattern_of)
 
     def _count(self, rows: slice) -> tuple[Int32Array, Int64Array]:
         """Grades (b, patterns), and how many films have each grade (b, L + 1); those of the last block are kept."""

@@ -18,6 +18,12 @@ LEARNED = "films are compared in a metric that was learned from the archive's la
 _READING = "Query by query; above 0 is better. p is two-sided and not corrected for the number of comparisons."
 
 
+_MACRO = (
+    "Mean over the labels of the mean over the queries that have the label (macro mean): a rare label weighs as much as "
+    "a frequent one."
+)
+
+
 def to_markdown(report: dict[str, Any]) -> str:
     """Write the tables and the description of a report.
 
@@ -55,6 +61,9 @@ def to_markdown(report: dict[str, Any]) -> str:
     ]
     measure = report["rankings"][0]["per_label"]["measure"]
     parts += [
+        "## Means over labels",
+        _MACRO,
+        _macro_table(report),
         f"## {measure} by label",
         "Over the queries that have the label; a hit counts if it shares any label with the query.",
         _label_table(report),
@@ -121,6 +130,14 @@ def _difference_table(report: dict[str, Any], names: list[str]) -> str:
     return _table(["ranking", *measures], lines)
 
 
+def _macro_table(report: dict[str, Any]) -> str:
+    measures = report["settings"]["measures"]
+    lines = [
+        [_marked(row), *(interval_text(row["macro"][measure]) for measure in measures)] for row in report["rankings"]
+    ]
+    return _table(["ranking", *measures], lines)
+
+
 def _label_table(report: dict[str, Any]) -> str:
     rows = report["rankings"]
     positives = report["archive"]["positives"]
@@ -128,8 +145,11 @@ def _label_table(report: dict[str, Any]) -> str:
     for label, first in rows[0]["per_label"]["labels"].items():
         figures = [interval_text(row["per_label"]["labels"][label]) for row in rows]
         lines.append([label, str(first["n_queries"]), str(positives[label]), *figures])
-    heads = [f"{row['name']} (uses labels)" if row["uses_labels"] else row["name"] for row in rows]
-    return _table(["label", "queries", "films searched", *heads], lines)
+    return _table(["label", "queries", "films searched", *(_marked(row) for row in rows)], lines)
+
+
+def _marked(row: dict[str, Any]) -> str:
+    return f"{row['name']} (uses labels)" if row["uses_labels"] else str(row["name"])
 
 
 def _details(report: dict[str, Any]) -> str:

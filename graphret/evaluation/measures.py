@@ -45,6 +45,19 @@ def _precision(judged: Judged, k: int) -> Float64Array:
     return np.asarray((judged.grades[:, :k] > 0).sum(axis=1) / k)
 
 
+def _precision_relevant(judged: Judged, k: int) -> Float64Array:
+    return _ratio((judged.grades[:, :k] > 0).sum(axis=1), np.minimum(judged.n_relevant, k), np.nan)
+
+
+def _majority_vote(judged: Judged, k: int) -> Float64Array:
+    """1 where the label that most of the K hits have is one of the query's; of labels that tie, the share that is."""
+    votes, without = judged.votes(k)
+    most = np.maximum(votes.max(axis=1, initial=0), without)[:, None]
+    winning = votes == most
+    right = (winning & judged.each(judged.labels)).sum(axis=1)
+    return _ratio(right, winning.sum(axis=1) + (without == most[:, 0]), 0.0)
+
+
 def _hit_rate(judged: Judged, k: int) -> Float64Array:
     return np.asarray((judged.grades[:, :k] > 0).any(axis=1), dtype=np.float64)
 
@@ -110,6 +123,8 @@ _MEASURES: dict[str, Callable[[Judged, int], Float64Array]] = {
     "gmAP@K:relevant": lambda judged, k: _average_precision_relevant(judged, k, graded=True),
     "R@K": _recall,
     "HR@K": _hit_rate,
+    "P@K:relevant": _precision_relevant,
+    "MMV@K": _majority_vote,
 }
 
 
@@ -126,8 +141,8 @@ def list_measures() -> list[str]:
 
     Examples
     --------
-    >>> list_measures()
-    ['P@K', 'ACG@K', 'DCG@K', 'nDCG@K', 'mAP@K', 'mAP@K:relevant', 'gmAP@K', 'gmAP@K:relevant', 'R@K', 'HR@K']
+    >>> list_measures()[-4:]
+    ['R@K', 'HR@K', 'P@K:relevant', 'MMV@K']
     """
     return list(_MEASURES)
 
@@ -181,7 +196,8 @@ def evaluate_ranking(
     ``DCG@K = sum (2^r - 1) / log2(rank + 1)`` and nDCG@K = DCG@K over that of the best K films of the database.
     ``mAP@K`` is the average precision over the relevant films among the K (Fang et al. 2021, Eq. 3), ``mAP@K:relevant``
     over min(K, all relevant films of the database); ``gmAP`` weighs precision by r (Cai et al. 2019, Eq. 8-9); ``R@K``
-    is recall and ``HR@K`` is 1 when any of the K is relevant.
+    is recall and ``HR@K`` is 1 when any of the K is relevant. ``P@K:relevant`` is precision with K capped at the
+    relevant films of the database; ``MMV@K`` is 1 when the label that most of the K have is one of the query's.
 
     Parameters
     ----------
@@ -202,8 +218,8 @@ def evaluate_ranking(
     -------
     dict of str to float64 (q,)
         In the order of ``measures``. NaN where undefined: everything for a query without a positive label; nDCG,
-        R and the ``:relevant`` forms for one without a relevant film in the database. There P, ACG, DCG, mAP, gmAP
-        and HR are 0, and mAP and gmAP are 0 too when nothing relevant was retrieved.
+        R and the ``:relevant`` forms for one without a relevant film in the database. There P, ACG, DCG, mAP, gmAP,
+        HR and MMV are 0, and mAP and gmAP are 0 too when nothing relevant was retrieved.
 
     Raises
     ------

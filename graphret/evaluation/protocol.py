@@ -14,7 +14,7 @@ from graphret._errors import InvalidParameterError, UnknownNameError
 from graphret._version import __version__
 from graphret.encoding import NO_COSINE
 from graphret.evaluation.baselines import BASELINES
-from graphret.evaluation.bootstrap import Difference, paired_difference, patient_bootstrap
+from graphret.evaluation.bootstrap import Difference, macro_bootstrap, paired_difference, patient_bootstrap
 from graphret.evaluation.measures import evaluate_ranking, largest_k
 from graphret.evaluation.queries import QuerySet, resolve_queries, rows_with_same
 from graphret.evaluation.report import RankingScores, Report
@@ -196,6 +196,10 @@ class _Judge:
             name=name,
             scores={
                 measure: patient_bootstrap(values[measure], self.patients, **self.resampling)
+                for measure in self.measures
+            },
+            macro={
+                measure: macro_bootstrap(values[measure], self.of_queries, self.patients, **self.resampling)
                 for measure in self.measures
             },
             label_measure=self.label_measure,

@@ -37,6 +37,8 @@ class RankingScores:
         The ranking, in the text form of `RankingChoice`, or a baseline such as "random".
     scores
         Mean and interval of every measure.
+    macro
+        Of every measure the mean over labels of its mean over the queries that have the label, with its interval.
     label_measure, per_label
         P@10 (or P at the depth of the lists, if that is smaller) over the queries that have a label, by label.
     milliseconds
@@ -58,6 +60,7 @@ class RankingScores:
 
     name: str
     scores: dict[str, Interval]
+    macro: dict[str, Interval]
     label_measure: str
     per_label: dict[str, Interval]
     milliseconds: float | None
@@ -87,6 +90,7 @@ class RankingScores:
             "uses_labels": self.uses_labels,
             "notes": list(self.notes),
             "measures": {measure: _plain(interval) for measure, interval in self.scores.items()},
+            "macro": {measure: _plain(interval) for measure, interval in self.macro.items()},
             "per_label": {
                 "measure": self.label_measure,
                 "labels": {label: _plain(interval) for label, interval in self.per_label.items()},

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from graphret._types import BoolArray, Float64Array, Int32Array, Int64Array
 
-__all__ = ["evaluate_hamming"]
+__all__ = ["EXPECTED", "evaluate_hamming"]
 
 TIES = ("expected", "position")
 LARGEST_DCG_GRADE = 1000
@@ -98,6 +98,10 @@ def _hits(tied: _Tied, k: int) -> float:
 
 def _precision(tied: _Tied, k: int) -> float:
     return _hits(tied, k) / k
+
+
+def _precision_relevant(tied: _Tied, k: int) -> float:
+    return _hits(tied, k) / min(k, tied.n_relevant) if tied.n_relevant else np.nan
 
 
 def _recall(tied: _Tied, k: int) -> float:
@@ -193,7 +197,10 @@ _MEASURES: dict[str, Callable[[_Tied, int], float]] = {
     "gmAP@K:relevant": lambda tied, k: _average_precision_relevant(tied, k, graded=True),
     "R@K": _recall,
     "HR@K": _hit_rate,
+    "P@K:relevant": _precision_relevant,
 }
+EXPECTED = tuple(_MEASURES)
+"""Forms of `list_measures` that have an expectation here; a majority vote (MMV) has none."""
 
 
 def evaluate_hamming(
@@ -239,7 +246,7 @@ def evaluate_hamming(
     Raises
     ------
     UnknownNameError, InvalidParameterError, CodesError
-        As `evaluate_ranking` and `HammingSearch` do; ties of another name.
+        As `evaluate_ranking` and `HammingSearch` do; ties of another name; MMV with ``ties="expected"``.
 
     Notes
     -----
@@ -261,6 +268,10 @@ def evaluate_hamming(
     wanted = [parse_measure(name) for name in ([measures] if isinstance(measures, str) else measures)]
     if not wanted:
         raise InvalidParameterError("measures", list(measures), "at least one, for example 'P@10'")
+    for measure in wanted:
+        if ties == "expected" and measure.form not in _MEASURES:
+            hint = 'a vote has no closed expectation over orders of ties; ties="position" scores one order'
+            raise InvalidParameterError("measures", measure.name, f"one of {', '.join(EXPECTED)}", hint)
     search = HammingSearch(database_bits)
     of_queries, of_films = label_pair(query_labels, database_labels)
     n_queries = len(np.asarray(query_bits))

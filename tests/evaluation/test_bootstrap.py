@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from graphret._errors import InvalidParameterError
-from graphret.evaluation import paired_difference, patient_bootstrap
+from graphret.evaluation import macro_bootstrap, paired_difference, patient_bootstrap
 
 
 def own_patients(n):
@@ -32,6 +32,47 @@ def test_bounds_are_quantiles_of_a_literal_bootstrap():
         queries = np.concatenate([np.flatnonzero(patients == name) for name in rng.choice(names, len(names))])
         means.append(values[queries].mean())
     assert [interval.low, interval.high] == pytest.approx(np.quantile(means, [0.025, 0.975]), abs=0.012)
+
+
+def macro_mean(values, labels):
+    """Mean over labels of the mean over the queries that have the label, by loops; labels without a query left out."""
+    means = []
+    for label in range(labels.shape[1]):
+        having = [value for value, row in zip(values, labels, strict=True) if row[label] and not np.isnan(value)]
+        if having:
+            means.append(sum(having) / len(having))
+    return sum(means) / len(means)
+
+
+def test_a_macro_mean_is_the_mean_of_the_means_of_labels_in_every_sample():
+    rng = np.random.default_rng(3)
+    patients, labels, values = rng.integers(0, 9, 40), rng.random((40, 4)) < [0.8, 0.3, 0.1, 0.0], rng.random(40)
+    values[rng.random(40) < 0.2] = np.nan
+    found = macro_bootstrap(values, labels, patients.astype(str), n_resamples=300, seed=5)
+    assert found.mean == pytest.approx(macro_mean(values, labels), rel=1e-12)
+    used = ~np.isnan(values) & labels.any(axis=1)
+    assert (found.n_queries, found.n_undefined) == (used.sum(), 40 - used.sum())
+    names = np.unique(patients[used])
+    assert found.n_patients == len(names)
+    means = []
+    for drawn in np.random.default_rng(5).integers(0, len(names), (300, len(names))):
+        queries = np.concatenate([np.flatnonzero(used & (patients == names[number])) for number in drawn])
+        means.append(macro_mean(values[queries], labels[queries]))
+    assert [found.low, found.high] == pytest.approx(np.quantile(means, [0.025, 0.975]), rel=1e-9)
+
+
+def test_a_macro_mean_of_one_label_is_the_mean_and_of_none_is_undefined():
+    values, patients = np.random.default_rng(0).random(30), np.repeat(np.arange(10), 3).astype(str)
+    every = np.ones((30, 1), dtype=bool)
+    assert vars(macro_bootstrap(values, every, patients)) == pytest.approx(vars(patient_bootstrap(values, patients)))
+    nothing = macro_bootstrap(values, ~every, patients)
+    assert np.isnan([nothing.mean, nothing.low, nothing.high]).all()
+    assert (nothing.n_queries, nothing.n_undefined, nothing.n_patients) == (0, 30, 0)
+    one = macro_bootstrap(values[:3], every[:3], patients[:3])
+    assert one.mean == pytest.approx(values[:3].mean())
+    assert np.isnan(one.low)
+    with pytest.raises(InvalidParameterError, match=r"labels=\(30,\).*one row for each of 30 queries"):
+        macro_bootstrap(values, every[:, 0], patients)
 
 
 def test_coverage_is_about_the_level():

@@ -54,8 +54,19 @@ def naive(form, hits, query, database, k, gone):
         return precisions(form == "gmAP@K:relevant") / min(k, n_relevant) if n_relevant else NAN
     if form == "R@K":
         return found / n_relevant if n_relevant else NAN
-    assert form == "HR@K"
-    return float(found > 0)
+    if form == "HR@K":
+        return float(found > 0)
+    if form == "P@K:relevant":
+        return found / min(k, n_relevant) if n_relevant else NAN
+    assert form == "MMV@K"
+    hits = (hits + [-1] * k)[:k]
+    ballots = dict.fromkeys([*range(len(query)), "none"], 0)
+    for film in hits:
+        having = [label for label in range(len(query)) if film >= 0 and database[film][label]]
+        for label in having or ["none"]:
+            ballots[label] += 1
+    winners = [label for label, count in ballots.items() if count == max(ballots.values())]
+    return sum(label != "none" and query[label] for label in winners) / len(winners)
 
 
 @st.composite
@@ -115,9 +126,7 @@ def test_bounds_and_the_perfect_list(case):
 def test_worked_example_of_the_documentation():
     # query {Effusion, Mass}; database a: both, b: Effusion, c: none, d: Mass
     database = [[1, 1], [1, 0], [0, 0], [0, 1]]
-    scores = evaluate_ranking(
-        [[1, 2, 0]], [[1, 1]], database, ["P@3", "ACG@3", "DCG@3", "nDCG@3", "mAP@3", "mAP@3:relevant", "gmAP@3"]
-    )
+    scores = evaluate_ranking([[1, 2, 0]], [[1, 1]], database, [form.replace("K", "3") for form in list_measures()])
     dcg, ideal = 1 + 3 / 2, 3 + 1 / math.log2(3) + 1 / 2
     assert scores["P@3"][0] == pytest.approx(2 / 3)
     assert scores["ACG@3"][0] == pytest.approx((1 + 0 + 2) / 2 / 3)
@@ -141,7 +150,7 @@ def test_undefined_queries_are_nan_and_the_rest_is_not():
     scores = evaluate_ranking([[0, 1], [0, 1], [2, -1]], queries, database, names)
     assert all(np.isnan(values[0]) for values in scores.values())
     undefined = {name for name, values in scores.items() if np.isnan(values[1])}
-    assert undefined == {"nDCG@2", "R@2", "mAP@2:relevant", "gmAP@2:relevant"}
+    assert undefined == {"nDCG@2", "R@2", "mAP@2:relevant", "gmAP@2:relevant", "P@2:relevant"}
     assert all(values[1] == 0 for name, values in scores.items() if name not in undefined)
     assert all(values[2] == 0 for values in scores.values())
 
@@ -172,14 +181,35 @@ def test_many_labels_do_not_overflow():
         evaluate_ranking([[1, 0, 2]], query, database, ["DCG@3"])
 
 
+def test_a_majority_of_unlabelled_films_or_of_pads_is_wrong_and_a_tie_counts_its_share():
+    database = np.array([[1, 0], [0, 0], [0, 0], [0, 1], [1, 1]], dtype=bool)
+    query = np.array([[1, 0]], dtype=bool)
+
+    def vote(*hits):
+        return float(evaluate_ranking([hits], query, database, [f"MMV@{len(hits)}"])[f"MMV@{len(hits)}"][0])
+
+    assert vote(0, 4) == 1
+    assert vote(0, 1, 2) == 0
+    assert vote(0, -1, -1) == 0
+    assert vote(0, 3) == vote(4) == 0.5
+    assert vote(0, 3, 1) == pytest.approx(1 / 3)
+
+
+def test_precision_of_a_rare_finding_is_capped_at_its_films():
+    database = np.array([[1], [1], [0], [0], [0]], dtype=bool)
+    scores = evaluate_ranking([[0, 1, 2, 3, 4]], [[True]], database, ["P@5", "P@5:relevant", "P@1:relevant"])
+    assert scores["P@5"][0] == 0.4
+    assert scores["P@5:relevant"][0] == scores["P@1:relevant"][0] == 1
+
+
 def test_no_queries_give_empty_arrays():
     scores = evaluate_ranking(np.empty((0, 5), dtype=int), np.empty((0, 2), bool), [[1, 0]], ["P@5"], excluded=[])
     assert scores["P@5"].shape == (0,)
 
 
-@pytest.mark.parametrize("name", ["P", "P@", "p@10", "P@K", "P@-1", "P@10:relevant", "mAP@10:all", "MRR@10", 10])
+@pytest.mark.parametrize("name", ["P", "P@", "p@10", "P@K", "P@-1", "R@10:relevant", "mAP@10:all", "MRR@10", 10])
 def test_unknown_measures_list_the_known_forms(name):
-    with pytest.raises(UnknownNameError, match=r"measures=.*ACG@K, DCG@K, HR@K, P@K, R@K, gmAP@K"):
+    with pytest.raises(UnknownNameError, match=r"measures=.*ACG@K, DCG@K, HR@K, MMV@K, P@K, P@K:relevant, R@K, gmAP@K"):
         evaluate_ranking([[0]], [[1]], [[1]], [name])
 
 
