@@ -44,7 +44,7 @@ class Judged:
         """How many of the first k hits have each label, (m b, L), and how many have none (pads too), (m b,)."""
         votes = np.zeros((len(self.grades), self.patterns.shape[1]), dtype=np.int64)
         without = np.zeros(len(self.grades), dtype=np.int64)
-        none = ~self.patterns.any(axis=1)
+        none = np.asarray(~self.patterns.any(axis=1))
         for hits in self.pattern_of[:, :k].T:
             votes += self.patterns[hits]
             without += none[hits]

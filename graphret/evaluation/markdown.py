@@ -19,8 +19,8 @@ _READING = "Query by query; above 0 is better. p is two-sided and not corrected 
 
 
 _MACRO = (
-    "Mean over the labels of the mean over the queries that have the label (macro mean): a rare label weighs as much as "
-    "a frequent one."
+    "Mean over the labels of the mean over the queries that have the label (macro mean): a rare label weighs as much "
+    "as a frequent one."
 )
 
 

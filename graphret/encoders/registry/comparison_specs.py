@@ -48,6 +48,24 @@ def _aggregation(name: str, factory: str, paper: str, *, fidelity: str = FORMULA
     )
 
 
+def _descriptor(name: str, factory: str, paper: str, length: str, value: int, **further: Any) -> EncoderSpec:
+    """A network of `descriptors.py`; ``length`` is the option that decides the length of its code."""
+    options, fidelity = further.pop("options", {}), further.pop("fidelity", FORMULA)
+    return EncoderSpec(
+        name=name,
+        kind="dense",
+        module="graphret.encoders.networks.descriptors",
+        factory=factory,
+        code_length=value,
+        default_size=256,
+        paper=paper,
+        fidelity=fidelity,
+        options={length: value, **options},
+        non_negative=True,
+        length_option=length,
+    )
+
+
 COMPARISON_SPECS = (
     _hashing(
         "ath",
@@ -89,5 +107,15 @@ COMPARISON_SPECS = (
         "regional_attention", "RegionalAttentionEncoder", "Kim, Yoon, BMVC 2018", n_scales=3, fidelity="changed formula"
     ),
     _aggregation("rmac", "RMACEncoder", "Tolias, Sicre, Jegou, ICLR 2016", n_scales=3),
+    _descriptor("gist", "Gist", "Oliva, Torralba, IJCV 2001", "n_values", 1024, fidelity="public implementation"),
+    _descriptor(
+        "gabor_schmid",
+        "GaborSchmid",
+        "Lan, Zhong, Liu, Shi, Luo, Multimedia Tools and Applications 2018",
+        "n_words",
+        512,
+        options={"patch": 8},
+        fidelity="abstract only",
+    ),
     _aggregation("spoc", "SPoCEncoder", "Babenko, Lempitsky, ICCV 2015"),
 )
