@@ -57,6 +57,8 @@ class DataSettings:
         Splits whose films are searched.
     n_queries, n_database
         At most so many queries, and films that are searched, drawn by ``seed``; 0 takes all.
+    views
+        Instead of the dataset spec's: ("all",) keeps every view, others keep those named.
     fractions, split_seed
         Instead of the dataset spec's, where there is no official split.
     exclude
@@ -75,6 +77,7 @@ class DataSettings:
     database: tuple[str, ...] = ("train", "valid")
     n_queries: int = 0
     n_database: int = 0
+    views: tuple[str, ...] = ()
     fractions: tuple[float, ...] = ()
     split_seed: int = -1
     exclude: str = "patient"

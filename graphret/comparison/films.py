@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ComparedFilms", "prepare_films"]
 
+ALL_VIEWS = "all"
 _BLOCK = 256
 
 
@@ -88,6 +89,7 @@ def prepare_films(data: DataSettings, out: Path, progress: Progress | None = Non
     database, queries = table.select(searched), table.select(asks)
     record = {
         "spec": spec.name,
+        "views": list(spec.views) or ALL_VIEWS,
         "title": spec.title,
         "labels": list(table.label_names),
         "films": {split: int((table.splits == split).sum()) for split in ("train", "valid", "test")},
@@ -125,7 +127,8 @@ def _spec_of(data: DataSettings) -> DatasetSpec:
         splits = replace(splits, fractions=data.fractions)
     if data.split_seed >= 0:
         splits = replace(splits, seed=data.split_seed)
-    return replace(spec, splits=splits)
+    views = spec.views if not data.views else () if data.views == (ALL_VIEWS,) else data.views
+    return replace(spec, splits=splits, views=views)
 
 
 def _readable(table: ImageTable, stages: Stages, progress: Progress | None) -> tuple[BoolArray, int]:

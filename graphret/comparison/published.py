@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from graphret._errors import ExperimentError, UnknownNameError
 from graphret.comparison.experiment_file import fill_toml, read_toml
+from graphret.comparison.films import ALL_VIEWS
 from graphret.data import read_dataset_spec
 from graphret.data.cards import specs_folder
 
@@ -152,7 +153,7 @@ def why_other_images(table: PublishedTable, films: ComparedFilms) -> str:
     """Say why published figures are of other images than the films of a comparison; "" when they are the same.
 
     They are the same only if the dataset spec is one of the paper's, nothing of it was left out, and the counts of the
-    spec's [facts] hold for the films that were read.
+    spec's [facts] hold for the films that were read (a spec may keep fewer views than the paper: `DataSettings.views`).
     """
     spec = films.table.spec
     if spec not in table.specs:
@@ -178,4 +179,9 @@ def why_other_images(table: PublishedTable, films: ComparedFilms) -> str:
                 found = int((own.labels[:, own.label_names.index(label)] == value).sum())
             counts.append((f"{word} films of {label}", number, found))
     wrong = [f"{found} {what}, the dataset spec says {number}" for what, number, found in counts if found != number]
-    return wrong[0] if wrong else ""
+    if not wrong:
+        return ""
+    kept = read_dataset_spec(spec).views
+    if kept and set(own.views.tolist()) <= set(kept):
+        return f"{wrong[0]} (only the views {', '.join(kept)} are kept; data.views = [{ALL_VIEWS!r}] keeps all)"
+    return wrong[0]

@@ -108,7 +108,11 @@ def test_labels_of_the_papers():
     assert "Hernia" not in read_dataset_spec("nih").labels
     assert set(read_dataset_spec("nih-15").labels) == set(NIH_LABELS)
     assert len(read_dataset_spec("stanford").labels) == 9
-    assert len(read_dataset_spec("chexpert-12").labels) == 12
+    names = [set(read_dataset_spec(name).labels) for name in ("chexpert-12", "nih-12")]
+    assert [len(of) for of in names] == [8, 10]
+    assert not read_dataset_spec("chexpert-12").consolidate
+    assert names[1] <= set(NIH_LABELS)
+    assert "Lung Opacity" not in names[1]
     assert read_dataset_spec("nih-u").sources("Opacities") == ("Consolidation", "Edema", "Pneumonia", "Infiltration")
     assert read_dataset_spec("stanford-u").sources("Enlarged Heart") == ("Enlarged Cardiomediastinum", "Cardiomegaly")
     assert read_dataset_spec("phantom").labels == read_dataset_spec("nih").labels
@@ -136,7 +140,7 @@ def chexpert():
     return parse_chexpert_table(official("chexpert_train.csv.gz"), read_dataset_spec("stanford").files.strip_prefixes)
 
 
-@pytest.mark.parametrize("name", ["nih", "nih-u", "nih-15"])
+@pytest.mark.parametrize("name", ["nih", "nih-u", "nih-12", "nih-15"])
 def test_facts_of_nih(nih, name):
     spec = read_dataset_spec(name)
     facts = spec.facts
@@ -169,8 +173,13 @@ def test_ages_of_nih(nih):
 def test_facts_of_chexpert(chexpert, name):
     spec = read_dataset_spec(name)
     facts = spec.facts
-    assert len(chexpert.ids) == facts.films == 223_414
-    assert len(set(chexpert.patients)) == facts.patients == 64_540
+    # The paper counts the 234 films of the 200 patients of valid.csv too, none of them uncertain.
+    assert len(chexpert.ids) + 234 == facts.films == 223_648
+    assert len(set(chexpert.patients)) + 200 == facts.patients == 64_740
+    positive = (consolidate(spec, chexpert.labels, chexpert.label_names) == 1).sum(axis=0)
+    trained = dict(zip(spec.labels, positive.tolist(), strict=True))
+    assert facts.positive["Atelectasis"] == 33_456
+    assert all(0 <= number - trained[label] <= 234 for label, number in facts.positive.items())
     uncertain = (consolidate(spec, chexpert.labels, chexpert.label_names) == -1).sum(axis=0)
     counts = dict(zip(spec.labels, uncertain.tolist(), strict=True))
     assert {label: counts[label] for label in facts.uncertain} == facts.uncertain
