@@ -1,5 +1,6 @@
 """Films and their labels: decoding, dataset specs, readers, splits by patient, and generated films."""
 
+from graphret.data.boxes import parse_boxes
 from graphret.data.cards import DatasetSpec, list_dataset_specs, read_dataset_spec
 from graphret.data.datasets import read_dataset
 from graphret.data.film_rows import read_film_rows
@@ -16,6 +17,7 @@ __all__ = [
     "film_in_memory",
     "generate_phantom",
     "list_dataset_specs",
+    "parse_boxes",
     "phantom_films",
     "read_dataset",
     "read_dataset_spec",

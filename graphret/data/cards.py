@@ -50,7 +50,7 @@ class CardFiles:
     a second table whose films are the test split. ``images``: folders of the films, wildcards allowed.
     ``strip_prefixes``: what the table writes before a path and the disk may not have. ``suffix``: what the names of the
     films end with and the table may leave out, as ".png" (``csv`` reader). ``masks``: folders of the masks,
-    see `masks.mask_column`.
+    see `masks.mask_column`. ``boxes``: names of a list of boxes, the first that exists is read (``nih`` reader).
     """
 
     tables: tuple[str, ...] = ()
@@ -59,6 +59,7 @@ class CardFiles:
     strip_prefixes: tuple[str, ...] = ()
     suffix: str = ""
     masks: tuple[str, ...] = ()
+    boxes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -223,6 +224,8 @@ class DatasetSpec:
         for name in self.sample.per_split:
             self._require(name in {"train", "test"}, "sample.per_split", name, "train (valid is taken from it) or test")
         self._require(bool(self.files.images), "files.images", self.files.images, 'at least one folder, as "."')
+        boxes = self.files.boxes
+        self._require(not boxes or self.reader == "nih", "files.boxes", boxes, "none for this reader, only for nih")
         suffix = self.files.suffix
         self._require(not suffix or self.reader == "csv", "files.suffix", suffix, "none for this reader, only for csv")
         self._require("/" not in suffix, "files.suffix", suffix, "the end of a file name")
@@ -251,10 +254,12 @@ class DatasetSpec:
         return self.consolidate.get(label, (label,))
 
     def to_json(self) -> dict[str, Any]:
-        """As a JSON object, every key with its value, ``dicom`` where it says anything; `from_json` reads it."""
+        """As a JSON object, every key with its value, ``dicom`` and ``files.boxes`` where they say anything."""
         content: dict[str, Any] = json.loads(json.dumps(asdict(self)))
         if self.dicom == CardDicom():  # so that specs from before it keep their hash
             del content["dicom"]
+        if not self.files.boxes:
+            del content["files"]["boxes"]
         return content
 
     @classmethod

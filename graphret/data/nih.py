@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from graphret._errors import DataError
+from graphret._errors import DataError, MissingFileError
 from graphret._labels import is_missing
+from graphret.data.boxes import nih_boxes
 from graphret.data.columns import ages, label_matrix, names_of, text_column, whole_numbers
 from graphret.data.listing import NOT_THERE, Folders
 from graphret.data.records import Records, find_table
@@ -21,8 +23,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from graphret.data.cards import DatasetSpec
+    from graphret.data.splits import StrArray
 
 __all__ = ["NIH_LABELS", "parse_nih_table", "read_nih"]
+
+logger = logging.getLogger(__name__)
 
 NIH_LABELS = (
     "Atelectasis",
@@ -47,7 +52,9 @@ def read_nih(spec: DatasetSpec, root: Path) -> Records:
     """Read a copy of ChestX-ray14, whole or in part.
 
     Films are looked for by name in the dataset spec's image folders, the first folder that has it wins. With both
-    official lists present, a film in neither is left out as a problem; without them the splits stay open.
+    official lists present, a film in neither is left out as a problem; without them the splits stay open. With
+    ``files.boxes`` in the dataset spec the column "boxes" has the boxes of the readers, see `parse_boxes`; where there
+    is no such list, that is logged and the column is empty.
 
     Raises
     ------
@@ -78,7 +85,18 @@ def read_nih(spec: DatasetSpec, root: Path) -> Records:
             f"under {root}" + (f"; {first.id}: {first.reason}" if first else "")
         )
     records.keep(kept)
+    if spec.files.boxes:
+        records.columns["boxes"] = _boxes(spec, root, records.ids)
     return records
+
+
+def _boxes(spec: DatasetSpec, root: Path, films: list[str]) -> StrArray:
+    try:
+        path = find_table(root, spec.files.boxes, "list of boxes of ChestX-ray14")
+    except MissingFileError as error:
+        logger.warning("the films have no boxes: %s", error)
+        return text_column([""] * len(films))
+    return nih_boxes(path, films)
 
 
 def parse_nih_table(path: Path) -> Records:

@@ -2,6 +2,7 @@
 
 from graphret.evaluation.bootstrap import Difference, Interval, macro_bootstrap, paired_difference, patient_bootstrap
 from graphret.evaluation.contact_sheet import contact_sheet
+from graphret.evaluation.localisation import Localisation, localise, localise_findings
 from graphret.evaluation.measures import evaluate_ranking, list_measures
 from graphret.evaluation.protocol import evaluate
 from graphret.evaluation.report import RankingScores, Report
@@ -13,6 +14,7 @@ from graphret.evaluation.trec import qrels_text, read_qrels, read_run, write_qre
 __all__ = [
     "Difference",
     "Interval",
+    "Localisation",
     "RankingScores",
     "Report",
     "SimilarityMaps",
@@ -22,6 +24,8 @@ __all__ = [
     "evaluate_hamming",
     "evaluate_ranking",
     "list_measures",
+    "localise",
+    "localise_findings",
     "macro_bootstrap",
     "paired_difference",
     "patient_bootstrap",

@@ -76,7 +76,8 @@ def whitened(images: Tensor) -> Tensor:
     details = padded - ifft2(fft2(padded) * low).real
     contrast = ifft2(fft2(details.square()) * low).real.abs().sqrt()
     inner = slice(_MARGIN_OF_WHITENING, _MARGIN_OF_WHITENING + side)
-    return (details / (0.2 + contrast))[:, inner, inner]
+    normalised: Tensor = details / (0.2 + contrast)
+    return normalised[:, inner, inner]
 
 
 @lru_cache(maxsize=4)
