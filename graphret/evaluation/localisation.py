@@ -185,11 +185,9 @@ def box_around(saliency: Float32Array, threshold: float) -> tuple[float, float, 
 
 
 def _covered(corners: Float64Array, height: int, width: int) -> Float64Array:
-    """Share of every position of a map (h, w) that lies in a box: the film is cut at every edge of a box or position."""
+    """Share of every position of a map (h, w) that lies in a box; the film is cut at every edge of either."""
     columns, rows = (
-        np.unique(
-            np.concatenate([np.arange(n + 1) / n, corners[:, place].clip(0, 1), corners[:, place + 2].clip(0, 1)])
-        )
+        np.unique(np.concatenate([np.arange(n + 1) / n, corners[:, [place, place + 2]].ravel().clip(0, 1)]))
         for n, place in ((width, 0), (height, 1))
     )
     x, y = (columns[:-1] + columns[1:]) / 2, (rows[:-1] + rows[1:]) / 2

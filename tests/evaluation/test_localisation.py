@@ -20,6 +20,7 @@ def in_a_box(row, column, boxes):
 
 def naive(saliency, boxes, threshold):
     """The figures by counting cells one by one; the map has 4 x 5 positions."""
+    saliency = saliency.astype(np.float64)
     height, width = saliency.shape
     value = {
         (row, column): saliency[row * height // FINE, column * width // FINE] for row, column in np.ndindex(FINE, FINE)
