@@ -31,14 +31,22 @@ class Augmentation:
         Its number; a resumed run makes the same changes.
     mirrored
         bool (n,), films that are mirrored where ``horizontal_flip`` says so.
+    view
+        0, or 1 for another view of the same films, whose draws are its own.
     """
 
-    def __init__(self, config: TrainConfig, epoch: int, mirrored: np.ndarray) -> None:
+    def __init__(self, config: TrainConfig, epoch: int, mirrored: np.ndarray, view: int = 0) -> None:
         self._strength = config.augmentation
         n = len(mirrored)
         self._mirrored = mirrored if config.horizontal_flip else np.zeros(n, np.bool_)
-        generator = np.random.default_rng([config.seed, epoch, 2])
+        generator = np.random.default_rng([config.seed, epoch, 2 + view])
         self._draws: Float64Array = 2 * generator.random((n, 5)) - 1
+
+    @classmethod
+    def second_view(cls, config: TrainConfig, epoch: int, n: int) -> Augmentation:
+        """Other changes of the same n films, drawn apart from those of the first view, mirrors included."""
+        mirrored = np.random.default_rng([config.seed, epoch, 4]).random(n) < 0.5
+        return cls(config, epoch, mirrored, view=1)
 
     def apply(self, rows: Int64Array, images: Tensor, masks: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Change images float32 (b, 1, s, s) in [0, 1], and with them masks float32 (b, s, s), NaN where there is none.

@@ -14,7 +14,7 @@ import torch
 from accelerate.utils import broadcast_object_list, gather_object
 from torch import Tensor
 
-from graphret._errors import EncoderError
+from graphret._errors import EncoderError, InvalidParameterError
 from graphret._progress import Stage
 from graphret.encoders.objectives import create_objective
 from graphret.files import make_folder, write_text
@@ -81,6 +81,18 @@ class Trainer:
         objective = create_objective(task.objective, labels, task.encoder.n_bits, **task.objective_options)
         self._module = module.to(accelerator.device).to(memory_format=torch.channels_last)
         self._step_module = TrainingStep(self._module, objective.to(accelerator.device))
+        if objective.uses_views and not self.config.augmentation:
+            raise InvalidParameterError(
+                "augmentation",
+                self.config.augmentation,
+                "a number > 0 and <= 1",
+                f"the objective {task.objective!r} compares two changed views of every film",
+            )
+        if module.frozen and self.config.weights is None and checkpoint is None:
+            logger.warning(
+                "the backbone of %r is not trained, and begins from random weights: give weights='imagenet' or a path",
+                task.encoder.name,
+            )
         self._optimizer = make_optimizer(self._step_module.parameters(), self.config)
         self._learning_rate = LearningRate(self._optimizer, self.config)
         self._prepared, self._prepared_optimizer = accelerator.prepare(self._step_module, self._optimizer)
@@ -157,7 +169,9 @@ class Trainer:
         if state.step == 0:
             state.skipped = state.bad_rows
         order, mirrored = order_of_epoch(self.task, state.epoch, state.skipped)
-        changes = Augmentation(self.config, state.epoch, mirrored)
+        changes = [Augmentation(self.config, state.epoch, mirrored)]
+        if self._step_module.objective.uses_views:
+            changes.append(Augmentation.second_view(self.config, state.epoch, len(mirrored)))
         groups = batches_of_epoch(self.task, state.epoch, order, self.accelerator.num_processes)
         n_steps = self._n_steps = len(groups) // self.accelerator.num_processes
         mine = groups[self.accelerator.process_index :: self.accelerator.num_processes][:n_steps]
@@ -196,7 +210,7 @@ class Trainer:
         rows: Int64Array,
         images: Float32Array,
         readable: BoolArray,
-        changes: Augmentation,
+        changes: list[Augmentation],
         masks: Float32Array | None,
     ) -> Tensor:
         done = self.state.iterations
@@ -208,7 +222,8 @@ class Trainer:
         if masks is not None:
             masks[~readable] = np.nan
             shown = torch.from_numpy(masks).to(batch.device)
-        batch, shown = changes.apply(rows, batch, shown)
+        views = [changed.apply(rows, batch, shown) for changed in changes]
+        batch, shown = torch.cat([view for view, _ in views]) if len(views) > 1 else views[0][0], views[0][1]
         truth = torch.from_numpy(labels).to(batch.device)
         places = torch.from_numpy(self._places[rows]).to(batch.device)
         with self.accelerator.autocast():

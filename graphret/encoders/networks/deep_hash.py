@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -9,11 +11,18 @@ from graphret.encoders.networks.backbones import BackboneNetwork
 from graphret.encoders.networks.network import resized_to
 from graphret.encoders.objectives.objective import NetworkOutputs
 
-__all__ = ["AttentionTripletHash", "ClassifyingHash", "DeepHash", "DivideAndEncode", "DivideAndEncodeHash"]
+__all__ = [
+    "AttentionTripletHash",
+    "ClassifyingHash",
+    "DeepHash",
+    "DivideAndEncode",
+    "DivideAndEncodeHash",
+    "NormalisedHash",
+]
 
 
 class DeepHash(BackboneNetwork):
-    """A backbone, the average of its maps, and one linear layer to the bits: DSH, DPSH, HashNet, DRH, DH, DDMH.
+    """A backbone, the average of its maps, and one linear layer to the bits: DSH, DPSH, HashNet, CSQ, and others.
 
     The papers have networks of their time and size; here the loss alone tells the methods apart.
 
@@ -29,7 +38,7 @@ class DeepHash(BackboneNetwork):
 
     def __init__(self, n_labels: int, n_bits: int, backbone: str = "resnet18") -> None:  # noqa: ARG002 - one signature for all
         super().__init__(backbone)
-        self.hash: nn.Linear | DivideAndEncode = nn.Linear(self.channels, n_bits)
+        self.hash: nn.Linear | DivideAndEncode | nn.Sequential = nn.Linear(self.channels, n_bits)
 
     def pooled(self, images: Tensor) -> Tensor:
         """The maps of the backbone averaged over all positions, float (b, channels)."""
@@ -42,7 +51,8 @@ class DeepHash(BackboneNetwork):
 
     def outputs(self, images: Tensor) -> NetworkOutputs:
         """Codes, and the weights (n_bits, channels) of the hash layer, which DRH makes orthogonal."""
-        return NetworkOutputs(self.features(images), further={"hash_weight": self.hash.weight})
+        layer: Any = self.hash
+        return NetworkOutputs(self.features(images), further={"hash_weight": layer.weight})
 
 
 class ClassifyingHash(DeepHash):
@@ -116,6 +126,18 @@ class DivideAndEncodeHash(DeepHash):
     def __init__(self, n_labels: int, n_bits: int, backbone: str = "resnet18") -> None:
         super().__init__(n_labels, n_bits, backbone)
         self.hash = DivideAndEncode(self.channels, n_bits)
+
+    def outputs(self, images: Tensor) -> NetworkOutputs:
+        """Codes."""
+        return NetworkOutputs(self.features(images))
+
+
+class NormalisedHash(DeepHash):
+    """Bits that are normalised over the batch, about half of which are then positive: OrthoHash (Hoe et al. 2021)."""
+
+    def __init__(self, n_labels: int, n_bits: int, backbone: str = "resnet18") -> None:
+        super().__init__(n_labels, n_bits, backbone)
+        self.hash = nn.Sequential(nn.Linear(self.channels, n_bits, bias=False), nn.BatchNorm1d(n_bits))
 
     def outputs(self, images: Tensor) -> NetworkOutputs:
         """Codes."""

@@ -40,6 +40,9 @@ class EncoderNetwork(nn.Module, ABC):
     heads: ClassVar[tuple[str, ...]] = ("classifier",)
     """Submodules that may stay random when pretrained weights are loaded."""
 
+    frozen: ClassVar[bool] = False
+    """Whether a part of it stays as it began, so that a training needs weights to begin with."""
+
     imagenet_weights: ClassVar[WeightsEnum | Any] = None
     """torchvision's record of the weights for ``weights="imagenet"``."""
 

@@ -7,20 +7,21 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn.functional import softplus
 
-from graphret._checks import check_integer
 from graphret._errors import InvalidParameterError
-from graphret.encoders.objectives.objective import NetworkOutputs, Objective, Targets
-from graphret.encoders.objectives.relations import known_films, pair_relations, signs
+from graphret.encoders.objectives.code_memory import CodeMemory
+from graphret.encoders.objectives.relations import known_films, signs
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from graphret.encoders.objectives.objective import NetworkOutputs, Targets
+
 __all__ = ["DPSH"]
 
 
-class DPSH(Objective):
+class DPSH(CodeMemory):
     """DPSH (Li, Wang, Kang, IJCAI 2016, Eq. 7), of the films of a batch with all training films.
 
     ``J = -sum_ij (s_ij theta_ij - log(1 + e^theta_ij)) + eta sum_i ||b_i - u_i||^2`` with ``theta_ij = u_i . u_j / 2``
@@ -43,33 +44,17 @@ class DPSH(Objective):
     O(b n_train n_bits) a step, and 4 n_train n_bits bytes, which are a part of every checkpoint.
     """
 
-    seen_codes: Tensor
-    seen: Tensor
-    training_labels: Tensor
-
     def __init__(self, labels: NDArray[np.int8], n_bits: int | None = None, eta: float = 10.0) -> None:
-        super().__init__()
-        length = check_integer("n_bits", n_bits, 1, "dpsh keeps a code of every training film")
+        super().__init__(labels, n_bits, "dpsh")
         if eta < 0:
             raise InvalidParameterError("eta", eta, "a number >= 0")
         self.eta = eta
-        self.register_buffer("seen_codes", torch.zeros(len(labels), length))
-        self.register_buffer("seen", torch.zeros(len(labels), dtype=torch.bool))
-        self.register_buffer("training_labels", torch.from_numpy(labels), persistent=False)
 
     def forward(self, outputs: NetworkOutputs, targets: Targets) -> Tensor:
         """Loss of a batch; while training, its codes are then kept."""
         outputs, targets = known_films(outputs, targets)
         codes = outputs.codes
-        others, seen = self.seen_codes.to(codes.dtype), self.seen
-        if self.training:
-            self.seen_codes[targets.places] = codes.detach().to(self.seen_codes.dtype)
-            self.seen[targets.places] = True
-            others = self.seen_codes.to(codes.dtype, copy=True)  # the graph needs it after the next step changed it
-        similar, known = pair_relations(targets.labels, self.training_labels)
-        itself = targets.places[:, None] == torch.arange(len(others), device=codes.device)[None, :]
-        counted = known & seen[None, :] & ~itself
-        theta = codes @ others.T / 2
+        theta, similar, counted = self.pairs(codes, targets)
         likelihood = torch.where(counted, softplus(theta) - similar * theta, 0.0).sum()
         quantisation = (signs(codes) - codes).square().sum()
         return (likelihood + self.eta * quantisation) / counted.sum().clamp_min(1)

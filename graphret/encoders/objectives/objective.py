@@ -69,6 +69,10 @@ class Objective(nn.Module, ABC):
     uses_masks: ClassVar[bool] = False
     """Whether it reads ``targets.masks``; masks are read from their files only for an objective that does."""
 
+    uses_views: ClassVar[bool] = False
+    """Whether it compares two changed views of every film: its outputs are then of the b films of the batch, and after
+    them of the same films changed otherwise, and the targets are of the b films."""
+
     @abstractmethod
     def forward(self, outputs: NetworkOutputs, targets: Targets) -> Tensor:
         """Loss of a batch, a scalar float32 (or wider) tensor, as are the outputs and targets that are given.

@@ -11,12 +11,21 @@ __all__ = ["COMPARISON_SPECS"]
 _BACKBONE = {"backbone": "resnet18"}
 
 
-def _hashing(name: str, factory: str, paper: str, *, classifies: bool = False, fidelity: str = FORMULA) -> EncoderSpec:
-    """A network of `deep_hash.py` with the loss of the same name."""
+def _hashing(
+    name: str,
+    factory: str,
+    paper: str,
+    *,
+    module: str = "deep_hash",
+    classifies: bool = False,
+    fidelity: str = FORMULA,
+    **recipe: Any,
+) -> EncoderSpec:
+    """A network of a file of deep hashing with the loss of the same name."""
     return EncoderSpec(
         name=name,
         kind="hash",
-        module="graphret.encoders.networks.deep_hash",
+        module=f"graphret.encoders.networks.{module}",
         factory=factory,
         code_length=None,
         default_size=224,
@@ -26,8 +35,14 @@ def _hashing(name: str, factory: str, paper: str, *, classifies: bool = False, f
         pretrained=("imagenet",),
         classifies=classifies,
         objective=name,
+        recipe=recipe,
         default_bits=64,
     )
+
+
+def _newer(name: str, factory: str, paper: str, **further: Any) -> EncoderSpec:
+    """Written from the authors' code: the text of the paper was not at hand."""
+    return _hashing(name, factory, paper, fidelity="public implementation", **further)
 
 
 def _aggregation(name: str, factory: str, paper: str, *, fidelity: str = FORMULA, **further: Any) -> EncoderSpec:
@@ -90,6 +105,26 @@ COMPARISON_SPECS = (
         "Chen, Cai, Lu, Feng, Zhou, MICCAI 2018",
         classifies=True,
         fidelity="public implementation",
+    ),
+    _newer("csq", "DeepHash", "Yuan, Wang, Zhang, Tay, Jie, Liu, Feng, CVPR 2020"),
+    _newer("dfh", "DeepHash", "Li, Pei, Zha, van Gemert, BMVC 2019"),
+    _newer("dpn", "DeepHash", "Fan, Ng, Ju, Zhang, Chan, IJCAI 2020"),
+    _newer("dtsh", "DeepHash", "Wang, Shi, Kitani, ACCV 2016"),
+    _newer("greedyhash", "DeepHash", "Su, Zhang, Han, Tian, NeurIPS 2018"),
+    _newer("orthohash", "NormalisedHash", "Hoe, Ng, Zhang, Chan, Song, Xiang, NeurIPS 2021"),
+    _newer("bihalf", "FrozenHash", "Li, van Gemert, AAAI 2021 (without labels)", module="frozen_hash"),
+    _newer(
+        "cibhash",
+        "FrozenPerceptronHash",
+        "Qiu, Su, Ou, Yu, Chen, IJCAI 2021 (without labels)",
+        module="frozen_hash",
+        augmentation=1.0,
+    ),
+    _newer(
+        "greedyhash_unsupervised",
+        "FrozenHash",
+        "Su, Zhang, Han, Tian, NeurIPS 2018 (without labels)",
+        module="frozen_hash",
     ),
     _aggregation(
         "blcf",
