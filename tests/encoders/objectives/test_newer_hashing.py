@@ -277,6 +277,55 @@ def test_descent_brings_films_of_a_class_together_and_others_apart(name):
         np.testing.assert_array_equal(bits[::4], objective.centers.centers.numpy() > 0)
 
 
+class TestLayersOverFeatures:
+    """Without labels: a layer over features in groups ranks films of a group before others, better than random ones."""
+
+    N_GROUPS, N_FILMS, LENGTH = 6, 120, 32
+
+    def precision(self, layer, features, group) -> float:
+        """Share of films of the same group among the ten nearest by Hamming distance; ties fall by chance."""
+        with torch.no_grad():
+            bits = torch.where(layer(features) < 0, -1.0, 1.0).numpy()
+        nearness = bits @ bits.T + 0.5 * np.random.default_rng(0).random((len(bits), len(bits)))
+        np.fill_diagonal(nearness, -np.inf)
+        first = np.argsort(-nearness, axis=1)[:, :10]
+        return float((group[first] == group[:, None]).mean())
+
+    def random_layer(self, seed: int) -> torch.nn.Linear:
+        torch.manual_seed(seed)
+        return torch.nn.Linear(self.LENGTH, N_BITS)
+
+    @pytest.mark.parametrize("name", UNLABELLED)
+    def test_training_beats_random_layers(self, name, judge_trainings):
+        generator = torch.Generator().manual_seed(0)
+        middles = torch.relu(torch.randn(self.N_GROUPS, self.LENGTH, generator=generator))
+        group = np.arange(self.N_FILMS) % self.N_GROUPS
+        clean = middles[group]
+
+        def view():
+            return torch.relu(clean + 0.5 * torch.randn(clean.shape, generator=generator))
+
+        features = view()
+        untrained = [self.precision(self.random_layer(seed), features, group) for seed in range(100, 120)]
+
+        def score(seed: int, n_passes: int) -> float:
+            layer, objective = self.random_layer(seed), create_objective(name, some_labels(), N_BITS)
+            optimizer = torch.optim.Adam(layer.parameters(), lr=0.01)
+            for _ in range(n_passes):
+                order = torch.randperm(self.N_FILMS)
+                for rows in order.split(30):
+                    seen = torch.cat([view()[rows], view()[rows]]) if name == "cibhash" else features[rows]
+                    targets = Targets(torch.full((len(rows), N_LABELS), -1, dtype=torch.int8), rows)
+                    loss = objective(NetworkOutputs(layer(seen), further={"features": seen}), targets)
+                    optimizer.zero_grad()
+                    loss.backward()
+                    optimizer.step()
+            return self.precision(layer, features, group)
+
+        better, figures = judge_trainings(score, 15, untrained)
+        assert better, figures
+
+
 class TestCentres:
     @pytest.mark.parametrize("n_classes", [2, 8, 15, 16])
     def test_rows_of_hadamard_differ_in_half_of_the_bits_or_in_all(self, n_classes):
