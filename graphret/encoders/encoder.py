@@ -268,6 +268,31 @@ class Encoder:
             )
         return maps
 
+    @property
+    def draws_masks(self) -> bool:
+        """Whether :meth:`segmentation` gives something."""
+        return "mask_classes" in self.config.options and bool(self.config.options.get("fpn"))
+
+    def segmentation(self, images: Float32Array, *, batch_size: int = 16) -> NDArray[np.uint8]:
+        """Compute the class of every pixel: uint8 (b, size, size), 0 outside, for networks that draw masks.
+
+        Parameters
+        ----------
+        images, batch_size
+            As in :meth:`encode`.
+
+        Raises
+        ------
+        EncoderError
+            The network draws no masks.
+        """
+        maps = self._forward.segmentation(images, batch_size)
+        if maps is None:
+            raise EncoderError(
+                f"{self.name!r} with the options {dict(self.config.options)} draws no masks (ynet with fpn=True does)"
+            )
+        return maps
+
     def position_features(self, images: Float32Array) -> Float32Array | None:
         """Compute what the network has at every position before it averages them to a code.
 

@@ -1,12 +1,14 @@
 """Score an index on films that it did not train on: measures, intervals, comparisons, reports."""
 
 from graphret.evaluation.bootstrap import Difference, Interval, macro_bootstrap, paired_difference, patient_bootstrap
+from graphret.evaluation.column_measures import column_scores
 from graphret.evaluation.contact_sheet import contact_sheet
 from graphret.evaluation.localisation import Localisation, localise, localise_findings
 from graphret.evaluation.measures import evaluate_ranking, list_measures
 from graphret.evaluation.protocol import evaluate
 from graphret.evaluation.report import RankingScores, Report
 from graphret.evaluation.saliency import draw_saliency, saliency_overlay
+from graphret.evaluation.segmentation import mask_overlap, segmentation_quality
 from graphret.evaluation.similarity_map import SimilarityMaps, similarity_maps
 from graphret.evaluation.ties import evaluate_hamming
 from graphret.evaluation.trec import qrels_text, read_qrels, read_run, write_qrels, write_run
@@ -18,6 +20,7 @@ __all__ = [
     "RankingScores",
     "Report",
     "SimilarityMaps",
+    "column_scores",
     "contact_sheet",
     "draw_saliency",
     "evaluate",
@@ -27,12 +30,14 @@ __all__ = [
     "localise",
     "localise_findings",
     "macro_bootstrap",
+    "mask_overlap",
     "paired_difference",
     "patient_bootstrap",
     "qrels_text",
     "read_qrels",
     "read_run",
     "saliency_overlay",
+    "segmentation_quality",
     "similarity_maps",
     "write_qrels",
     "write_run",

@@ -21,6 +21,7 @@ from graphret.evaluation._inputs import (
     excluded_pairs,
     label_pair,
 )
+from graphret.evaluation.column_measures import ColumnMeasure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -160,6 +161,9 @@ def parse_measure(name: str) -> Measure:
     >>> parse_measure("mAP@100:relevant")
     Measure(name='mAP@100:relevant', form='mAP@K:relevant', k=100)
     """
+    of_column = ColumnMeasure.of(name)
+    if of_column is not None:
+        return Measure(name, f"{of_column.form}@K:column", of_column.k)
     parts = re.fullmatch(r"(\w+)@([0-9]+)(:\w+)?", name) if isinstance(name, str) else None
     form = f"{parts[1]}@K{parts[3] or ''}" if parts else ""
     if parts is None or form not in _MEASURES:
@@ -242,7 +246,7 @@ def evaluate_ranking(
     >>> evaluate_ranking([[0, 2, 3]], query, database, ["P@2", "ACG@3", "mAP@3", "mAP@3:relevant"])
     {'P@2': array([0.5]), 'ACG@3': array([0.5]), 'mAP@3': array([0.83333333]), 'mAP@3:relevant': array([0.55555556])}
     """
-    wanted = _parse_all(measures)
+    wanted = _of_labels(measures)
     of_queries, of_films = label_pair(query_labels, database_labels)
     n_films = len(of_films)
     widest = max(wanted, key=lambda measure: measure.k)
@@ -287,7 +291,7 @@ class RankingJudge:
         *,
         excluded: Sequence[Any] | None = None,
     ) -> None:
-        self._wanted = _parse_all(measures)
+        self._wanted = _of_labels(measures)
         of_queries, of_films = label_pair(query_labels, database_labels)
         forbidden = excluded_pairs(excluded, len(of_queries), len(of_films))
         self._grader = Grader(of_queries, of_films, np.ones(len(of_films), np.bool_), forbidden)
@@ -298,6 +302,15 @@ class RankingJudge:
         flat = lists.reshape(n_rankings * n_queries, width)
         values = _score(self._grader.judge(rows, flat), self._wanted)
         return {name: of_lists.reshape(n_rankings, n_queries) for name, of_lists in values.items()}
+
+
+def _of_labels(measures: Sequence[str]) -> list[Measure]:
+    wanted = _parse_all(measures)
+    for measure in wanted:
+        if measure.form not in _MEASURES:
+            hint = "a column of the films is needed: graphret.evaluate has them"
+            raise InvalidParameterError("measures", measure.name, f"one of {', '.join(_MEASURES)}", hint)
+    return wanted
 
 
 def _score(judged: Judged, wanted: list[Measure]) -> dict[str, Float64Array]:

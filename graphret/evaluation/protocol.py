@@ -15,6 +15,7 @@ from graphret._version import __version__
 from graphret.encoding import NO_COSINE
 from graphret.evaluation.baselines import BASELINES
 from graphret.evaluation.bootstrap import Difference, macro_bootstrap, paired_difference, patient_bootstrap
+from graphret.evaluation.column_measures import column_scores, is_column_measure
 from graphret.evaluation.measures import evaluate_ranking, largest_k
 from graphret.evaluation.queries import QuerySet, resolve_queries, rows_with_same
 from graphret.evaluation.report import RankingScores, Report
@@ -66,7 +67,7 @@ def evaluate(
         the split are searched in the films of all its other splits; the report then says that the queries are part of
         the graph (transductive). Otherwise the split is read from the data set that the index was built from.
     measures
-        See `list_measures`.
+        See `list_measures`; and of columns of the films "gap@K:column=NAME" and "P@K:column=NAME", see `column_scores`.
     rankings
         Names from ``graphret.list_rankings()``, perhaps with options ("alpha_qe:n=20,alpha=2"), "NAME:default",
         "tuned", or `RankingChoice`; each means what it means in ``Index.query``. A text may hold several with commas
@@ -168,6 +169,7 @@ class _Judge:
         n_resamples: int,
         seed: int,
     ) -> None:
+        self.tables = asked.films, index.films
         self.of_queries = asked.films.relevance()
         self.of_films = index.films.relevance()
         self.label_names = index.films.label_names
@@ -188,9 +190,16 @@ class _Judge:
     ) -> RankingScores:
         """Turn the hits of one ranking into means and intervals."""
         measures = list(dict.fromkeys([*self.measures, self.label_measure]))
+        of_columns = [measure for measure in measures if is_column_measure(measure)]
         values = evaluate_ranking(
-            answers.positions, self.of_queries, self.of_films, measures, excluded=self.excluded, allowed=self.allowed
+            answers.positions,
+            self.of_queries,
+            self.of_films,
+            [measure for measure in measures if measure not in of_columns],
+            excluded=self.excluded,
+            allowed=self.allowed,
         )
+        values |= column_scores(answers.positions, *self.tables, of_columns)
         by_label = values[self.label_measure]
         return RankingScores(
             name=name,

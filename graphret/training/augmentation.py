@@ -49,14 +49,15 @@ class Augmentation:
         return cls(config, epoch, mirrored, view=1)
 
     def apply(self, rows: Int64Array, images: Tensor, masks: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Change images float32 (b, 1, s, s) in [0, 1], and with them masks float32 (b, s, s), NaN where there is none.
+        """Change images float32 (b, 1, s, s) in [0, 1], and masks float32 (b, c, s, s) with them, NaN without a mask.
 
         What a turn brings in from outside of a film has the value of its border.
         """
         mirrored = torch.from_numpy(self._mirrored[rows]).to(images.device)
         if self._strength == 0:
-            images = torch.where(mirrored[:, None, None, None], images.flip(-1), images)
-            return images, None if masks is None else torch.where(mirrored[:, None, None], masks.flip(-1), masks)
+            turned = mirrored[:, None, None, None]
+            images = torch.where(turned, images.flip(-1), images)
+            return images, None if masks is None else torch.where(turned, masks.flip(-1), masks)
         turn, crop, right, down, contrast = torch.from_numpy(self._draws[rows].T.astype(np.float32)).to(images.device)
         angle = self._strength * TURN * turn
         side = 1 - self._strength * CROP * (crop + 1) / 2
@@ -71,6 +72,6 @@ class Augmentation:
         changed = (mean + factor * (changed - mean)).clamp(0, 1).contiguous(memory_format=torch.channels_last)
         if masks is not None:
             none = masks.isnan()
-            moved = grid_sample(masks.nan_to_num()[:, None], grid, padding_mode="zeros", align_corners=False)[:, 0]
+            moved = grid_sample(masks.nan_to_num(), grid, padding_mode="zeros", align_corners=False)
             masks = torch.where(none, masks, moved)
         return changed, masks

@@ -36,6 +36,10 @@ class TrainConfig:
     ----------
     epochs
         Passes over the training split, >= 1.
+    iterations
+        Steps of the whole training, >= 1: it ends with that one, within an epoch if need be, whatever ``epochs`` says;
+        ``None``: ``epochs`` decides. ``epochs`` given alone also does where a recipe has iterations. A run does not go
+        on with another number of them.
     batch_size
         Films of a step (on each device), >= 2 because batch normalisation has no statistics of a single film.
     learning_rate
@@ -59,8 +63,8 @@ class TrainConfig:
         Share of every weight that is added to its gradient, >= 0.
     schedule
         When the learning rate falls: ``"plateau"`` (the validation score stands still), ``"steps"`` (of a fixed
-        number of iterations) or ``"cosine"`` (half a wave down to the floor at the end of ``epochs``; a run is then
-        not continued with more of them).
+        number of iterations) or ``"cosine"`` (half a wave down to the floor at the end of the training; a run is then
+        not continued with more ``epochs``).
     warmup_iterations
         The learning rate rises in equal steps over so many iterations at the start; 0: it does not.
     plateau_patience
@@ -114,6 +118,7 @@ class TrainConfig:
     """
 
     epochs: int = 20
+    iterations: int | None = None
     batch_size: int = 32
     learning_rate: float = 1e-3
     size: int = 224
@@ -153,6 +158,8 @@ class TrainConfig:
         check_integer("size", self.size, MINIMUM_SIZE, "the backbones halve the image five times")
         check_integer("plateau_patience", self.plateau_patience, 0)
         check_integer("seed", self.seed, 0)
+        if self.iterations is not None:
+            check_integer("iterations", self.iterations, 1, "None trains for the epochs")
         check_integer("step_iterations", self.step_iterations, 1)
         check_integer("warmup_iterations", self.warmup_iterations, 0)
         check_number("augmentation", self.augmentation, at_least=0, at_most=1)
@@ -225,6 +232,8 @@ class TrainConfig:
         spec = encoder_spec(name)
         _check_names(cls, overrides)
         values = {"size": spec.default_size, "n_bits": spec.default_bits, **spec.recipe, **overrides}
+        if "epochs" in overrides and "iterations" not in overrides:
+            values["iterations"] = None
         if overrides.get("objective") in {None, spec.objective}:
             own = dict(spec.recipe.get("objective_options", {}))
             values["objective_options"] = {**own, **overrides.get("objective_options", {})}

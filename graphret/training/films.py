@@ -69,7 +69,7 @@ class PreparedFilms:
         self._slots = np.full(len(table), -1, dtype=np.int64)
         self._masks = None if mask_rows is None else Masks(table, size)
         self._mask_cache: NDArray[np.uint8] | None = None
-        n_masks = 0 if mask_rows is None else len(mask_rows)
+        n_masks = 0 if mask_rows is None or self._masks is None else len(mask_rows) * self._masks.n_classes
         if (len(rows) * 4 + n_masks) * size * size <= cache_bytes:
             self._slots[rows] = np.arange(len(rows))
             try:
@@ -112,7 +112,7 @@ class PreparedFilms:
             yield self._gather(rows, futures)
 
     def masks(self, rows: Int64Array) -> Float32Array | None:
-        """Masks float32 (b, size, size) in [0, 1] of some of ``mask_rows``, NaN where there is none.
+        """Masks float32 (b, n_classes, size, size) in [0, 1] of some of ``mask_rows``, NaN where there is none.
 
         ``None`` if none was asked for at the start.
         """
@@ -159,7 +159,8 @@ class PreparedFilms:
 
     def _read_masks(self, masks: Masks, rows: Int64Array, progress: Progress | None) -> NDArray[np.uint8]:
         """Masks in the slots of their films; the films of a training come before those of its validation."""
-        cache = np.full((int(self._slots[rows].max(initial=-1)) + 1, self.size, self.size), Masks.NONE, dtype=np.uint8)
+        shape = int(self._slots[rows].max(initial=-1)) + 1, masks.n_classes, self.size, self.size
+        cache = np.full(shape, Masks.NONE, dtype=np.uint8)
         block = 256
         for start in range(0, len(rows), block):
             part = rows[start : start + block]

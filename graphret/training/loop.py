@@ -58,8 +58,9 @@ def train(
     name
         One of :func:`graphret.encoders.list_encoders`.
     out
-        Folder for ``encoder.json``, ``encoder.safetensors``, ``MODEL_CARD.md``, ``history.json`` (loss, AUC of every
-        label, score, learning rate, time of every epoch, and the time of an unfinished one), ``problems.json`` (films
+        Folder for ``encoder.json``, ``encoder.safetensors``, ``MODEL_CARD.md``, ``history.json`` (loss, its
+        terms where the objective names some, AUC of every label, score, learning rate, time of every epoch, and the
+        time of an unfinished one), ``problems.json`` (films
         that could not be read) and ``checkpoint/``.
     config
         All parameters of the training, taken as they are; ``None`` for ``TrainConfig.for_encoder(name)``, which is the

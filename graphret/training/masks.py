@@ -10,7 +10,7 @@ import numpy as np
 
 from graphret._errors import GraphretError
 from graphret.data.columns import is_text
-from graphret.data.images import read_pixels
+from graphret.data.masks import n_mask_classes, read_mask
 from graphret.encoders.inference.resize import prepare_film
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 MASK_COLUMN = "mask"
 """Column of a table with the path of a film's mask, "" where it has none; relative to the table's root. Several paths
-with "|" between them are parts of one mask (left and right lung)."""
+with "|" between them are parts of one mask (left and right lung); `MaskPart` reads the classes that stand behind."""
 
 
 def has_masks(table: ImageTable) -> bool:
@@ -37,8 +37,8 @@ def has_masks(table: ImageTable) -> bool:
 class Masks:
     """Read masks as pictures of 8 bits, which take a quarter of the memory of the films.
 
-    Every pixel of a mask file that is not 0 belongs to the mask, whatever its value. The mask is resized as the film
-    is, so that its pixels become shares.
+    Every class of a mask is resized as the film is, so that its pixels become shares. A column without classes has one:
+    every pixel of a file that is not 0.
 
     Parameters
     ----------
@@ -54,18 +54,22 @@ class Masks:
     def __init__(self, table: ImageTable, size: int) -> None:
         self._table, self._size = table, size
         self._root = Path(table.root)
+        self.n_classes = n_mask_classes(table.columns[MASK_COLUMN]) if has_masks(table) else 1
 
     def read(self, row: int) -> NDArray[np.uint8]:
-        """Mask of a film, uint8 (size, size), 0 to 254; :attr:`NONE` everywhere without one that can be read."""
+        """Mask of a film, uint8 (n_classes, size, size), 0 to 254; :attr:`NONE` everywhere without one that is read."""
         name = str(self._table.columns[MASK_COLUMN][row]) if MASK_COLUMN in self._table.columns else ""
         if name:
             try:
-                parts = [read_pixels(self._root / part) > 0 for part in name.split("|")]
-                inside = np.logical_or.reduce(parts).astype(np.float32)
-                return np.rint(prepare_film(inside, self._size) * (self.NONE - 1)).astype(np.uint8)
+                classes = read_mask(self._root, name)
+                shares = [
+                    prepare_film((classes == number).astype(np.float32), self._size)
+                    for number in range(1, self.n_classes + 1)
+                ]
+                return np.rint(np.stack(shares) * (self.NONE - 1)).astype(np.uint8)
             except (GraphretError, OSError, ValueError) as error:
                 logger.warning("the mask of film %s is left out: %s", self._table.ids[row], error)
-        return np.full((self._size, self._size), self.NONE, dtype=np.uint8)
+        return np.full((self.n_classes, self._size, self._size), self.NONE, dtype=np.uint8)
 
     @classmethod
     def decode(cls, stored: NDArray[np.uint8]) -> Float32Array:

@@ -21,6 +21,8 @@ class RunState:
         Epochs that are finished.
     step, loss, seconds
         Of the epoch that has begun: steps done, sum of their losses, time.
+    parts
+        Of the epoch that has begun: sums of the terms of the loss, where it has some.
     iterations
         Steps of all epochs.
     history
@@ -43,6 +45,7 @@ class RunState:
     bad_rows: list[int] = field(default_factory=list)
     problems: list[dict[str, str]] = field(default_factory=list)
     skipped: list[int] = field(default_factory=list)
+    parts: dict[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """As a JSON object; `from_json` reads it."""
@@ -50,14 +53,15 @@ class RunState:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> RunState:
-        """Read what `to_json` made; other keys of a checkpoint are passed over.
+        """Read what `to_json` made; other keys of a checkpoint are passed over, and one from before parts has none.
 
         Examples
         --------
         >>> RunState.from_json({**RunState(epoch=2).to_json(), "identity": {}}).epoch
         2
         """
-        return cls(**{entry.name: values[entry.name] for entry in fields(cls)})
+        known = {"parts": {}, **values}
+        return cls(**{entry.name: known[entry.name] for entry in fields(cls)})
 
     def note(self, found: Mapping[int, dict[str, str]]) -> None:
         """Remember films that cannot be read.
@@ -76,4 +80,4 @@ class RunState:
 
     def end_epoch(self) -> None:
         """Begin the next epoch."""
-        self.step, self.loss, self.seconds = 0, 0.0, 0.0
+        self.step, self.loss, self.seconds, self.parts = 0, 0.0, 0.0, {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import time
 from contextlib import nullcontext
 from dataclasses import asdict
@@ -22,6 +23,7 @@ from graphret.training.augmentation import Augmentation
 from graphret.training.averaging import WeightAverage
 from graphret.training.checkpoint import Checkpoint, CheckpointFolder, flatten_optimizer, restore_optimizer
 from graphret.training.epoch_order import batches_of_epoch, order_of_epoch
+from graphret.training.loss_parts import LossParts
 from graphret.training.masks import has_masks
 from graphret.training.optimization import LearningRate, make_optimizer
 from graphret.training.run_state import RunState
@@ -129,14 +131,27 @@ class Trainer:
 
     @property
     def finished(self) -> bool:
-        """Whether no epoch is left."""
-        return self.state.epoch >= self.config.epochs
+        """Whether no epoch, or no iteration, is left."""
+        wanted = self.config.iterations
+        return self.state.epoch >= self.config.epochs if wanted is None else self.state.iterations >= wanted
+
+    @property
+    def _n_epochs(self) -> int:
+        """Epochs of the whole training, the last of which may be a part of one."""
+        wanted = self.config.iterations
+        return self.config.epochs if wanted is None else math.ceil(wanted / self._n_steps)
 
     @property
     def passes(self) -> float:
         """Passes over the training films; not a whole number where the time was used up within an epoch."""
-        epoch, step = self.state.epoch, self.state.step
-        return epoch + round(step / max(self._n_steps, 1), 3) if step else epoch
+        state = self.state
+        if self.config.iterations is not None:
+            if not self._n_steps:  # it was finished before
+                order, _ = order_of_epoch(self.task, 0, state.bad_rows)
+                groups = batches_of_epoch(self.task, 0, order, self.accelerator.num_processes)
+                self._n_steps = len(groups) // self.accelerator.num_processes
+            return round(state.iterations / self._n_steps, 3)
+        return state.epoch + round(state.step / max(self._n_steps, 1), 3) if state.step else state.epoch
 
     def best_module(self) -> EncoderNetwork:
         """A new network with the weights of the best epoch."""
@@ -174,15 +189,19 @@ class Trainer:
             changes.append(Augmentation.second_view(self.config, state.epoch, len(mirrored)))
         groups = batches_of_epoch(self.task, state.epoch, order, self.accelerator.num_processes)
         n_steps = self._n_steps = len(groups) // self.accelerator.num_processes
+        if self.config.iterations is not None:  # the last epoch may be a part of one
+            n_steps = min(n_steps, self.config.iterations - state.iterations + state.step)
         mine = groups[self.accelerator.process_index :: self.accelerator.num_processes][:n_steps]
         every = None if self.config.checkpoint_minutes is None else 60 * self.config.checkpoint_minutes
         loss = torch.tensor(state.loss, dtype=torch.float64, device=self.accelerator.device)
+        parts = LossParts(state.parts, self.accelerator.device)
         self._prepared.train()
         begun, saved = time.monotonic() - state.seconds, time.monotonic()
-        stage = f"epoch {state.epoch + 1}/{self.config.epochs}"
+        stage = f"epoch {state.epoch + 1}/{self._n_epochs}"
         note, noted = "", -np.inf
         for rows, images, readable in films.batches(mine[state.step :]):
             loss += self._train_step(rows, images, readable, changes, films.masks(rows))
+            parts.add(self._step_module.objective.parts)
             state.step += 1
             state.iterations += 1
             if self._average is not None:
@@ -197,11 +216,13 @@ class Trainer:
             out_of_time = deadline is not None and self._agree(now >= deadline)
             if out_of_time or (every is not None and self._agree(now - saved >= every)):
                 state.loss, state.seconds, saved = float(loss), now - begun, now
+                state.parts = parts.to_json()
                 self._save(folder, films)
                 if out_of_time:
                     return False
         total = float(self.accelerator.reduce(loss, reduction="mean"))
         state.loss, state.seconds = total / n_steps, time.monotonic() - begun
+        state.parts = parts.means(n_steps, self.accelerator)
         self._n_trained = sum(len(group) for group in groups[: n_steps * self.accelerator.num_processes])
         return True
 
@@ -214,7 +235,8 @@ class Trainer:
         masks: Float32Array | None,
     ) -> Tensor:
         done = self.state.iterations
-        self._learning_rate.after_iterations(done, done / (self.config.epochs * self._n_steps))
+        of_all = self.config.iterations or self.config.epochs * self._n_steps
+        self._learning_rate.after_iterations(done, done / of_all)
         labels = self.task.table.labels[rows].astype(np.int8)
         labels[~readable] = -1
         batch = to_device(images, self.accelerator)
@@ -255,6 +277,7 @@ class Trainer:
             {
                 "epoch": state.epoch,
                 "loss": state.loss,
+                **({"loss_parts": dict(state.parts)} if state.parts else {}),
                 **score.to_json(),
                 "best": better,
                 "learning_rate": learning_rate,

@@ -131,7 +131,7 @@ def test_the_blocks_of_ynet():
         ]
         assert tuple(module.rmac(maps[-1]).shape[1:]) == (512, 8, 8)
         outputs = module.outputs(grey(1, 256))
-    assert outputs.mask_logits.shape == (1, 64, 64)
+    assert outputs.mask_logits.shape == (1, 1, 64, 64)
     assert outputs.further["descriptors"].shape == (1, 512)
     assert outputs.logits.shape == (1, 2)
     regions = rmac_regions(8, 8)

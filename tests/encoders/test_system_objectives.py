@@ -9,7 +9,8 @@ import torch
 from graphret._errors import EncoderError, InvalidParameterError
 from graphret.encoders.objectives import create_objective
 from graphret.encoders.objectives.objective import NetworkOutputs, Targets
-from graphret.encoders.objectives.ynet import class_relations, masked_pixel_entropy
+from graphret.encoders.objectives.relations import pair_relations
+from graphret.encoders.objectives.ynet import circle_loss_of_pairs, class_relations, masked_pixel_entropy
 
 N_BITS = 5
 LABELS = np.array(
@@ -87,7 +88,20 @@ def naive_fusion(codes, labels, logits, margin=2.0, quantisation=0.01, classific
     return mean(values) + quantisation * parts + classification * entropy / len(labels)
 
 
-def naive_circle(cosines, labels, scale=32.0, margin=0.25, loss="circle"):
+def naive_circle(descriptors, labels, scale=32.0, margin=0.25):
+    """Sun et al. 2020, Eq. 6, over the pairs of films of a batch, each once."""
+    sums = {"similar": 0.0, "dissimilar": 0.0}
+    for i, j, kind in known_pairs(labels):
+        lengths = [math.sqrt(sum(x * x for x in descriptors[row])) for row in (i, j)]
+        s = sum(x * y for x, y in zip(descriptors[i], descriptors[j], strict=True)) / (lengths[0] * lengths[1])
+        if kind == "similar":
+            sums[kind] += math.exp(-scale * max(1 + margin - s, 0) * (s - 1 + margin))
+        else:
+            sums[kind] += math.exp(scale * max(s + margin, 0) * (s - margin))
+    return math.log(1 + sums["similar"] * sums["dissimilar"])
+
+
+def naive_classes(cosines, labels, scale=32.0, margin=0.25, loss="class_circle"):
     """Sun et al. 2020, Eq. 6; the last cosine of a film is that to "no finding"."""
     values = []
     for row, film in zip(cosines, labels, strict=True):
@@ -95,7 +109,7 @@ def naive_circle(cosines, labels, scale=32.0, margin=0.25, loss="circle"):
         lacks = [j for j, label in enumerate(film) if label == 0] + ([len(film)] if 1 in film else [])
         if not has or not lacks:
             continue
-        if loss == "circle":
+        if loss == "class_circle":
             s_n = sum(math.exp(scale * max(row[j] + margin, 0) * (row[j] - margin)) for j in lacks)
             s_p = sum(math.exp(-scale * max(1 + margin - row[j], 0) * (row[j] - 1 + margin)) for j in has)
             values.append(math.log(1 + s_n * s_p))
@@ -114,7 +128,7 @@ def targets(masks=None):
 
 
 def masks_of_some():
-    masks = torch.rand(len(LABELS), 6, 6, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    masks = torch.rand(len(LABELS), 1, 6, 6, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
     masks[2:5] = torch.nan
     return masks
 
@@ -149,19 +163,83 @@ def test_fusion_hash_is_its_loop(options):
     assert found.item() == pytest.approx(expected, rel=1e-6)  # its weights are float32
 
 
-@pytest.mark.parametrize("options", [{}, {"loss": "cross_entropy"}, {"scale": 8.0, "margin": 0.4}])
+@pytest.mark.parametrize("options", [{}, {"scale": 8.0, "margin": 0.4}])
+def test_the_circle_loss_of_ynet_is_the_loop_over_pairs_of_films(options):
+    descriptors, weights = random(len(LABELS), 7), random(4, 7, seed=1)
+    found = create_objective("ynet", LABELS, N_BITS, segmentation=0.0, **options)(
+        ynet_outputs(descriptors, weights), targets()
+    )
+    assert found.item() == pytest.approx(naive_circle(descriptors.tolist(), LABELS.tolist(), **options), rel=1e-9)
+
+
+def test_the_circle_loss_of_the_authors_is_ours_but_for_pairs_without_a_finding():
+    """Their code multiplies labels of 0 and 1: it is this function where only glaucoma is called a class."""
+    ill = torch.tensor([1, 0, 1, 0, 0, 1], dtype=torch.int8)
+    descriptors = random(6, 7)
+    alike = (ill[:, None] * ill[None, :]).bool()
+    unit = torch.nn.functional.normalize(descriptors)
+    cosines = unit @ unit.T
+    p, n = cosines[alike.triu(1)], cosines[(~alike).triu(1)]
+    theirs = torch.log(
+        1
+        + torch.exp(-8 * torch.relu(1.25 - p) * (p - 0.75)).sum()
+        * torch.exp(8 * torch.relu(n + 0.25) * (n - 0.25)).sum()
+    )
+    torch.testing.assert_close(circle_loss_of_pairs(descriptors, alike, torch.ones_like(alike), 8.0), theirs)
+    ours = circle_loss_of_pairs(descriptors, *pair_relations(torch.stack([ill, 1 - ill], dim=1)), 8.0)
+    assert ours != pytest.approx(theirs.item(), rel=1e-3)
+
+
+def test_the_classes_learn_beside_the_circle_loss_and_move_nothing_else():
+    inputs = random(len(LABELS), 7).requires_grad_(), random(4, 7, seed=1).requires_grad_()
+    loss = create_objective("ynet", LABELS, N_BITS, segmentation=0.0)(ynet_outputs(*inputs), targets())
+    loss.backward()
+    plain = inputs[0].detach().clone().requires_grad_()
+    circle_loss_of_pairs(plain, *pair_relations(torch.from_numpy(LABELS))).backward()
+    torch.testing.assert_close(inputs[0].grad, plain.grad)
+    other = inputs[1].detach().clone().requires_grad_()
+    create_objective("ynet", LABELS, N_BITS, loss="cross_entropy", segmentation=0.0)(
+        ynet_outputs(inputs[0].detach(), other), targets()
+    ).backward()
+    torch.testing.assert_close(inputs[1].grad, other.grad)
+
+
+def test_a_batch_without_two_similar_films_has_no_circle_loss():
+    descriptors = random(3, 7).requires_grad_()
+    labels = torch.tensor([[1, 0, 0], [0, 1, 0], [0, 0, 1]], dtype=torch.int8)
+    loss = circle_loss_of_pairs(descriptors, *pair_relations(labels))
+    assert loss.item() == 0
+    loss.backward()
+    assert not descriptors.grad.any()
+
+
+def test_the_parts_of_the_loss_are_named():
+    objective = create_objective("ynet", LABELS, N_BITS, segmentation=0.3)
+    descriptors, weights, logits = random(len(LABELS), 7), random(4, 7, seed=1), random(len(LABELS), 1, 6, 6, seed=4)
+    loss = objective(ynet_outputs(descriptors, weights, logits), targets(masks_of_some()))
+    parts = objective.parts
+    assert set(parts) == {"classes", "segmentation"}
+    assert loss.item() == pytest.approx(0.7 * parts["classes"].item() + 0.3 * parts["segmentation"].item(), rel=1e-9)
+    objective(ynet_outputs(descriptors, weights), targets())
+    assert set(objective.parts) == {"classes"}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"loss": "class_circle"}, {"loss": "cross_entropy"}, {"loss": "class_circle", "scale": 8.0, "margin": 0.4}],
+)
 def test_the_classes_of_ynet_are_their_loop(options):
     descriptors, weights = random(len(LABELS), 7), random(4, 7, seed=1)
     found = create_objective("ynet", LABELS, N_BITS, segmentation=0.0, **options)(
         ynet_outputs(descriptors, weights), targets()
     )
     unit = [torch.nn.functional.normalize(values) for values in (descriptors, weights)]
-    expected = naive_circle((unit[0] @ unit[1].T).tolist(), LABELS.tolist(), **options)
+    expected = naive_classes((unit[0] @ unit[1].T).tolist(), LABELS.tolist(), **options)
     assert found.item() == pytest.approx(expected, rel=1e-9)
 
 
 def test_the_pixels_of_ynet_are_their_loop():
-    logits, masks = random(len(LABELS), 6, 6, seed=4), masks_of_some()
+    logits, masks = random(len(LABELS), 1, 6, 6, seed=4), masks_of_some()
     values = []
     for film in (0, 1, 5, 6, 7, 8):
         for p, share in zip(torch.sigmoid(logits[film]).flatten(), masks[film].flatten(), strict=True):
@@ -175,6 +253,27 @@ def test_the_pixels_of_ynet_are_their_loop():
     assert both.item() == pytest.approx(0.7 * classes.item() + 0.3 * mean(values), rel=1e-9)
     without = objective(ynet_outputs(descriptors, weights, logits), targets())
     assert without.item() == pytest.approx(0.7 * classes.item(), rel=1e-9)
+
+
+def test_pixels_of_several_classes_are_their_loop():
+    logits = random(len(LABELS), 3, 6, 6, seed=4)
+    masks = 0.5 * torch.rand(len(LABELS), 2, 6, 6, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    masks[2:5] = torch.nan
+    values = []
+    for film in (0, 1, 5, 6, 7, 8):
+        for y in range(6):
+            for x in range(6):
+                scores = logits[film, :, y, x].tolist()
+                total = math.log(sum(map(math.exp, scores)))
+                disc, cup = masks[film, :, y, x].tolist()
+                shares = (1 - disc - cup, disc, cup)
+                values.append(-sum(share * (score - total) for share, score in zip(shares, scores, strict=True)))
+    assert masked_pixel_entropy(logits, masks).item() == pytest.approx(mean(values), rel=1e-9)
+    one = random(len(LABELS), 1, 6, 6, seed=4)
+    either = masked_pixel_entropy(one, masks.sum(dim=1, keepdim=True))
+    assert masked_pixel_entropy(one, masks).item() == pytest.approx(either.item(), rel=1e-12)
+    with pytest.raises(EncoderError, match="draws 3 classes of masks, and the masks of the films have 2"):
+        masked_pixel_entropy(random(len(LABELS), 4, 6, 6), masks)
 
 
 def test_an_uncertain_film_has_no_class_and_a_healthy_one_the_last():
@@ -207,7 +306,7 @@ def test_the_derivative_is_that_of_the_value(name, options):
         return objective(ynet_outputs(descriptors, weights, mask_logits), targets(masks))
 
     if name == "ynet":
-        inputs = (random(len(LABELS), 7), random(4, 7, seed=1), random(len(LABELS), 3, 3, seed=2))
+        inputs = (random(len(LABELS), 7), random(4, 7, seed=1), random(len(LABELS), 1, 3, 3, seed=2))
     else:
         inputs = (random(len(LABELS), N_BITS), random(len(LABELS), 3, seed=1))
     function = of_ynet if name == "ynet" else of_codes
@@ -217,7 +316,9 @@ def test_the_derivative_is_that_of_the_value(name, options):
 def test_the_circle_loss_moves_along_its_weighted_similarities():
     """Its factors are constants for the derivative (Sun et al. 2020, section 3.3), so no gradcheck can hold."""
     descriptors, weights = random(len(LABELS), 7).requires_grad_(), random(4, 7, seed=1)
-    create_objective("ynet", LABELS, N_BITS, segmentation=0.0)(ynet_outputs(descriptors, weights), targets()).backward()
+    create_objective("ynet", LABELS, N_BITS, loss="class_circle", segmentation=0.0)(
+        ynet_outputs(descriptors, weights), targets()
+    ).backward()
     cosines = torch.nn.functional.normalize(descriptors) @ torch.nn.functional.normalize(weights).T
     positive, negative = class_relations(torch.from_numpy(LABELS))
     apart = cosines.detach()

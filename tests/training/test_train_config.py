@@ -18,6 +18,7 @@ def test_the_defaults_are_those_of_the_paper():
     [
         ("epochs", 0),
         ("epochs", 2.5),
+        ("iterations", 0),
         ("batch_size", 1),
         ("size", 31),
         ("seed", -1),
@@ -81,3 +82,12 @@ def test_it_is_json_and_every_parameter_is_in_it(tmp_path):
 def test_every_parameter_is_documented():
     for entry in fields(TrainConfig):
         assert f"{entry.name}\n" in TrainConfig.__doc__ or f"{entry.name}," in TrainConfig.__doc__, entry.name
+
+
+def test_the_iterations_of_the_papers_hold_unless_epochs_are_given():
+    assert TrainConfig.for_encoder("attention_hash_pf2").iterations == 15_000
+    assert TrainConfig.for_encoder("siamese_hash").iterations == 50_000
+    given = TrainConfig.for_encoder("siamese_hash", epochs=3)
+    assert (given.epochs, given.iterations) == (3, None)
+    both = TrainConfig.for_encoder("siamese_hash", epochs=3, iterations=7)
+    assert (both.epochs, both.iterations) == (3, 7)

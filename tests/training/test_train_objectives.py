@@ -45,7 +45,9 @@ class ScaleObjective(Objective):
         wanted = (targets.labels == 1).float().sum(1, keepdim=True) - 1
         known = [] if targets.masks is None else [mask.mean() for mask in targets.masks if not mask.isnan().any()]
         part = torch.stack(known).mean() if known else 0.0
-        return self.strength * (self.scale * outputs.codes - wanted - part).square().mean() + self.steps * 1e-3
+        loss = self.strength * (self.scale * outputs.codes - wanted - part).square().mean() + self.steps * 1e-3
+        self.parts = {"all": loss.detach(), "steps": self.steps.float()}
+        return loss
 
 
 class CentredNetwork(EncoderNetwork):
@@ -173,10 +175,11 @@ def test_an_objective_is_given_labels_places_and_masks_as_the_films_are_flipped(
         for place, labels, mask in zip(targets.places.tolist(), targets.labels, targets.masks, strict=True):
             expected = np.full(2, -1) if place == 4 else masked.labels[place]
             assert labels.tolist() == expected.tolist()
+            assert mask.shape[0] == 1
             if place % 3 == 0 or place == 4:
                 assert mask.isnan().all()
                 continue
-            columns = mask.mean(0)
+            columns = mask[0].mean(0)
             shown, hidden = (columns[0], columns[-1]) if columns[0] > 0.5 else (columns[-1], columns[0])
             assert (shown, hidden) == (1, 0)
             assert float(mask.mean()) == pytest.approx(0.5 if place % 2 else 0.25, abs=0.01)
@@ -222,6 +225,64 @@ def test_the_parameters_of_an_objective_are_trained_and_saved(table, tmp_path, s
     assert tensors["module.objective.scale"] != 1
     assert tensors["module.objective.steps"] == 12
     assert "module.objective.all_labels" not in tensors
+
+
+def test_the_terms_of_a_loss_are_in_the_history(table, tmp_path, small):
+    train(table, "tiny", out=tmp_path / "out", objective="scale", **small)
+    train(table, "tiny", out=tmp_path / "plain", **small)
+    history, plain = (json.loads((tmp_path / name / "history.json").read_text()) for name in ("out", "plain"))
+    n_steps = 12 // len(history["epochs"])
+    for number, entry in enumerate(history["epochs"]):
+        assert entry["loss_parts"]["all"] == pytest.approx(entry["loss"], rel=1e-12)
+        assert entry["loss_parts"]["steps"] == np.mean(number * n_steps + np.arange(1, n_steps + 1))
+    assert not any("loss_parts" in entry for entry in plain["epochs"])
+
+
+def test_the_terms_of_an_interrupted_epoch_go_on(table, tmp_path, small):
+    out = tmp_path / "out"
+    parameters = {**small, "epochs": 1, "objective": "scale", "checkpoint_minutes": 1e-9}
+
+    def stop(stage, done, total):
+        if str(stage).startswith("epoch") and done == total - 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(table, "tiny", out=out, progress=stop, **parameters)
+    train(table, "tiny", out=out, **parameters)
+    entry = json.loads((out / "history.json").read_text())["epochs"][0]
+    assert entry["loss_parts"]["all"] == pytest.approx(entry["loss"], rel=1e-12)
+
+
+def test_iterations_end_a_training_within_an_epoch(table, tmp_path, small):
+    out = tmp_path / "out"
+    n_steps = 12 // small["epochs"]
+    parameters = {**small, "objective": "scale", "epochs": 50, "iterations": n_steps + 2}
+    encoder = train(table, "tiny", out=out, **parameters)
+    history = json.loads((out / "history.json").read_text())
+    parts = [entry["loss_parts"]["steps"] for entry in history["epochs"]]
+    assert parts == [np.mean(np.arange(1, n_steps + 1)), n_steps + 1.5]
+    passes = round((n_steps + 2) / n_steps, 3)
+    assert encoder.record["training"]["epochs done"] == passes
+    again = train(table, "tiny", out=out, **parameters)
+    assert again.fingerprint == encoder.fingerprint
+    assert again.record["training"]["epochs done"] == passes
+    with pytest.raises(InvalidParameterError, match=f"iterations was {n_steps + 2} and is {n_steps + 3}"):
+        train(table, "tiny", out=out, **{**parameters, "iterations": n_steps + 3})
+
+
+def test_a_stop_near_the_last_iteration_changes_nothing(table, tmp_path, small):
+    n_steps = 12 // small["epochs"]
+    parameters = {**small, "objective": "scale", "iterations": n_steps + 2, "checkpoint_minutes": 1e-9}
+    whole = train(table, "tiny", out=tmp_path / "whole", **parameters)
+
+    def stop(stage, done, total):
+        if str(stage).startswith("epoch 2/2") and done == 1:
+            assert total == 2
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(table, "tiny", out=tmp_path / "out", progress=stop, **parameters)
+    assert train(table, "tiny", out=tmp_path / "out", **parameters).fingerprint == whole.fingerprint
 
 
 def test_the_recipe_lies_under_the_users_parameters(table, tmp_path, small):

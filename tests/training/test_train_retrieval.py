@@ -34,13 +34,13 @@ def changes(epoch=0, mirrored=(0, 1, 0, 1, 0, 1), **config):
 
 
 def test_without_strength_films_are_mirrored_alone(films):
-    masks = films[:, 0].clone()
+    masks = torch.cat([films, 1 - films], dim=1)
     rows = np.array([1, 0, 3])
     changed, moved = changes().apply(rows, films[rows], masks[rows])
     expected = films[rows].clone()
     expected[[0, 2]] = expected[[0, 2]].flip(-1)
     assert torch.equal(changed, expected)
-    assert torch.equal(moved, expected[:, 0])
+    assert torch.equal(moved, torch.cat([expected, 1 - expected], dim=1))
     assert torch.equal(changes(horizontal_flip=False).apply(rows, films[rows], None)[0], films[rows])
 
 
@@ -73,12 +73,14 @@ def test_a_mask_goes_with_its_film_and_none_stays_none(films):
     augmented = changes(mirrored=[0, 1] * 3, augmentation=0.8)
     augmented._draws[:, 4] = 0
     smooth = torch.nn.functional.avg_pool2d(films, 5, stride=1, padding=2)
-    masks = smooth[:, 0].clone()
+    masks = torch.cat([smooth, smooth / 2], dim=1)
     masks[2] = torch.nan
     changed, moved = augmented.apply(np.arange(6), smooth, masks)
     inside = slice(6, 18)
     kept = [0, 1, 3, 4, 5]
-    assert torch.allclose(changed[kept, 0, inside, inside], moved[kept][:, inside, inside], atol=1e-5)
+    for number, share in enumerate((1, 0.5)):
+        film, mask = changed[kept, 0, inside, inside], moved[kept, number, inside, inside]
+        assert torch.allclose(share * film, mask, atol=1e-5)
     assert moved[2].isnan().all()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import torch
+    from numpy.typing import NDArray
 
     from graphret._types import Float32Array
     from graphret.encoders.inference.workers import Begun
@@ -94,20 +95,29 @@ class Forward:
 
     def saliency(self, images: Float32Array, batch_size: int) -> Float32Array | None:
         """Return where the network looks, float32 (b, size, size); None for a network without a spatial attention."""
+        maps: Float32Array | None = self._pixel_maps("saliency", images, batch_size, np.dtype(np.float32))
+        return maps
+
+    def segmentation(self, images: Float32Array, batch_size: int) -> NDArray[np.uint8] | None:
+        """Return the class of every pixel, uint8 (b, size, size); None for a network that draws no masks."""
+        maps: NDArray[np.uint8] | None = self._pixel_maps("segmentation", images, batch_size, np.dtype(np.uint8))
+        return maps
+
+    def _pixel_maps(self, method: str, images: Float32Array, batch_size: int, dtype: np.dtype[Any]) -> Any:
         import torch
 
         from graphret.encoders.inference.workers import threads_of_torch
 
         array = self._checked(images, batch_size)
-        out = np.empty(array.shape, dtype=np.float32)
+        out = np.empty(array.shape, dtype=dtype)
         threads_of_torch()  # one in a forked process
         with torch.inference_mode(), arithmetic(self.device, "float32"):
             for start in range(0, max(len(array), 1), batch_size):
                 block = torch.from_numpy(np.ascontiguousarray(array[start : start + batch_size])[:, None])
-                maps = self.network.module.saliency(block.to(self.device))
+                maps = getattr(self.network.module, method)(block.to(self.device))
                 if maps is None:
                     return None
-                out[start : start + batch_size] = maps.float().cpu().numpy()
+                out[start : start + batch_size] = maps.cpu().numpy()
         return out
 
     def position_features(self, images: Float32Array) -> Float32Array | None:

@@ -80,6 +80,10 @@ class EncoderNetwork(nn.Module, ABC):
         """Where the network looks, float (b, s, s) in [0, 1]; ``None`` of a network that draws no such map."""
         return None
 
+    def segmentation(self, images: Tensor) -> Tensor | None:  # noqa: ARG002 - networks that draw masks have one
+        """Class of every pixel, int64 (b, s, s), 0 outside; ``None`` of a network that draws no masks."""
+        return None
+
     def position_features(self, images: Tensor) -> Tensor | None:  # noqa: ARG002 - networks that average maps have them
         """Maps (b, code_length, h, w) whose average over all positions is the code; ``None`` where there are none."""
         return None

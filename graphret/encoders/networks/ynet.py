@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.models.resnet import BasicBlock
 
+from graphret._checks import check_integer
 from graphret.encoders.inference.pixels import ImageNetPixels
-from graphret.encoders.networks.network import EncoderNetwork
+from graphret.encoders.networks.network import EncoderNetwork, resized_to
 from graphret.encoders.objectives.objective import NetworkOutputs
 from graphret.encoders.pooling.regions import region_maxima, rmac_regions
 
@@ -39,14 +40,22 @@ def code_shape(n_bits: int) -> tuple[int, int, int]:
 
 
 class FeaturePyramid(nn.Module):
-    """The FPN branch: from the core up over t3, t2 and t1 to the logit of every fourth pixel."""
+    """The FPN branch: from the core up over t3, t2 and t1 to the scores of every fourth pixel.
 
-    def __init__(self) -> None:
+    The paper's branch has one output, which is read off t1.
+
+    Parameters
+    ----------
+    n_classes
+        Of the masks, beside the outside. 1: one logit; more: a score of the outside and of each class.
+    """
+
+    def __init__(self, n_classes: int = 1) -> None:
         super().__init__()
         self.core = nn.Sequential(nn.Conv2d(CORE_CHANNELS, 32, 1), nn.ReLU(), nn.Conv2d(32, 32, 3, padding=1))
         self.lateral3 = nn.Conv2d(128, 32, 1)
         self.lateral2 = nn.Conv2d(64, 32, 1)
-        self.mask = nn.Conv2d(32, 1, 3, padding=1)
+        self.mask = nn.Conv2d(32, 1 if n_classes == 1 else n_classes + 1, 3, padding=1)
 
     def blocks(self, b1: Tensor, b2: Tensor, b3: Tensor, core: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The top-down blocks t3, t2, t1: 32 channels, at the sizes of b3, b2, b1."""
@@ -55,9 +64,9 @@ class FeaturePyramid(nn.Module):
         return t3, t2, _doubled(t2, b1) + b1
 
     def forward(self, b1: Tensor, b2: Tensor, b3: Tensor, core: Tensor) -> Tensor:
-        """Logits (b, h, w) at the size of b1."""
-        logits: Tensor = self.mask(self.blocks(b1, b2, b3, core)[-1])
-        return logits[:, 0]
+        """Scores (b, k, h, w) at the size of b1."""
+        scores: Tensor = self.mask(self.blocks(b1, b2, b3, core)[-1])
+        return scores
 
 
 class YNet(EncoderNetwork):
@@ -88,13 +97,25 @@ class YNet(EncoderNetwork):
         with ``fpn=False`` "w/o FPN and R-MAC branch": the paper does not say what else could train that one).
     centre
         Subtract the medians.
+    mask_classes
+        Classes of the masks beside the outside: 2 for disc and cup, as the paper has them on fundus photographs; 1
+        tells inside from outside, whatever classes the masks have.
     """
 
-    heads: ClassVar[tuple[str, ...]] = ("classes",)
+    heads: ClassVar[tuple[str, ...]] = ("classes", "fpn.mask")
     median: Tensor
 
-    def __init__(self, n_labels: int, n_bits: int, fpn: bool = True, rmac: bool = True, centre: bool = True) -> None:
+    def __init__(
+        self,
+        n_labels: int,
+        n_bits: int,
+        fpn: bool = True,
+        rmac: bool = True,
+        centre: bool = True,
+        mask_classes: int = 1,
+    ) -> None:
         super().__init__()
+        check_integer("mask_classes", mask_classes, 1)
         self.shape, self.centre = code_shape(n_bits), bool(centre)
         self.pixels: nn.Module = ImageNetPixels()
         self.stem = nn.Sequential(
@@ -115,7 +136,7 @@ class YNet(EncoderNetwork):
             if rmac
             else None
         )
-        self.fpn = FeaturePyramid() if fpn else None
+        self.fpn = FeaturePyramid(mask_classes) if fpn else None
         self.classes = nn.Linear(512 if rmac else CORE_CHANNELS, n_labels + 1, bias=False)
         self.register_buffer("median", torch.zeros(n_bits))
 
@@ -150,6 +171,13 @@ class YNet(EncoderNetwork):
             return functional.normalize(core.mean(dim=(2, 3)))
         maps = self.rmac(core)
         return functional.normalize(region_maxima(maps, rmac_regions(*maps.shape[2:])).sum(dim=1))
+
+    def segmentation(self, images: Tensor) -> Tensor | None:
+        """Class of every pixel, 0 outside; ``None`` without the FPN branch."""
+        if self.fpn is None:
+            return None
+        scores = resized_to(self.fpn(*self.blocks(images)), images)
+        return scores.argmax(dim=1) if scores.shape[1] > 1 else (scores[:, 0] > 0).long()
 
     def calibrate(self, batches: Iterable[Tensor]) -> None:
         """Take the median of every position over the films."""

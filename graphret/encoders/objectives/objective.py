@@ -26,7 +26,8 @@ class NetworkOutputs:
     logits
         float (b, L), of the classifier.
     mask_logits
-        float (b, h, w): logit of every pixel of a coarse mask.
+        float (b, k, h, w) of every pixel of a coarse mask: k = 1, the logit of being in it; k > 1, the scores of the
+        outside and of k - 1 classes, whose softmax are their probabilities.
     further
         What only one method's own loss reads, by name.
     """
@@ -49,8 +50,8 @@ class Targets:
         int64 (b,): place of each film among the training films, 0 to n_train - 1, in the order of the labels that the
         objective was made with.
     masks
-        float (b, s, s) in [0, 1] at the size of the input, NaN for a film without a mask; ``None`` when no film of the
-        data set has one, or the objective has not ``uses_masks``.
+        float (b, c, s, s) in [0, 1] at the size of the input, the share of every class of the masks, NaN for a film
+        without a mask; ``None`` when no film of the data set has one, or the objective has not ``uses_masks``.
     """
 
     labels: Tensor
@@ -72,6 +73,10 @@ class Objective(nn.Module, ABC):
     uses_views: ClassVar[bool] = False
     """Whether it compares two changed views of every film: its outputs are then of the b films of the batch, and after
     them of the same films changed otherwise, and the targets are of the b films."""
+
+    parts: Mapping[str, Tensor] | None = None
+    """Of the last batch: the terms of the loss by name before their weights, scalars without a gradient; the training
+    writes their means over an epoch into ``history.json``. ``None`` of a loss that has no terms to tell apart."""
 
     @abstractmethod
     def forward(self, outputs: NetworkOutputs, targets: Targets) -> Tensor:

@@ -10,6 +10,7 @@ __all__ = ["SYSTEM_SPECS"]
 
 _ATTENTION_HASH = "Öztürk, Alhudhaif, Polat 2021: attention hash"
 _ATTENTION_HASH_RECIPE = {
+    "iterations": 15_000,
     "batch_size": 20,
     "learning_rate": 1e-4,
     "schedule": "steps",
@@ -61,7 +62,7 @@ SYSTEM_SPECS = (
         "Fang et al. 2021: Y-Net",
         default_size=256,
         default_bits=64,
-        options={"fpn": True, "rmac": True, "centre": True},
+        options={"fpn": True, "rmac": True, "centre": True, "mask_classes": 1},
         objective="ynet",
         # Fang et al. (2021) give neither learning rate nor schedule.
         recipe={
@@ -98,6 +99,7 @@ SYSTEM_SPECS = (
         objective="siamese_hash",
         # Cai et al. (2019) name no optimiser; their network and rates are those of DSH, which has this one.
         recipe={
+            "iterations": 50_000,
             "batch_size": 200,
             "optimizer": "sgd",
             "momentum": 0.9,
