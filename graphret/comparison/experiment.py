@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 from graphret._checks import check_integer
 from graphret._errors import ExperimentError, GraphretError
 from graphret.comparison.compare_ranking import CompareRanking
-from graphret.data.splits import SPLITS, check_fractions
-from graphret.encoders.registry.spec import MINIMUM_SIZE
+from graphret.comparison.data_settings import DataSettings, require
 from graphret.evaluation.measures import parse_measure
 from graphret.index import BuildConfig
 from graphret.retrieval import TUNED, list_rankings
@@ -42,65 +41,6 @@ _OF_THE_EXPERIMENT = (*_OF_THE_BUDGET, "size", "n_bits", "options")
 
 
 @dataclass(frozen=True)
-class DataSettings:
-    """The films.
-
-    Parameters
-    ----------
-    spec, root
-        As for `read_dataset`; the command line and `compare` may give both.
-    size
-        Side of every encoder's input in px.
-    queries
-        Split of the queries.
-    database
-        Splits whose films are searched.
-    n_queries, n_database
-        At most so many queries, and films that are searched, drawn by ``seed``; 0 takes all.
-    views
-        Instead of the dataset spec's: ("all",) keeps every view, others keep those named.
-    fractions, split_seed
-        Instead of the dataset spec's, where there is no official split.
-    exclude
-        "patient": a query never gets a film of its own patient. "none": it does.
-    near_duplicates
-        CSV file with the columns file_a and file_b, relative to itself: a film that is nearly the same as a query is
-        not searched.
-    seed
-        Draws queries and searched films.
-    """
-
-    spec: str = ""
-    root: str = ""
-    size: int = 64
-    queries: str = "test"
-    database: tuple[str, ...] = ("train", "valid")
-    n_queries: int = 0
-    n_database: int = 0
-    views: tuple[str, ...] = ()
-    fractions: tuple[float, ...] = ()
-    split_seed: int = -1
-    exclude: str = "patient"
-    near_duplicates: str = ""
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        check_integer("data.size", self.size, MINIMUM_SIZE, "the encoders halve the image five times")
-        for name in ("n_queries", "n_database", "seed"):
-            check_integer(f"data.{name}", getattr(self, name), 0)
-        check_integer("data.split_seed", self.split_seed, -1, "-1 leaves the seed of the dataset spec")
-        for split in (self.queries, *self.database):
-            _require(split in SPLITS, "data.queries and data.database", split, f"one of {', '.join(SPLITS)}")
-        _require(bool(self.database), "data.database", self.database, "at least one split")
-        _require(
-            self.queries not in self.database, "data.database", self.database, "splits without that of the queries"
-        )
-        _require(self.exclude in {"patient", "none"}, "data.exclude", self.exclude, '"patient" or "none"')
-        if self.fractions:
-            check_fractions(self.fractions)
-
-
-@dataclass(frozen=True)
 class BudgetSettings:
     """What every training may take: passes over the training films, and minutes (0: no limit); the same for all."""
 
@@ -109,7 +49,7 @@ class BudgetSettings:
 
     def __post_init__(self) -> None:
         check_integer("budget.epochs", self.epochs, 1)
-        _require(self.max_minutes >= 0, "budget.max_minutes", self.max_minutes, "minutes, or 0 for no limit")
+        require(self.max_minutes >= 0, "budget.max_minutes", self.max_minutes, "minutes, or 0 for no limit")
 
 
 @dataclass(frozen=True)
@@ -147,10 +87,14 @@ class MethodSettings:
         Lengths of the code; those of the experiment when empty. An encoder of real values has none.
     options
         Options of the encoder or hasher.
+    options_of_spec
+        Further ones by dataset spec: they hold where the films are of that spec.
     training
         Parameters of `TrainConfig` for this method alone; size and budget are the same for all.
     rankings
         Instead of those of the experiment.
+    grow
+        The training of a code begins from the weights of the next shorter one in ``bits`` (Cai et al. 2019).
     """
 
     kind: str
@@ -161,17 +105,22 @@ class MethodSettings:
     options: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     rankings: tuple[str, ...] = ()
+    grow: bool = False
+    options_of_spec: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _require(self.kind in KINDS, "methods.kind", self.kind, f"one of {', '.join(KINDS)}")
-        _require(bool(self.name) or self.kind == "random", "methods.name", self.name, f"the name of the {self.kind}")
-        _require((self.kind == "hasher") == bool(self.on), "methods.on", self.on, "the label of a method, for a hasher")
-        _require(
+        require(self.kind in KINDS, "methods.kind", self.kind, f"one of {', '.join(KINDS)}")
+        require(bool(self.name) or self.kind == "random", "methods.name", self.name, f"the name of the {self.kind}")
+        require((self.kind == "hasher") == bool(self.on), "methods.on", self.on, "the label of a method, for a hasher")
+        require(
             not self.training or self.kind == "encoder",
             "methods.training",
             self.training,
             'none: only an "encoder" is trained',
         )
+        for spec, given in self.options_of_spec.items():
+            require(isinstance(given, dict), f"methods.options_of_spec.{spec}", given, "a table of options")
+        require(not self.grow or self.kind == "encoder", "methods.grow", self.grow, 'it for kind "encoder" only')
         if not self.label:
             made = {"hasher": f"{self.name} on {self.on}", "untrained": f"{self.name} untrained", "random": "random"}
             object.__setattr__(self, "label", made.get(self.kind, self.name))
@@ -201,7 +150,7 @@ class OrderSettings:
 
     def __post_init__(self) -> None:
         distinct = len(set(self.methods)) == len(self.methods) > 1
-        _require(distinct, "orders.methods", self.methods, "two names or more, each once, the best of the paper first")
+        require(distinct, "orders.methods", self.methods, "two names or more, each once, the best of the paper first")
 
 
 @dataclass(frozen=True)
@@ -249,7 +198,10 @@ class Experiment:
     reference
         Row or method that the others are compared with, query by query; the first row that is there when empty.
     training
-        Parameters of `TrainConfig` for all trainings, such as seed or device.
+        Parameters of `TrainConfig` for all trainings, such as seed or device. ``weights="imagenet"`` takes ImageNet's
+        where they are on this machine, and random ones where not, which the rows then say.
+    training_of_spec
+        Further ones by dataset spec: they hold where the films are of that spec.
     engine
         Parameters of `BuildConfig` for the graph, such as k.
     seed
@@ -286,6 +238,7 @@ class Experiment:
     intervals: IntervalSettings = field(default_factory=IntervalSettings)
     reference: str = ""
     training: dict[str, Any] = field(default_factory=dict)
+    training_of_spec: dict[str, dict[str, Any]] = field(default_factory=dict)
     engine: dict[str, Any] = field(default_factory=dict)
     sheets: SheetSettings = field(default_factory=SheetSettings)
     seed: int = 0
@@ -296,12 +249,12 @@ class Experiment:
     orders: tuple[OrderSettings, ...] = ()
 
     def __post_init__(self) -> None:
-        _require(bool(self.methods), "methods", self.methods, "at least one method")
+        require(bool(self.methods), "methods", self.methods, "at least one method")
         labels: list[str] = []
         for method in self.methods:
-            _require(method.label not in labels, "methods.label", method.label, "every label once")
+            require(method.label not in labels, "methods.label", method.label, "every label once")
             if method.on:
-                _require(
+                require(
                     method.on in labels,
                     "methods.on",
                     method.on,
@@ -314,11 +267,11 @@ class Experiment:
         ):
             for name in names:
                 allowed = f"a row or the label of a method: {', '.join(labels)}"
-                _require(names_a_row(name, labels), key, name, allowed)
-        _require(bool(self.bits), "bits", self.bits, "at least one length")
+                require(names_a_row(name, labels), key, name, allowed)
+        require(bool(self.bits), "bits", self.bits, "at least one length")
         for bits in self.bits:
             check_integer("bits", bits, 1)
-        _require(
+        require(
             bool(self.measures) and len(set(self.measures)) == len(self.measures),
             "measures",
             self.measures,
@@ -329,8 +282,11 @@ class Experiment:
         check_integer("seed", self.seed, 0)
         check_integer("timed_queries", self.timed_queries, 1)
         check_integer("tune_queries", self.tune_queries, 2)
-        _require(self.tune_seconds > 0, "tune_seconds", self.tune_seconds, "seconds > 0")
+        require(self.tune_seconds > 0, "tune_seconds", self.tune_seconds, "seconds > 0")
         _check_training("training", self.training, (*_OF_THE_EXPERIMENT, "seed"))
+        for spec, given in self.training_of_spec.items():
+            require(isinstance(given, dict), f"training_of_spec.{spec}", given, "a table of training parameters")
+            _check_training(f"training_of_spec.{spec}", given, (*_OF_THE_EXPERIMENT, "seed"))
         try:
             BuildConfig.of(None, self.engine)
         except GraphretError as error:
@@ -352,26 +308,21 @@ def names_a_row(name: str, labels: Iterable[str]) -> bool:
     return any(f"{name}, ".startswith(f"{label}, ") for label in labels)
 
 
-def _require(holds: bool, key: str, got: object, allowed: str) -> None:
-    if not holds:
-        raise ExperimentError(f"{key} = {got!r} is not allowed: give {allowed}")
-
-
 def _check_rankings(key: str, names: tuple[str, ...], *, bits: bool) -> None:
     for name in names:
         try:
             ranking = CompareRanking.parse(name)
         except ExperimentError as error:
             raise ExperimentError(f"{key} = {name!r} cannot be read: {error}") from error
-        _require(not ranking.choice.uses_labels, key, name, f"one of {', '.join(list_rankings())}, {TUNED}")
-        _require(bits or not ranking.form, key, name, "it without :bits: real values have none")
+        require(not ranking.choice.uses_labels, key, name, f"one of {', '.join(list_rankings())}, {TUNED}")
+        require(bits or not ranking.form, key, name, "it without :bits: real values have none")
 
 
 def _check_training(key: str, given: dict[str, Any], elsewhere: tuple[str, ...]) -> None:
     known = [entry.name for entry in fields(TrainConfig) if entry.name not in elsewhere]
     for name, value in given.items():
         hint = " (the budget is the same for all methods: [budget])" if name in _OF_THE_BUDGET else ""
-        _require(name in known, f"{key}.{name}", value, f"one of {', '.join(known)}{hint}")
+        require(name in known, f"{key}.{name}", value, f"one of {', '.join(known)}{hint}")
     try:
         TrainConfig.of(None, given)
     except GraphretError as error:

@@ -12,14 +12,15 @@ import numpy as np
 
 from graphret._errors import DataError, ExperimentError, GraphretError, MissingFileError
 from graphret._threads import available_threads
+from graphret.comparison.fold_splits import with_fold
 from graphret.data import DatasetSpec, ImageTable, read_dataset, read_dataset_spec
 from graphret.files import Stage, Stages, digest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from graphret._types import BoolArray, Progress
-    from graphret.comparison.experiment import DataSettings
+    from graphret._types import BoolArray, Int64Array, Progress
+    from graphret.comparison.data_settings import DataSettings
 
 __all__ = ["ComparedFilms", "prepare_films"]
 
@@ -45,6 +46,8 @@ class ComparedFilms:
         Counts, for the report.
     whole_spec
         The experiment left out no film of the dataset spec (sampling, other splits).
+    database_rows, query_rows
+        int64, where those films are in ``table``.
     """
 
     table: ImageTable
@@ -54,13 +57,17 @@ class ComparedFilms:
     key: str
     record: dict[str, Any]
     whole_spec: bool
+    database_rows: Int64Array
+    query_rows: Int64Array
 
 
-def prepare_films(data: DataSettings, out: Path, progress: Progress | None = None) -> ComparedFilms:
+def prepare_films(
+    data: DataSettings, out: Path, progress: Progress | None = None, fold: int | None = None
+) -> ComparedFilms:
     """Read the data set, leave out what cannot be read, and choose who asks and who is searched.
 
     Every film is decoded once (the outcome is kept in ``out``), because a film that one method can use and another
-    cannot would be searched by one alone.
+    cannot would be searched by one alone. With ``fold`` the splits are those of that fold, from 0.
 
     Raises
     ------
@@ -72,6 +79,8 @@ def prepare_films(data: DataSettings, out: Path, progress: Progress | None = Non
         raise ExperimentError(f"data.{missing} is not given: write it into the experiment, or give it with the call")
     spec = _spec_of(data)
     whole = read_dataset(spec, data.root)
+    if fold is not None:
+        whole = with_fold(whole, data, fold)
     readable, n_unreadable = _readable(whole, Stages(out), progress)
     table = whole.select(readable)
     asks = (table.splits == data.queries) & table.relevance().any(axis=1)
@@ -117,7 +126,8 @@ def prepare_films(data: DataSettings, out: Path, progress: Progress | None = Non
     }
     key = digest(table.ids, table.paths, table.labels, table.splits, table.patients, database.ids, queries.ids)
     complete = not (data.n_queries or data.n_database or n_unreadable or whole.n_left_out)
-    return ComparedFilms(table, database, queries, table.split(data.queries), key, record, complete)
+    rows = np.flatnonzero(searched), np.flatnonzero(asks)
+    return ComparedFilms(table, database, queries, table.split(data.queries), key, record, complete, *rows)
 
 
 def _spec_of(data: DataSettings) -> DatasetSpec:

@@ -43,6 +43,14 @@ def summary(report: dict[str, Any]) -> list[str]:
         f"{database['n_films']} films of {database['n_patients']} patients (splits {', '.join(database['splits'])}) of "
         f"{title}. Films of the query's own patient {were}; no query took part in a graph."
     )
+    folds = films.get("folds")
+    if folds and folds["of"] == "queries":
+        where += (
+            f" This is pooled over {folds['number']} folds by patient: every film asked once, and was searched in the "
+            f"films of the other folds ({', '.join(map(str, folds['n_searched']))}; above is the number of the first)."
+        )
+    elif folds:
+        where += f" Every method was trained {folds['number']} times, each fold of patients choosing the epoch once."
     same = f"Every training had the same budget: {budget['epochs']} epochs{minutes}, {data['size']} px."
     return [f"{where} {same}", report["experiment"]["notes"]]
 

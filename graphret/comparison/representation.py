@@ -10,7 +10,8 @@ import numpy as np
 
 from graphret._checks import check_codes
 from graphret._errors import DataError, InvalidParameterError
-from graphret.comparison.training import auc_of, trained_encoder
+from graphret.comparison.starts import Start, start_of
+from graphret.comparison.training import auc_of, masks_of, trained_encoder
 from graphret.encoding import CODE_OF_ZEROS, encode_films
 from graphret.files import Stage, Stages, digest, safe_name
 from graphret.hashing import create_hasher
@@ -49,7 +50,8 @@ class Representation:
         Its folder.
     costs
         ``auc`` (by label, or None), ``training_seconds``, ``epochs`` that were finished, ``films_per_second``; None
-        where there is no such thing; ``films_without_code``, whose code was all zeros.
+        where there is no such thing; ``films_without_code``, whose code was all zeros; ``start`` of a training;
+        ``masks``, as `segmentation_quality` has them.
     """
 
     method: MethodSettings
@@ -132,7 +134,8 @@ class Representations:
 
     def _make(self, method: MethodSettings, n_bits: int | None) -> Representation:
         base = self.base_of(method) if method.kind == "hasher" else None
-        deciding = self._deciding(method, n_bits, base)
+        start = self._start(method, n_bits) if method.kind == "encoder" else Start()
+        deciding = self._deciding(method, n_bits, base, start)
         key = digest(deciding, self.films.key)
         # A larger budget goes on where the training of a smaller one ended, so the folder does not depend on it.
         place = digest({name: value for name, value in deciding.items() if name != "budget"}, self.films.key)
@@ -140,7 +143,7 @@ class Representations:
         stages = Stages(self.out / "methods" / f"{safe_name(label)}-{place[:8]}")
         done = stages.load("codes", key)
         if done is None:
-            codes, query_codes, costs = self._compute(method, n_bits, base, stages, key)
+            codes, query_codes, costs = self._compute(method, n_bits, base, start, stages, key)
             check_codes(codes)
             check_codes(query_codes, name="codes of the queries")
             done = Stage(costs, {"codes": codes, "query_codes": query_codes})
@@ -148,7 +151,18 @@ class Representations:
         costs, arrays = done
         return Representation(method, n_bits, arrays["codes"], arrays["query_codes"], key, stages, costs)
 
-    def _deciding(self, method: MethodSettings, n_bits: int | None, base: Representation | None) -> dict[str, Any]:
+    def _start(self, method: MethodSettings, n_bits: int | None) -> Start:
+        """First weights of a training; those of the next shorter code where the method grows."""
+        shorter = [length for length in self.lengths(method) if length is not None and length < (n_bits or 0)]
+        if not method.grow or not shorter:
+            return start_of(self.experiment, method, n_bits, len(self.films.table.label_names))
+        before = self.make(method, max(shorter))
+        name = f"{method.label}, {max(shorter)} bits"
+        return Start(name, name, weights=str(before.stages.folder / "encoder"), key=before.key)
+
+    def _deciding(
+        self, method: MethodSettings, n_bits: int | None, base: Representation | None, start: Start
+    ) -> dict[str, Any]:
         experiment = self.experiment
         deciding: dict[str, Any] = {
             "kind": method.kind,
@@ -166,10 +180,18 @@ class Representations:
             budget = experiment.budget
             deciding["training"] = {**experiment.training, **method.training}
             deciding["budget"] = [budget.epochs, budget.max_minutes]
+            if start != Start():
+                deciding["start"] = start.key or start.had
         return deciding
 
     def _compute(
-        self, method: MethodSettings, n_bits: int | None, base: Representation | None, stages: Stages, key: str
+        self,
+        method: MethodSettings,
+        n_bits: int | None,
+        base: Representation | None,
+        start: Start,
+        stages: Stages,
+        key: str,
     ) -> tuple[Codes, Codes, dict[str, Any]]:
         if method.kind == "random":
             generator = np.random.default_rng([self.experiment.seed, n_bits or 1])
@@ -178,7 +200,7 @@ class Representations:
             return codes, query_codes, {"auc": None, "training_seconds": None, "films_per_second": None}
         if base is not None:
             return self._fit(method, int(n_bits or 0), base)
-        return self._encode(method, n_bits, stages, key)
+        return self._encode(method, n_bits, start, stages, key)
 
     def _fit(self, method: MethodSettings, n_bits: int, base: Representation) -> tuple[Codes, Codes, dict[str, Any]]:
         """Fit a hasher to the codes of the searched films of the training split, with their labels if it takes them."""
@@ -203,11 +225,12 @@ class Representations:
             "training_seconds": seconds + (base.costs["training_seconds"] or 0.0),
             "fitting_seconds": seconds,
             "films_per_second": None if rate is None else 1 / (1 / rate + seconds_a_film),
+            "start": base.costs.get("start"),
         }
         return codes, query_codes, costs
 
     def _encode(
-        self, method: MethodSettings, n_bits: int | None, stages: Stages, key: str
+        self, method: MethodSettings, n_bits: int | None, start: Start, stages: Stages, key: str
     ) -> tuple[Codes, Codes, dict[str, Any]]:
         experiment, films = self.experiment, self.films
         if method.kind == "untrained":
@@ -217,7 +240,9 @@ class Representations:
             encoder = Encoder.untrained(method.name, names, size, experiment.seed, n_bits=n_bits, **method.options)
             seconds = None
         else:
-            encoder, seconds = trained_encoder(experiment, method, n_bits, films.table, stages, key, self.progress)
+            encoder, seconds = trained_encoder(
+                experiment, method, n_bits, films.table, stages, key, start, self.progress
+            )
         (codes, n_empty), (query_codes, n_empty_queries) = (
             self._codes(encoder, table, stages.folder / f"encode-{name}")
             for name, table in (("database", films.database), ("queries", films.queries))
@@ -227,6 +252,8 @@ class Representations:
         done = encoder.record.get("training", {}).get("epochs done")
         costs = {"auc": auc, "training_seconds": seconds, "epochs": done, "films_per_second": rate}
         costs["films_without_code"] = n_empty + n_empty_queries
+        costs["start"] = start.to_json()
+        costs["masks"] = masks_of(encoder, films.asking_split) if method.kind == "encoder" else None
         return codes, query_codes, costs
 
     def _codes(self, encoder: Encoder, table: ImageTable, folder: Path) -> tuple[Codes, int]:

@@ -11,6 +11,7 @@ from graphret.comparison.compare_ranking import CompareRanking
 from graphret.comparison.cost import bytes_per_film, query_milliseconds
 from graphret.comparison.ties import expected_under_ties
 from graphret.evaluation import evaluate
+from graphret.evaluation.column_measures import split_measures
 from graphret.files import Stage, digest
 from graphret.index import build
 from graphret.index import open as open_index
@@ -204,9 +205,10 @@ class RowMaker:
         if tuned is not None:
             chosen = {"ranking": tuned.ranking, "options": dict(tuned.options), "complete": tuned.complete}
         ties = None
-        if choice.name == "hamming":
+        of_labels, _ = split_measures(experiment.measures)
+        if choice.name == "hamming" and of_labels:
             ties = expected_under_ties(
-                (query_codes, codes), (films.queries, films.database), report.excluded, experiment.measures
+                (query_codes, codes), (films.queries, films.database), report.excluded, of_labels
             )
         plain = scores.to_dict()["measures"]
         arrays: dict[str, Any] = {f"values {measure}": scores.values[measure] for measure in experiment.measures}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import platform
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from graphret.comparison.defaults import changed, default_experiment
 from graphret.comparison.experiment import Experiment, names_a_row
 from graphret.comparison.experiment_file import read_experiment
 from graphret.comparison.films import prepare_films
+from graphret.comparison.folds import pooled_films, pooled_rows
 from graphret.comparison.published import read_published, why_other_images
 from graphret.comparison.report import Comparison
 from graphret.comparison.representation import Representations
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
     from graphret._types import Progress
     from graphret.comparison.experiment import MethodSettings
+    from graphret.comparison.films import ComparedFilms
 
 __all__ = ["compare", "open_experiment"]
 
@@ -51,6 +54,19 @@ def open_experiment(source: str | os.PathLike[str] | Experiment | None) -> Exper
     if str(source) in list_templates():
         return read_template(str(source))
     return read_experiment(Path(source))
+
+
+def prepared(experiment: Experiment) -> Experiment:
+    """Put what holds for the films' dataset spec alone over the rest (``training_of_spec``, ``options_of_spec``)."""
+    spec = experiment.data.spec
+    methods = tuple(
+        replace(method, options={**method.options, **method.options_of_spec[spec]})
+        if spec in method.options_of_spec
+        else method
+        for method in experiment.methods
+    )
+    training = {**experiment.training, **experiment.training_of_spec.get(spec, {})}
+    return replace(experiment, methods=methods, training=training)
 
 
 def compare(
@@ -96,16 +112,23 @@ def compare(
         Another process works in ``out``.
     """
     settings = changed(open_experiment(experiment), spec=str(spec), root=str(root))
+    settings = replace(
+        settings, training={**settings.training, **settings.training_of_spec.get(settings.data.spec, {})}
+    )
     tables = [read_published(name) for name in settings.published]
     began = time.monotonic()
     home = make_folder(out)
+    data = settings.data
     with writer_lock(home):
-        films = prepare_films(settings.data, home, progress)
-        representations = Representations(settings, films, home, progress)
-        maker = RowMaker(settings, films, progress)
-        rows = [row for method in settings.methods for row in _rows_of(method, representations, maker)]
+        parts = [_compared(settings, home, fold, progress) for fold in (range(data.folds) if data.folds else [None])]
+    films, rows = parts[0]
+    queries, database, record = films.queries, films.database, films.record
+    if data.folds:
+        of_folds = [one for one, _ in parts]
+        queries, database, record = pooled_films(of_folds, data)
+        rows = pooled_rows([found for _, found in parts], of_folds, data, settings.intervals)
     reference = _reference(settings, rows)
-    patients, intervals = films.queries.patients, settings.intervals
+    patients, intervals = queries.patients, settings.intervals
     return Comparison(
         experiment=settings,
         rows=tuple(rows),
@@ -113,7 +136,7 @@ def compare(
         differences={} if reference is None else differences_from(rows, reference, patients, intervals),
         same_codes=rankings_of_the_same_codes(rows, patients, intervals),
         orders=tested_orders(settings.orders, rows, patients, intervals),
-        films=films.record,
+        films=record,
         published=[
             table.to_dict(films.table.spec, settings.data.size, why_other_images(table, films)) for table in tables
         ],
@@ -124,9 +147,22 @@ def compare(
             "processors": available_threads(),
             "seconds_of_this_call": round(time.monotonic() - began, 1),
         },
-        queries=films.queries,
-        database=films.database,
+        queries=queries,
+        database=database,
     )
+
+
+def _compared(
+    settings: Experiment, home: Path, fold: int | None, progress: Progress | None
+) -> tuple[ComparedFilms, list[MeasuredRow]]:
+    """The films and rows of one comparison, or of one fold of it."""
+    films = prepare_films(settings.data, home, progress, fold)
+    if fold is not None:
+        logger.info("fold %d of %d", fold + 1, settings.data.folds)
+        home = make_folder(home / f"fold-{fold + 1}")
+    representations = Representations(settings, films, home, progress)
+    maker = RowMaker(settings, films, progress)
+    return films, [row for method in settings.methods for row in _rows_of(method, representations, maker)]
 
 
 def _rows_of(method: MethodSettings, representations: Representations, maker: RowMaker) -> list[MeasuredRow]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graphret.comparison.published import OTHER_IMAGES
+from graphret.comparison.starts import fallbacks
 from graphret.encoders import encoder_spec, list_encoders
 from graphret.encoders.registry.spec import FORMULA
 from graphret.evaluation.markdown import interval_text
@@ -37,12 +38,14 @@ def report_tables(report: dict[str, Any]) -> list[Table]:
     tables = [
         _quality(report),
         _fidelity(report),
+        _starts(report),
         _costs(report),
         _same_codes(report),
         _orders(report),
         _differences(report),
         _ties(report),
         _auc(report),
+        _masks(report),
         *_published_alone(report),
         _without_code(report),
         _failures(report),
@@ -132,7 +135,8 @@ def _costs(report: dict[str, Any]) -> Table:
             _number(costs.get("query_milliseconds"), ".3f"),
             _number(costs.get("bytes_per_film"), ".0f"),
         ]
-        tuned = str(RankingChoice(chosen["ranking"], chosen["options"])) if chosen else ""
+        choices = [] if chosen is None else chosen.get("by_fold", [chosen])
+        tuned = "; ".join(str(RankingChoice(one["ranking"], one["options"])) for one in choices)
         lines.append((*_names(row), *numbers, tuned))
     text = (
         "AUC: mean over labels, on all films of the queries' split. Training: the epochs, or the fit of a hasher after "
@@ -243,6 +247,19 @@ def _auc(report: dict[str, Any]) -> Table:
     return Table("AUC by label", text, ("method", "bits", *labels), lines)
 
 
+def _masks(report: dict[str, Any]) -> Table:
+    """Masks of encoders that draw some, class by class."""
+    found = {}
+    for row in measured(report):
+        masks = row["costs"].get("masks")
+        for number, dice in (masks or {"dice": {}})["dice"].items():
+            figures = _number(dice, ".3f"), _number(masks["iou"][number], ".3f"), f"{masks['n_films']:g}"
+            method, bits, _ = _names(row)
+            found[method, bits, number] = (method, bits, number, *figures)
+    text = "Means over the queries' films that have a mask, of the class of that number, at the size of the encoder."
+    return Table("Masks", text, ("method", "bits", "class", "Dice", "IoU", "films"), tuple(found.values()))
+
+
 def _published_alone(report: dict[str, Any]) -> list[Table]:
     """Every published figure, in tables of their own."""
     tables = []
@@ -274,6 +291,14 @@ def _fidelity(report: dict[str, Any]) -> Table:
     return Table("Fidelity", text, ("method", "what the code follows", "source"), lines)
 
 
+def _starts(report: dict[str, Any]) -> Table:
+    """Trainings that did not begin from the weights that were asked for."""
+    found = fallbacks(report["rows"])
+    lines = tuple((method, bits, start["wanted"], start["had"], start["why"]) for method, bits, start in found)
+    text = f"{len(lines)} trainings did not begin from the weights that the experiment asks for."
+    return Table("Other starts than asked for", text, ("method", "bits", "asked for", "began from", "why"), lines)
+
+
 def _is_marked(row: dict[str, Any]) -> bool:
     name = row["registered"]  # an experiment may name what is not registered; such a row has no figures
     return row["kind"] == "encoder" and name in list_encoders() and encoder_spec(name).fidelity != FORMULA
@@ -300,6 +325,9 @@ def _failures(report: dict[str, Any]) -> Table:
 
 def _names(row: dict[str, Any]) -> tuple[str, str, str]:
     method = f"{row['method']} *" if _is_marked(row) else row["method"]
+    start = (row["costs"] or {}).get("start") or {}
+    if start.get("why"):
+        method += f", {start['had']} start"
     return method, "" if row["n_bits"] is None else str(row["n_bits"]), row["ranking"]
 
 

@@ -13,11 +13,12 @@ if TYPE_CHECKING:
 
     from graphret._types import Progress
     from graphret.comparison.experiment import BudgetSettings, Experiment, MethodSettings
+    from graphret.comparison.starts import Start
     from graphret.data import ImageTable
     from graphret.encoders import Encoder
     from graphret.files import Stages
 
-__all__ = ["auc_of", "trained_encoder"]
+__all__ = ["auc_of", "masks_of", "trained_encoder"]
 
 
 def trained_encoder(
@@ -27,9 +28,10 @@ def trained_encoder(
     table: ImageTable,
     stages: Stages,
     key: str,
+    start: Start,
     progress: Progress | None,
 ) -> tuple[Encoder, float]:
-    """Train an encoder within the budget, or load it; return it with the seconds of its training.
+    """Train an encoder within the budget from its first weights, or load it; return it with its seconds of training.
 
     A training that was killed, or that ended within a smaller budget, goes on from its checkpoint, with what is left of
     its epochs and minutes. The seconds are those of the epochs and of the unfinished one; validation and the reading of
@@ -53,6 +55,7 @@ def trained_encoder(
         "seed": experiment.seed,
         **experiment.training,
         **method.training,
+        "weights": start.weights,
         "size": experiment.data.size,
         "epochs": experiment.budget.epochs,
         "options": dict(method.options),
@@ -76,6 +79,16 @@ def auc_of(encoder: Encoder, table: ImageTable) -> dict[str, float] | None:
     if not encoder_spec(encoder.name).classifies:
         return None
     return classifier_auc(encoder, table, split=None)
+
+
+def masks_of(encoder: Encoder, table: ImageTable) -> dict[str, Any] | None:
+    """Dice and intersection over union of the masks that an encoder draws; None where it or the films have none."""
+    from graphret.data.masks import n_mask_classes
+    from graphret.evaluation import segmentation_quality
+
+    if not encoder.draws_masks or not n_mask_classes(table.columns.get("mask", ())):
+        return None
+    return segmentation_quality(encoder, table)
 
 
 def _refuse_a_smaller_budget(budget: BudgetSettings, label: str, stages: Stages) -> None:

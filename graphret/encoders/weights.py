@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from graphret.encoders.networks.network import EncoderNetwork
     from graphret.encoders.registry.spec import EncoderSpec
 
-__all__ = ["fit_tensors", "load_weights"]
+__all__ = ["fit_tensors", "imagenet_file", "load_weights"]
 
 logger = logging.getLogger(__name__)
 
@@ -80,11 +80,22 @@ def fit_tensors(module: EncoderNetwork, tensors: dict[str, Tensor], source: str)
     module.load_state_dict(found)
 
 
-def _imagenet_tensors(module: EncoderNetwork) -> dict[str, Tensor]:
+def imagenet_file(module: EncoderNetwork) -> tuple[Path, str]:
+    """Where torchvision's weights of a network's backbone belong on this machine, and where they are published.
+
+    Raises
+    ------
+    InvalidParameterError
+        There are none of this backbone.
+    """
     if module.imagenet_weights is None:
         raise InvalidParameterError("weights", "imagenet", "None or a path", "nobody has trained this backbone on it")
-    url = module.imagenet_weights.url
-    file = Path(torch.hub.get_dir()) / "checkpoints" / Path(url).name
+    url = str(module.imagenet_weights.url)
+    return Path(torch.hub.get_dir()) / "checkpoints" / Path(url).name, url
+
+
+def _imagenet_tensors(module: EncoderNetwork) -> dict[str, Tensor]:
+    file, url = imagenet_file(module)
     download(url, file, hash_prefix=file.stem.rsplit("-", 1)[1])
     return read_tensors(file)
 

@@ -11,14 +11,14 @@ from graphret._errors import InvalidParameterError
 from graphret.data.columns import is_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
     from graphret._types import Float64Array
     from graphret.data import ImageTable
 
-__all__ = ["ColumnMeasure", "column_scores", "is_column_measure"]
+__all__ = ["ColumnMeasure", "column_scores", "split_measures"]
 
 _NAME = re.compile(r"(gap|P)@([1-9][0-9]*):column=(\w+)")
 
@@ -43,9 +43,17 @@ class ColumnMeasure(NamedTuple):
         return None if found is None else cls(found[1], int(found[2]), found[3])
 
 
-def is_column_measure(name: str) -> bool:
-    """Whether a measure is one of a column."""
-    return ColumnMeasure.of(name) is not None
+def split_measures(measures: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Tell the measures of labels from those of columns, in their order.
+
+    Examples
+    --------
+    >>> split_measures(["P@10", "gap@10:column=cdr"])
+    (['P@10'], ['gap@10:column=cdr'])
+    """
+    names = list(measures)
+    of_columns = [name for name in names if ColumnMeasure.of(name) is not None]
+    return [name for name in names if name not in of_columns], of_columns
 
 
 def column_scores(

@@ -15,7 +15,7 @@ from graphret._version import __version__
 from graphret.encoding import NO_COSINE
 from graphret.evaluation.baselines import BASELINES
 from graphret.evaluation.bootstrap import Difference, macro_bootstrap, paired_difference, patient_bootstrap
-from graphret.evaluation.column_measures import column_scores, is_column_measure
+from graphret.evaluation.column_measures import column_scores, split_measures
 from graphret.evaluation.measures import evaluate_ranking, largest_k
 from graphret.evaluation.queries import QuerySet, resolve_queries, rows_with_same
 from graphret.evaluation.report import RankingScores, Report
@@ -190,14 +190,9 @@ class _Judge:
     ) -> RankingScores:
         """Turn the hits of one ranking into means and intervals."""
         measures = list(dict.fromkeys([*self.measures, self.label_measure]))
-        of_columns = [measure for measure in measures if is_column_measure(measure)]
+        of_labels, of_columns = split_measures(measures)
         values = evaluate_ranking(
-            answers.positions,
-            self.of_queries,
-            self.of_films,
-            [measure for measure in measures if measure not in of_columns],
-            excluded=self.excluded,
-            allowed=self.allowed,
+            answers.positions, self.of_queries, self.of_films, of_labels, excluded=self.excluded, allowed=self.allowed
         )
         values |= column_scores(answers.positions, *self.tables, of_columns)
         by_label = values[self.label_measure]

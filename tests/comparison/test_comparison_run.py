@@ -12,6 +12,7 @@ from graphret._errors import DataError, ExperimentError, IndexLockedError
 from graphret.comparison import BudgetSettings, DataSettings, MethodSettings, compare
 from graphret.comparison.films import prepare_films
 from graphret.comparison.significance import holm
+from graphret.comparison.starts import Start
 from graphret.comparison.training import trained_encoder
 from graphret.data import read_dataset
 from graphret.evaluation import evaluate
@@ -219,7 +220,8 @@ def test_a_larger_budget_goes_on_where_a_smaller_one_ended(untrained_experiment,
 
     def trained(folder, epochs):
         experiment = replace(untrained_experiment, budget=BudgetSettings(epochs=epochs))
-        return trained_encoder(experiment, method, None, few, Stages(tmp_path / folder), f"key {epochs}", None)[0]
+        stages = Stages(tmp_path / folder)
+        return trained_encoder(experiment, method, None, few, stages, f"key {epochs}", Start(), None)[0]
 
     trained("out", 1)
     assert trained("out", 2).fingerprint == trained("whole", 2).fingerprint

@@ -10,6 +10,7 @@ from graphret._errors import ExperimentError, UnknownNameError
 from graphret.comparison import list_published, list_templates, missing_methods, read_published, read_template
 from graphret.comparison.experiment_file import fill_toml
 from graphret.comparison.published import PublishedTable, why_other_images
+from graphret.comparison.runner import prepared
 from graphret.data import ImageTable, list_dataset_specs, read_dataset_spec
 from graphret.encoders import encoder_spec, list_encoders
 from graphret.evaluation import evaluate_ranking
@@ -20,6 +21,7 @@ TABLES = {
     *(f"haq2021-table{n}" for n in (4, 5, 6, 7)),
     *(f"ozturk2021-table{n}" for n in (1, 2, 3)),
     *(f"fang2021-table{n}" for n in (1, 2, 3)),
+    "fang2021-cdr",
     *(f"guan2023-table{n}" for n in (1, 2, 4, 5)),
     *(f"cai2019-table{n}" for n in (1, 2)),
 }
@@ -48,7 +50,8 @@ def test_options_and_trainings_of_a_template_are_possible(name):
     experiment = read_template(name)
     for method in experiment.methods:
         if method.kind == "encoder" and method.name in list_encoders():
-            encoder_spec(method.name).check_options(method.options)
+            for options in ({}, *method.options_of_spec.values()):
+                encoder_spec(method.name).check_options({**method.options, **options})
             TrainConfig.for_encoder(method.name, **experiment.training, **method.training)
         if method.kind == "hasher":
             assert set(method.options) <= set(hasher_options(method.name))
@@ -84,8 +87,34 @@ def test_figures_of_the_papers():
     assert value("ozturk2021-table3", method="attention_hash_pf2") == [0.36]
     assert value("fang2021-table2", method="ynet", spec="fundus", measure="mAP@10:relevant") == [0.6102]
     assert value("fang2021-table2", method="ynet", spec="jsrt", measure="mAP@10:relevant") == [0.5518]
+    assert value("fang2021-cdr", method="ynet") == [0.2157]
+    assert value("fang2021-cdr", method="cam") == [0.3521]
     assert value("guan2023-table1", method="fusion_hash", spec="chexpert-12") == [0.27, 0.86]
     assert value("cai2019-table1", method="siamese_hash", bits=48) == [0.8163]
+
+
+def test_the_starts_and_schedules_of_the_papers():
+    start = {"haq": ["densenet121"], "ozturk": ["resnet18_hash", *(f"attention_hash_pf{n}" for n in range(3))]}
+    start["guan"] = ["fusion_hash"]
+    for name in TABLES:
+        experiment = read_template(name)
+        begin = {
+            method.label: method.training.get("weights")
+            for method in experiment.methods
+            if method.kind == "encoder" and method.name in start.get(name.split("20")[0], [])
+        }
+        assert set(begin.values()) <= {"imagenet"}, (name, begin)
+        assert bool(begin) == (name.split("20")[0] in start), name
+        folds = (5, "valid") if name.startswith(("ozturk", "fang")) else (0, "queries")
+        assert (experiment.data.folds, experiment.data.fold_of) == folds, name
+        rates = {
+            spec: prepared(replace(experiment, data=replace(experiment.data, spec=spec))).training.get("learning_rate")
+            for spec in ("nih", "nih-u", "stanford", "stanford-u")
+        }
+        if name.startswith("haq"):
+            assert rates == {"nih": 1e-3, "nih-u": 1e-3, "stanford": 1e-4, "stanford-u": 1e-4}, name
+    growing = [method.name for method in read_template("cai2019-table1").methods if method.grow]
+    assert growing == ["siamese_hash"]
 
 
 def test_unknown_names():
