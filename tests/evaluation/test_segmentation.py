@@ -1,5 +1,7 @@
 """Dice and intersection over union, and measures of columns, against plain loops."""
 
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -9,6 +11,7 @@ from graphret.data import ImageTable
 from graphret.encoders import Encoder
 from graphret.evaluation import column_scores, evaluate_ranking, mask_overlap, segmentation_quality
 from graphret.evaluation.measures import largest_k, parse_measure
+from graphret.training import train
 
 
 def test_overlap_is_its_loop():
@@ -138,3 +141,41 @@ def test_measures_of_columns_that_cannot_be():
     labels = np.ones((2, 1), bool)
     with pytest.raises(InvalidParameterError, match="a column of the films is needed"):
         evaluate_ranking(ranked, labels, labels, ["gap@1:column=cdr"])
+
+
+def test_ynet_learns_from_masks_of_two_classes(tmp_path):
+    """Bright discs with a brighter cup: the masks that it draws are better than those of an untrained network."""
+    rng = np.random.default_rng(0)
+    n, size = 24, 32
+    y, x = np.mgrid[:size, :size]
+    paths, masks, cups = [], [], []
+    for number in range(n):
+        cx, cy, cup = *rng.integers(12, 20, 2), rng.integers(3, 6)
+        far = np.hypot(x - cx, y - cy)
+        classes = (far < 9).astype(np.uint8) + (far < cup)
+        film = np.clip(40 + 90 * classes + rng.normal(0, 5, (size, size)), 0, 255).astype(np.uint8)
+        for kind, pixels, kept in (("film", film, paths), ("mask", classes, masks)):
+            Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / f"{kind}{number}.png")
+            kept.append(str(tmp_path / f"{kind}{number}.png"))
+        cups.append(cup > 3)
+    table = ImageTable(
+        ids=[f"f{number}" for number in range(n)],
+        paths=paths,
+        labels=np.array(cups, np.int8)[:, None],
+        label_names=("glaucoma",),
+        splits=np.array(["train"] * 16 + ["valid"] * 8),
+        columns={"mask": np.array([f"{mask}#classes=0,1,2" for mask in masks])},
+    )
+    options = {"mask_classes": 2}
+    recipe = {"size": size, "n_bits": 4, "epochs": 6, "batch_size": 8, "optimizer": "adam", "learning_rate": 3e-3}
+    encoder = train(table, "ynet", out=tmp_path / "out", options=options, device="cpu", n_workers=1, **recipe)
+    history = json.loads((tmp_path / "out" / "history.json").read_text())["epochs"]
+    for entry in history:
+        parts = entry["loss_parts"]
+        assert entry["loss"] == pytest.approx((parts["classes"] + parts["segmentation"]) / 2, rel=1e-5)
+    assert history[-1]["loss_parts"]["segmentation"] < history[0]["loss_parts"]["segmentation"]
+    valid = table.split("valid")
+    found = segmentation_quality(encoder, valid)
+    untrained = Encoder.untrained("ynet", ["glaucoma"], size, n_bits=4, device="cpu", **options)
+    assert found["n_films"] == 8
+    assert found["dice"]["1"] > segmentation_quality(untrained, valid)["dice"]["1"]
