@@ -88,8 +88,8 @@ class TrainConfig:
         Films of a class in a batch of ``"few_of_a_class"``, >= 1.
     select_by
         The epoch is kept whose validation films have the highest ``"auc"`` (mean over the labels) or ``"retrieval"``
-        (mean average precision of ranking them, leaving out films of the same patient); ``None``: ``"auc"`` where
-        the network has a classifier and ``"retrieval"`` where it has none.
+        (mean average precision of ranking them, by the bits of a hash encoder, leaving out films of the same patient);
+        ``None``: ``"auc"`` for a dense encoder with a classifier, else ``"retrieval"``.
     seed
         Of the first weights, the order of the films, the flips, and the validation split if one must be made.
     weights

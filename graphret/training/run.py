@@ -57,7 +57,9 @@ class Task:
     @property
     def select_by(self) -> str:
         """What epochs are compared by: "auc" or "retrieval"."""
-        return self.config.select_by or ("auc" if encoder_spec(self.encoder.name).classifies else "retrieval")
+        spec = encoder_spec(self.encoder.name)
+        # A classifier beside the bits says nothing of them: they may all be constant where its AUC is best.
+        return self.config.select_by or ("auc" if spec.classifies and spec.kind == "dense" else "retrieval")
 
     def identity(self, n_processes: int) -> dict[str, Any]:
         """What decides the weights, as flat JSON: equal identities may share a checkpoint."""
