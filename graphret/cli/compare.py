@@ -83,7 +83,8 @@ def compare(
         comparison = run(out=out, experiment=settings, progress=reporter.progress)
         written = comparison.save(out)
         document = {**comparison.to_dict(), "files": [str(path) for path in written]}
-        reporter.result(document, _table(comparison), *_failures(comparison), f"Report: {written[2]}")
+        lines = (*_failures(comparison), *_other_starts(document["rows"]))
+        reporter.result(document, _table(comparison), *lines, f"Report: {written[2]}")
 
 
 def _list(reporter: Reporter) -> None:
@@ -143,3 +144,15 @@ def _figure(value: Any) -> str:
 
 def _failures(comparison: "Comparison") -> list[str]:
     return [f"{row.name}: no figures: {row.error}" for row in comparison.rows if row.error]
+
+
+def _other_starts(rows: list[dict[str, Any]]) -> list[str]:
+    from graphret.comparison.starts import fallbacks
+
+    found = fallbacks(rows)
+    if not found:
+        return []
+    method, bits, start = found[0]
+    first = f"{method}, {bits} bits" if bits else method
+    begun = f"{len(found)} trainings began from {start['had']} weights, not from {start['wanted']}"
+    return [f"{begun}; first {first}: {start['why']}"]

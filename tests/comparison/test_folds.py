@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from graphret._errors import DataError, ExperimentError, InvalidParameterError
+from graphret.cli.compare import _other_starts
 from graphret.comparison import DataSettings, Experiment, MethodSettings, compare
 from graphret.comparison.films import prepare_films
 from graphret.comparison.fold_splits import with_fold
@@ -220,6 +221,8 @@ def test_weights_that_are_not_there_become_random_ones_and_every_row_says_so(
     text = comparison.to_markdown()
     assert "| resnet18, random start |" in text
     assert "1 trainings did not begin" in text
+    (line,) = _other_starts(comparison.to_dict()["rows"])
+    assert line.startswith("1 trainings began from random weights, not from imagenet; first resnet18: there is no ")
 
 
 def test_weights_that_are_there_are_the_start_and_change_the_key(tmp_path, monkeypatch, no_weights):

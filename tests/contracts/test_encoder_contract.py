@@ -120,7 +120,7 @@ def test_the_gradient_of_its_own_objective_reaches_every_parameter(name):
     n_bits = N_BITS if spec.kind == "hash" else None
     objective = create_objective(spec.objective, labels, n_bits, **spec.recipe.get("objective_options", {}))
     step = TrainingStep(module, objective)
-    masks = torch.from_numpy((generator.random((8, 64, 64)) < 0.3).astype(np.float32))
+    masks = torch.from_numpy((generator.random((8, 1, 64, 64)) < 0.3).astype(np.float32))
     images = torch.from_numpy(images_of(64, 8)[:, None])
     for _ in range(2):  # a loss that remembers films has not seen any the first time
         loss = step(images, torch.from_numpy(labels), torch.arange(8), masks)
