@@ -5,15 +5,18 @@
     python benchmarks/comparison/compare_methods.py nih
     python benchmarks/comparison/compare_methods.py phantom
     python benchmarks/comparison/compare_methods.py phantom_ynet        # its parts, with masks, on larger films
+    python benchmarks/comparison/compare_methods.py kermany128          # all losses on one backbone (nih128): a GPU, hours
+    python benchmarks/comparison/compare_methods.py kermany128_seeds    # eight encoders, three seeds (nih128_seeds)
     python benchmarks/comparison/compare_methods.py mednist --smoke     # minutes: every method, little of everything
 
 It is `graphret compare --experiment benchmarks/comparison/NAME.toml`, with the films' folder, the list of near duplicates
 where the films have one, and the results written to benchmarks/results/comparison_NAME. It goes on where it was
-stopped. Only figures leave the work folder, never a film.
+stopped. Only figures leave the work folder, never a film. `--costs` on an idle machine times all rows at the end.
 """
 
 from __future__ import annotations
 
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -37,7 +40,8 @@ def main() -> None:
     """Run one experiment."""
     arguments = parse()
     experiment = read_experiment(HERE / f"{arguments.name}.toml")
-    root = arguments.data_root / arguments.name
+    spec = experiment.data.spec
+    root = arguments.data_root / (arguments.name if spec == "folder" else spec)
     generated = experiment.data.spec == "phantom"
     if generated:
         size = experiment.data.size
@@ -59,7 +63,7 @@ def main() -> None:
     if arguments.smoke:
         experiment, name = smoke(experiment), f"{name}_smoke"
     out = arguments.work / name
-    comparison = compare(out=out, experiment=experiment, progress=progress())
+    comparison = compare(out=out, experiment=experiment, costs=arguments.costs, progress=progress())
     for path in comparison.save(out):
         say(path)
     document = comparison.to_dict()
@@ -69,6 +73,7 @@ def main() -> None:
         if row["error"]:
             say(f"{row['name']}: {row['error']}")
     write_results(arguments.results, name, document, comparison.to_markdown())
+    shutil.copyfile(out / "comparison_values.npz", arguments.results / f"{name}_values.npz")
 
 
 def smoke(experiment: Experiment) -> Experiment:
@@ -98,6 +103,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--max-minutes", type=float)
     parser.add_argument("--methods", default="", help="only these, with commas between them")
+    parser.add_argument("--costs", action="store_true", help="when all is trained, time every row alone")
     parser.add_argument("--smoke", action="store_true", help="a few films and steps, to see that every method runs")
     return parser.parse_args()
 

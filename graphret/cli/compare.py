@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from graphret._errors import InvalidParameterError
@@ -47,13 +48,29 @@ def compare(
     size: Annotated[int | None, typer.Option(help="Side of every encoder's input in px.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Of every training: passes over the training films.")] = None,
     max_minutes: Annotated[float | None, typer.Option(help="Of every training: minutes; 0 for no limit.")] = None,
+    costs: Annotated[
+        bool,
+        typer.Option(
+            "--costs", help="When all is trained, time every row alone, one after the other, and report that."
+        ),
+    ] = False,
+    pool: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="REPORT",
+            help="Only answer questions from reports of other runs (folders or JSON files), given again for each: "
+            "sets and "
+            "seeds are pooled. --experiment FILE states the questions, else the first report's experiment does.",
+        ),
+    ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Compare encoders, hashers and rankings on the same films, with the same budget; stopped, it goes on.
 
     Without an experiment: the encoder of the engine, the hash encoders of the papers, every hasher on the engine's
-    codes, an untrained encoder, and random codes. Writes comparison.json, comparison.md and comparison.html.
+    codes, an untrained encoder, and random codes. Writes comparison.json, comparison.md and comparison.html; with
+    --pool pooled.json, pooled.md and pooled.html.
     """
     with report_to_user(as_json=as_json, quiet=quiet) as reporter:
         if list_templates:
@@ -66,6 +83,14 @@ def compare(
             raise InvalidParameterError("template", template, "either --experiment or --template")
         if out is None:
             raise InvalidParameterError("out", None, "--out DIR, a folder for everything that is made")
+        if pool:
+            given = {"data": data, "root": root, "methods": methods, "bits": bits, "size": size, "epochs": epochs,
+                     "max_minutes": max_minutes, "costs": costs or None}  # fmt: skip
+            for name, value in given.items():
+                if value:
+                    raise InvalidParameterError(name, value, "it without --pool", "which measures nothing")
+            _pool(reporter, pool, experiment, template, out)
+            return
         settings = changed(
             open_experiment(_template(template) if template is not None else experiment),
             spec=data,
@@ -80,11 +105,36 @@ def compare(
         missing = missing_methods(settings)
         if missing:
             reporter.note(f"not registered, so without figures: {', '.join(dict.fromkeys(missing))}")
-        comparison = run(out=out, experiment=settings, progress=reporter.progress)
+        comparison = run(out=out, experiment=settings, costs=costs, progress=reporter.progress)
         written = comparison.save(out)
         document = {**comparison.to_dict(), "files": [str(path) for path in written]}
-        lines = (*_failures(comparison), *_other_starts(document["rows"]))
-        reporter.result(document, _table(comparison), *lines, f"Report: {written[2]}")
+        shown: list[Table | str] = [*_answers(comparison.answers), _table(comparison), *_failures(comparison)]
+        shown += _other_starts(document["rows"])
+        shown += [f"warning: {warning}" for warning in comparison.costs_of.get("warnings", [])]
+        reporter.result(document, *shown, f"Report: {written[2]}")
+
+
+def _pool(reporter: Reporter, reports: list[Path], experiment: Path | None, template: str | None, out: Path) -> None:
+    from graphret.comparison import open_experiment, pool_reports
+
+    source = template or experiment
+    asked = None if source is None else open_experiment(source)
+    pooled = pool_reports(reports, experiment=asked)
+    written = pooled.save(out)
+    document = {**pooled.to_dict(), "files": [str(path) for path in written]}
+    reporter.result(document, *_answers(pooled.answers), *pooled.notes, f"Answers: {written[2]}")
+
+
+def _answers(answers: list[dict[str, Any]]) -> list[Table]:
+    if not answers:
+        return []
+    table = Table("question", "answer", "difference", "p", title="Answers")
+    for answer in answers:
+        interval = "" if answer["low"] is None else f" [{answer['low']:+.4f}, {answer['high']:+.4f}]"
+        difference = answer["note"] if answer["mean"] is None else f"{answer['mean']:+.4f}{interval}"
+        p_value = "" if answer["p_adjusted"] is None else f"{answer['p_adjusted']:.4f}"
+        table.add_row(*(escape(text) for text in (answer["title"], answer["answer"], difference, p_value)))
+    return [table]
 
 
 def _list(reporter: Reporter) -> None:

@@ -10,10 +10,12 @@ from graphret.comparison.experiment import (
     IntervalSettings,
     MethodSettings,
     OrderSettings,
+    QuestionSettings,
     RankingSettings,
     SheetSettings,
 )
 from graphret.comparison.experiment_file import read_experiment
+from graphret.comparison.pool import PooledReports, pool_reports
 from graphret.comparison.published import list_published, read_published
 from graphret.comparison.report import Comparison
 from graphret.comparison.rows import MeasuredRow
@@ -29,6 +31,8 @@ __all__ = [
     "MeasuredRow",
     "MethodSettings",
     "OrderSettings",
+    "PooledReports",
+    "QuestionSettings",
     "RankingSettings",
     "SheetSettings",
     "changed",
@@ -39,6 +43,7 @@ __all__ = [
     "methods_by_name",
     "missing_methods",
     "open_experiment",
+    "pool_reports",
     "read_experiment",
     "read_published",
     "read_template",

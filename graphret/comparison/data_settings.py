@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from graphret._checks import check_integer
-from graphret._errors import ExperimentError
+from graphret._errors import ExperimentError, InvalidParameterError
 from graphret.data.splits import SPLITS, check_fractions
 from graphret.encoders.registry.spec import MINIMUM_SIZE
 
-__all__ = ["DataSettings", "require"]
+__all__ = ["DataSettings", "check_count", "require"]
 
 FOLDS_OF = ("queries", "valid")
 
@@ -24,6 +24,14 @@ def require(holds: bool, key: str, got: object, allowed: str) -> None:
     """
     if not holds:
         raise ExperimentError(f"{key} = {got!r} is not allowed: give {allowed}")
+
+
+def check_count(key: str, value: object, minimum: int, hint: str = "") -> None:
+    """Refuse what is no integer >= minimum, in the words of an experiment file."""
+    try:
+        check_integer(key, value, minimum, hint)
+    except InvalidParameterError as error:
+        raise ExperimentError(str(error).replace(f"{key}=", f"{key} = ", 1)) from error
 
 
 @dataclass(frozen=True)
@@ -79,15 +87,15 @@ class DataSettings:
     fold_of: str = "queries"
 
     def __post_init__(self) -> None:
-        check_integer("data.size", self.size, MINIMUM_SIZE, "the encoders halve the image five times")
+        check_count("data.size", self.size, MINIMUM_SIZE, "the encoders halve the image five times")
         for name in ("n_queries", "n_database", "seed"):
-            check_integer(f"data.{name}", getattr(self, name), 0)
-        check_integer("data.split_seed", self.split_seed, -1, "-1 leaves the seed of the dataset spec")
+            check_count(f"data.{name}", getattr(self, name), 0)
+        check_count("data.split_seed", self.split_seed, -1, "-1 leaves the seed of the dataset spec")
         for split in (self.queries, *self.database):
             require(split in SPLITS, "data.queries and data.database", split, f"one of {', '.join(SPLITS)}")
         require(bool(self.database), "data.database", self.database, "at least one split")
         require(self.queries not in self.database, "data.database", self.database, "splits without that of the queries")
-        check_integer("data.folds", self.folds, 0, "0 compares once")
+        check_count("data.folds", self.folds, 0, "0 compares once")
         require(self.folds != 1, "data.folds", self.folds, "0, or 2 and more")
         require(not self.folds or self.queries == "test", "data.queries", self.queries, '"test" where there are folds')
         require(self.fold_of in FOLDS_OF, "data.fold_of", self.fold_of, " or ".join(FOLDS_OF))

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from graphret._errors import UnknownNameError
+from graphret._checks import check_integer, check_number
+from graphret._errors import ExperimentError, UnknownNameError
+from graphret.comparison.compare_ranking import CompareRanking
 from graphret.comparison.experiment import BudgetSettings, DataSettings, Experiment, MethodSettings, names_a_row
+from graphret.comparison.question_settings import ALL_ORDERS, QuestionSettings
 from graphret.encoders import encoder_spec, list_encoders
+from graphret.encoders.registry.spec import MINIMUM_SIZE
 from graphret.hashing import list_hashers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["GRAPH_ENCODER", "SYSTEMS", "changed", "default_experiment", "methods_by_name"]
+__all__ = ["GRAPH_ENCODER", "SYSTEMS", "changed", "default_experiment", "methods_by_name", "standard_questions"]
 
 GRAPH_ENCODER = "densenet121"
 """The encoder of the engine (Haq et al. 2021); hashers stand on its codes."""
@@ -37,6 +41,26 @@ def default_experiment() -> Experiment:
         title="The graph engine and hashing on the same films",
         methods=methods_by_name([*names, f"untrained:{GRAPH_ENCODER}", "random"]),
         budget=BudgetSettings(epochs=5, max_minutes=5.0),
+        questions=standard_questions(),
+    )
+
+
+def standard_questions() -> tuple[QuestionSettings, ...]:
+    """State the questions of a comparison without an experiment: graph or Hamming, values or bits, tuned or not.
+
+    Examples
+    --------
+    >>> standard_questions()[2].ranking, standard_questions()[2].against
+    ('nearest', 'hamming')
+    """
+    graph = "contextual:bits"
+    return (
+        QuestionSettings("Does the graph beat Hamming on the same bits?", ranking=graph, against="hamming"),
+        QuestionSettings(
+            "Does the graph beat Hamming at equal bytes?", ranking=graph, against="hamming", equal_bytes=True
+        ),
+        QuestionSettings("Do values beat their bits?", ranking="nearest", against="hamming"),
+        QuestionSettings("Does tuning beat the nearest of the same codes?", ranking="tuned", against="nearest"),
     )
 
 
@@ -90,6 +114,11 @@ def changed(
 ) -> Experiment:
     """Put what a call says over what an experiment says; what is not given stays.
 
+    Raises
+    ------
+    InvalidParameterError, UnknownNameError
+        A value of the call that is not allowed, by the name of its parameter here.
+
     Examples
     --------
     >>> changed(default_experiment(), bits=[16], epochs=1).budget.epochs
@@ -101,13 +130,16 @@ def changed(
     if root:
         data = replace(data, root=root)
     if size is not None:
+        check_integer("size", size, MINIMUM_SIZE, "the encoders halve the image five times")
         data = replace(data, size=size)
     budget = experiment.budget
     if epochs is not None:
+        check_integer("epochs", epochs, 1)
         budget = replace(budget, epochs=epochs)
     if max_minutes is not None:
+        check_number("max_minutes", max_minutes, at_least=0, hint="0 for no limit")
         budget = replace(budget, max_minutes=max_minutes)
-    changes: dict[str, object] = {"data": data, "budget": budget}
+    changes: dict[str, Any] = {"data": data, "budget": budget}
     kept = experiment.methods
     if methods:
         by_label = {method.label: method for method in kept}
@@ -121,9 +153,37 @@ def changed(
         changes["orders"] = tuple(
             order for order in experiment.orders if all(names_a_row(name, labels) for name in order.methods)
         )
+        changes["questions"] = _still_asked(experiment.questions, labels, {order.title for order in changes["orders"]})
         if not names_a_row(experiment.reference, labels):
             changes["reference"] = ""
+    for length in bits:
+        check_integer("bits", length, 1)
     if bits:
         changes["bits"] = tuple(bits)
         changes["methods"] = tuple(replace(method, bits=()) for method in kept)
-    return replace(experiment, **changes)  # type: ignore[arg-type]
+    return replace(experiment, **changes)
+
+
+def _still_asked(
+    questions: Sequence[QuestionSettings], labels: set[str], orders: set[str]
+) -> tuple[QuestionSettings, ...]:
+    """Questions about the methods and orders that are left."""
+    kept = []
+    for question in questions:
+        methods = tuple(name for name in question.methods if name in labels)
+        rival_left = names_a_row(question.against, labels) or _is_a_ranking(question.against)
+        if question.order:
+            asked = question.order == ALL_ORDERS or question.order in orders
+        else:
+            asked = rival_left and (bool(methods) or not question.methods)
+        if asked:
+            kept.append(replace(question, methods=methods))
+    return tuple(kept)
+
+
+def _is_a_ranking(name: str) -> bool:
+    try:
+        CompareRanking.parse(name)
+    except ExperimentError:
+        return False
+    return True

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from graphret._checks import check_integer
 from graphret._errors import ExperimentError, GraphretError
 from graphret.comparison.compare_ranking import CompareRanking
-from graphret.comparison.data_settings import DataSettings, require
+from graphret.comparison.data_settings import DataSettings, check_count, require
+from graphret.comparison.question_settings import (
+    IntervalSettings,
+    OrderSettings,
+    QuestionSettings,
+    names_a_row,
+)
 from graphret.evaluation.measures import parse_measure
 from graphret.index import BuildConfig
 from graphret.retrieval import TUNED, list_rankings
 from graphret.training import TrainConfig
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 __all__ = [
     "KINDS",
@@ -26,6 +28,7 @@ __all__ = [
     "IntervalSettings",
     "MethodSettings",
     "OrderSettings",
+    "QuestionSettings",
     "RankingSettings",
     "SheetSettings",
     "names_a_row",
@@ -48,7 +51,7 @@ class BudgetSettings:
     max_minutes: float = 0.0
 
     def __post_init__(self) -> None:
-        check_integer("budget.epochs", self.epochs, 1)
+        check_count("budget.epochs", self.epochs, 1)
         require(self.max_minutes >= 0, "budget.max_minutes", self.max_minutes, "minutes, or 0 for no limit")
 
 
@@ -125,44 +128,9 @@ class MethodSettings:
             made = {"hasher": f"{self.name} on {self.on}", "untrained": f"{self.name} untrained", "random": "random"}
             object.__setattr__(self, "label", made.get(self.kind, self.name))
         for bits in self.bits:
-            check_integer("methods.bits", bits, 1)
+            check_count("methods.bits", bits, 1)
         _check_rankings("methods.rankings", self.rankings, bits=True)
         _check_training("methods.training", self.training, _OF_THE_EXPERIMENT)
-
-
-@dataclass(frozen=True)
-class OrderSettings:
-    """An order that a paper found among methods, for the report to test.
-
-    Parameters
-    ----------
-    title
-        What it is about, and where it was published.
-    methods
-        Labels of methods or names of rows, the best of the paper first.
-    ranking
-        By which methods are compared; the first of each when empty.
-    """
-
-    title: str
-    methods: tuple[str, ...]
-    ranking: str = ""
-
-    def __post_init__(self) -> None:
-        distinct = len(set(self.methods)) == len(self.methods) > 1
-        require(distinct, "orders.methods", self.methods, "two names or more, each once, the best of the paper first")
-
-
-@dataclass(frozen=True)
-class IntervalSettings:
-    """Bootstrap by patient: resamples, and seed."""
-
-    n_resamples: int = 2000
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        check_integer("intervals.n_resamples", self.n_resamples, 1)
-        check_integer("intervals.seed", self.seed, 0)
 
 
 @dataclass(frozen=True)
@@ -174,9 +142,9 @@ class SheetSettings:
     methods: int = 8
 
     def __post_init__(self) -> None:
-        check_integer("sheets.queries", self.queries, 0)
-        check_integer("sheets.hits", self.hits, 1)
-        check_integer("sheets.methods", self.methods, 1)
+        check_count("sheets.queries", self.queries, 0)
+        check_count("sheets.hits", self.hits, 1)
+        check_count("sheets.methods", self.methods, 1)
 
 
 @dataclass(frozen=True)
@@ -214,6 +182,10 @@ class Experiment:
         Names of tables of published figures (`list_templates`) that stand beside.
     orders
         Orders of papers that the report tests.
+    questions
+        Stated before there are figures; answered first in the report.
+    seeds
+        Instead of ``seed``: everything that a seed decides is made once with each. A row has the means over them.
 
     Raises
     ------
@@ -247,6 +219,8 @@ class Experiment:
     tune_seconds: float = 60.0
     published: tuple[str, ...] = ()
     orders: tuple[OrderSettings, ...] = ()
+    questions: tuple[QuestionSettings, ...] = ()
+    seeds: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         require(bool(self.methods), "methods", self.methods, "at least one method")
@@ -270,7 +244,7 @@ class Experiment:
                 require(names_a_row(name, labels), key, name, allowed)
         require(bool(self.bits), "bits", self.bits, "at least one length")
         for bits in self.bits:
-            check_integer("bits", bits, 1)
+            check_count("bits", bits, 1)
         require(
             bool(self.measures) and len(set(self.measures)) == len(self.measures),
             "measures",
@@ -279,9 +253,19 @@ class Experiment:
         )
         for measure in self.measures:
             parse_measure(measure)
-        check_integer("seed", self.seed, 0)
-        check_integer("timed_queries", self.timed_queries, 1)
-        check_integer("tune_queries", self.tune_queries, 2)
+        check_count("seed", self.seed, 0)
+        for seed in self.seeds:
+            check_count("seeds", seed, 0)
+        require(len(set(self.seeds)) == len(self.seeds), "seeds", self.seeds, "every seed once")
+        if self.seeds:
+            own = [method.label for method in self.methods if "seed" in method.training]
+            require(
+                not own, "methods.training.seed", own, "none where seeds are given: they are the same for all methods"
+            )
+        for question in self.questions:
+            question.check_against(labels, [order.title for order in self.orders], self.measures)
+        check_count("timed_queries", self.timed_queries, 1)
+        check_count("tune_queries", self.tune_queries, 2)
         require(self.tune_seconds > 0, "tune_seconds", self.tune_seconds, "seconds > 0")
         _check_training("training", self.training, (*_OF_THE_EXPERIMENT, "seed"))
         for spec, given in self.training_of_spec.items():
@@ -295,17 +279,6 @@ class Experiment:
     def to_json(self) -> dict[str, Any]:
         """Return all settings as a JSON object."""
         return asdict(self)
-
-
-def names_a_row(name: str, labels: Iterable[str]) -> bool:
-    """Whether a name is the label of a method, or may be that of one of its rows.
-
-    Examples
-    --------
-    >>> names_a_row("itq, 64 bits, hamming", ["itq"]), names_a_row("itq on gem", ["itq"])
-    (True, False)
-    """
-    return any(f"{name}, ".startswith(f"{label}, ") for label in labels)
 
 
 def _check_rankings(key: str, names: tuple[str, ...], *, bits: bool) -> None:

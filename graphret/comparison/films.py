@@ -123,6 +123,7 @@ def prepare_films(
             "near duplicates of a query": n_twins,
         },
         "excluded": data.exclude,
+        "digest": digest(queries.ids, queries.patients, database.ids, database.labels, queries.labels),
     }
     key = digest(table.ids, table.paths, table.labels, table.splits, table.patients, database.ids, queries.ids)
     complete = not (data.n_queries or data.n_database or n_unreadable or whole.n_left_out)

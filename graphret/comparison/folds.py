@@ -137,7 +137,7 @@ def _ties(rows: Sequence[MeasuredRow]) -> dict[str, float | None]:
 
 
 def _mean_of(values: Sequence[Any]) -> Any:
-    """Mean of numbers, of each key of mappings; what is neither is that of the first fold.
+    """Mean of numbers, of each key of mappings; lists one behind the other; else that of the first fold.
 
     Examples
     --------
@@ -150,4 +150,6 @@ def _mean_of(values: Sequence[Any]) -> Any:
         return {key: _mean_of([value[key] for value in known if key in value]) for key in keys}
     if known and all(isinstance(value, int | float) and not isinstance(value, bool) for value in known):
         return float(np.mean(known))
+    if known and all(isinstance(value, list) for value in known):  # one entry of every training
+        return [entry for value in known for entry in value]
     return known[0] if known else None

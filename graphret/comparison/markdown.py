@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from graphret._plain import markdown_safe
-from graphret.comparison.tables import Table, report_tables
+from graphret.comparison.tables import measured, report_tables
+from graphret.comparison.training_curve import not_to_the_end
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["details", "summary", "title_of", "to_markdown"]
+    from graphret.comparison.table import Table
+
+__all__ = ["details", "markdown_of", "not_trained_to_the_end", "summary", "title_of", "to_markdown"]
 
 
 def to_markdown(report: dict[str, Any]) -> str:
@@ -21,9 +24,16 @@ def to_markdown(report: dict[str, Any]) -> str:
     report = markdown_safe(report)
     parts = [f"# {title_of(report)}", *summary(report)]
     for table in report_tables(report):
-        parts += [f"## {table.title}", table.text, _table(table)]
+        parts += markdown_of(table)
     parts += ["## What was measured", "\n".join(f"- {fact}" for fact in details(report))]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def markdown_of(table: Table) -> list[str]:
+    """Title, text and lines of a table."""
+    rows: Sequence[Sequence[str]] = [table.head, ["---"] * len(table.head), *table.lines]
+    lines = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)
+    return [f"## {table.title}", table.text, lines]
 
 
 def title_of(report: dict[str, Any]) -> str:
@@ -52,7 +62,23 @@ def summary(report: dict[str, Any]) -> list[str]:
     elif folds:
         where += f" Every method was trained {folds['number']} times, each fold of patients choosing the epoch once."
     same = f"Every training had the same budget: {budget['epochs']} epochs{minutes}, {data['size']} px."
-    return [f"{where} {same}", report["experiment"]["notes"]]
+    return [*not_trained_to_the_end(report), f"{where} {same}", report["experiment"]["notes"]]
+
+
+def not_trained_to_the_end(report: dict[str, Any]) -> list[str]:
+    """Say which rows are not trained to the end, in one sentence."""
+    short: dict[str, str] = {}
+    known = False
+    for row in measured(report):
+        for state in row["costs"].get("trainings", []):
+            known = True
+            reason = not_to_the_end(state)
+            if reason:
+                short.setdefault(row["method"], reason)
+    if not short:
+        return ["Every training reached its plateau (table Trainings)."] if known else []
+    named = ", ".join(f"{method} ({reason})" for method, reason in short.items())
+    return [f"**Not trained to the end**, so their figures may still rise: {named}."]
 
 
 def details(report: dict[str, Any]) -> list[str]:
@@ -69,7 +95,7 @@ def details(report: dict[str, Any]) -> list[str]:
         [f"Queries with a label, and drawn: {asked['n_asked']} of {asked['n_of_the_split']} of the split."],
         ["Uncertain labels count as positive; a film is relevant if it shares a label with the query."],
         [
-            f"Seed {experiment['seed']}; intervals: {intervals['n_resamples']} resamples of patients,",
+            f"{_seeds(experiment)}; intervals: {intervals['n_resamples']} resamples of patients,",
             f"seed {intervals['seed']}.",
         ],
         [
@@ -85,6 +111,6 @@ def details(report: dict[str, Any]) -> list[str]:
     return [" ".join(parts) for parts in sentences]
 
 
-def _table(table: Table) -> str:
-    rows: Sequence[Sequence[str]] = [table.head, ["---"] * len(table.head), *table.lines]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)
+def _seeds(experiment: dict[str, Any]) -> str:
+    seeds = experiment.get("seeds") or [experiment["seed"]]
+    return f"Seed {seeds[0]}" if len(seeds) == 1 else f"Seeds {', '.join(map(str, seeds))}; figures are means over them"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from graphret._errors import UnknownNameError
 from graphret.comparison.html import to_html
 from graphret.comparison.markdown import to_markdown
+from graphret.comparison.query_values import gather_values, values_path, write_values
 from graphret.evaluation import contact_sheet
 from graphret.files import make_folder, safe_name, storage_errors, write_text
 
@@ -42,6 +43,11 @@ class Comparison:
         Rankings compared with the first one of the same codes: row, reference, differences by measure.
     orders
         Orders of papers, pair by pair: title, better and worse (as the paper has them), differences by measure.
+    costs_of
+        Where the costs come from: ``alone``, and if they were measured alone, machine, threads, load before, and
+        warnings.
+    answers
+        To the questions of the experiment, as `answer_questions` returns them.
     films
         Counts of films, queries and what was left out.
     published
@@ -63,6 +69,8 @@ class Comparison:
     machine: dict[str, Any]
     queries: ImageTable = field(repr=False)
     database: ImageTable = field(repr=False)
+    costs_of: dict[str, Any] = field(default_factory=lambda: {"alone": False})
+    answers: list[dict[str, Any]] = field(default_factory=list)
 
     def __getitem__(self, name: str) -> MeasuredRow:
         for row in self.rows:
@@ -82,6 +90,8 @@ class Comparison:
                 "differences": self.differences,
                 "same_codes": self.same_codes,
                 "orders": self.orders,
+                "costs_of": self.costs_of,
+                "answers": self.answers,
                 "published": self.published,
                 "machine": self.machine,
             }
@@ -106,8 +116,9 @@ class Comparison:
         Returns
         -------
         list of Path
-            ``comparison.json``, ``comparison.md``, ``comparison.html`` and ``sheets/*.png``. The HTML holds the sheets,
-            so films of patients where the films are such; the other two hold figures only.
+            ``comparison.json``, ``comparison.md``, ``comparison.html``, ``comparison_values.npz`` (a value for every
+            row and query, which `pool_reports` needs) and ``sheets/*.png``. The HTML holds the sheets, so films of
+            patients where the films are such; the others hold figures only.
 
         Raises
         ------
@@ -122,7 +133,9 @@ class Comparison:
             write_text(written[0], self.to_json() + "\n")
             write_text(written[1], self.to_markdown())
             write_text(written[2], self.to_html({title: path.read_bytes() for title, path in sheets.items()}))
-        return [*written, *sheets.values()]
+            seeds = self.experiment.seeds or (self.experiment.seed,)
+            write_values(values_path(written[0]), gather_values(self.rows, self.queries.patients.tolist(), seeds))
+        return [*written, values_path(written[0]), *sheets.values()]
 
     def _sheets(self, folder: Path) -> dict[str, Path]:
         """Draw the first row of every method, asked by the same queries."""

@@ -12,6 +12,7 @@ from graphret._checks import check_codes
 from graphret._errors import DataError, InvalidParameterError
 from graphret.comparison.starts import Start, start_of
 from graphret.comparison.training import auc_of, masks_of, trained_encoder
+from graphret.comparison.training_curve import read_training_state
 from graphret.encoding import CODE_OF_ZEROS, encode_films
 from graphret.files import Stage, Stages, digest, safe_name
 from graphret.hashing import create_hasher
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from graphret.comparison.films import ComparedFilms
     from graphret.data import ImageTable
     from graphret.encoders import Encoder
+    from graphret.hashing import Hasher
 
 __all__ = ["Representation", "Representations"]
 
@@ -51,7 +53,7 @@ class Representation:
     costs
         ``auc`` (by label, or None), ``training_seconds``, ``epochs`` that were finished, ``films_per_second``; None
         where there is no such thing; ``films_without_code``, whose code was all zeros; ``start`` of a training;
-        ``masks``, as `segmentation_quality` has them.
+        ``masks``, as `segmentation_quality` has them; ``trainings``, how far it came.
     """
 
     method: MethodSettings
@@ -124,18 +126,21 @@ class Representations:
 
     def base_of(self, method: MethodSettings) -> Representation:
         """Codes that a hasher stands on."""
+        return self.make(*self._base(method))
+
+    def _base(self, method: MethodSettings) -> tuple[MethodSettings, int | None]:
         base = next(other for other in self.experiment.methods if other.label == method.on)
         lengths = self.lengths(base)
         if len(lengths) != 1:
             raise InvalidParameterError(
                 "methods.on", method.on, "a method with codes of one length", f"it has {lengths}"
             )
-        return self.make(base, lengths[0])
+        return base, lengths[0]
 
     def _make(self, method: MethodSettings, n_bits: int | None) -> Representation:
         base = self.base_of(method) if method.kind == "hasher" else None
-        start = self._start(method, n_bits) if method.kind == "encoder" else Start()
-        deciding = self._deciding(method, n_bits, base, start)
+        start = self._start(method, n_bits)
+        deciding = self._deciding(method, n_bits, start)
         key = digest(deciding, self.films.key)
         # A larger budget goes on where the training of a smaller one ended, so the folder does not depend on it.
         place = digest({name: value for name, value in deciding.items() if name != "budget"}, self.films.key)
@@ -153,6 +158,8 @@ class Representations:
 
     def _start(self, method: MethodSettings, n_bits: int | None) -> Start:
         """First weights of a training; those of the next shorter code where the method grows."""
+        if method.kind != "encoder":
+            return Start()
         shorter = [length for length in self.lengths(method) if length is not None and length < (n_bits or 0)]
         if not method.grow or not shorter:
             return start_of(self.experiment, method, n_bits, len(self.films.table.label_names))
@@ -160,9 +167,11 @@ class Representations:
         name = f"{method.label}, {max(shorter)} bits"
         return Start(name, name, weights=str(before.stages.folder / "encoder"), key=before.key)
 
-    def _deciding(
-        self, method: MethodSettings, n_bits: int | None, base: Representation | None, start: Start
-    ) -> dict[str, Any]:
+    def key_of(self, method: MethodSettings, n_bits: int | None) -> str:
+        """Digest of everything that decides the codes of a method at one length."""
+        return digest(self._deciding(method, n_bits, self._start(method, n_bits)), self.films.key)
+
+    def _deciding(self, method: MethodSettings, n_bits: int | None, start: Start) -> dict[str, Any]:
         experiment = self.experiment
         deciding: dict[str, Any] = {
             "kind": method.kind,
@@ -171,8 +180,8 @@ class Representations:
             "options": method.options,
             "seed": experiment.seed,
         }
-        if base is not None:
-            return {**deciding, "on": base.key}
+        if method.kind == "hasher":
+            return {**deciding, "on": self.key_of(*self._base(method))}
         if method.kind == "random":
             return deciding
         deciding["size"] = experiment.data.size
@@ -202,47 +211,61 @@ class Representations:
             return self._fit(method, int(n_bits or 0), base)
         return self._encode(method, n_bits, start, stages, key)
 
-    def _fit(self, method: MethodSettings, n_bits: int, base: Representation) -> tuple[Codes, Codes, dict[str, Any]]:
-        """Fit a hasher to the codes of the searched films of the training split, with their labels if it takes them."""
+    def _fitted(self, method: MethodSettings, n_bits: int, base: Representation) -> tuple[Hasher, float]:
+        """Fit a hasher to the codes of the searched films of the training split, with their labels if it takes them.
+
+        Returned with the seconds that it took.
+        """
         rows = np.flatnonzero(self.films.database.splits == "train")
         if not rows.size:
             raise DataError('no searched film is of the split "train": a hasher has nothing to learn from')
         hasher = create_hasher(method.name, n_bits, **{"seed": self.experiment.seed, **method.options})
         began = time.perf_counter()
         hasher.fit(base.codes[rows], self.films.database.labels[rows] if hasher.needs_labels else None)
-        seconds = time.perf_counter() - began
+        return hasher, time.perf_counter() - began
+
+    def _fit(self, method: MethodSettings, n_bits: int, base: Representation) -> tuple[Codes, Codes, dict[str, Any]]:
+        """Codes of a hasher."""
+        hasher, seconds = self._fitted(method, n_bits, base)
         codes, query_codes = (
             np.ascontiguousarray(hasher.project(c), np.float32) for c in (base.codes, base.query_codes)
         )
-        # Its encoder has to run first, so the rate is that of both.
-        timed = base.codes[: min(len(base.codes), _TIMED_FILMS)]
-        began = time.perf_counter()
-        hasher.transform(timed)
-        seconds_a_film = (time.perf_counter() - began) / len(timed)
-        rate = base.costs["films_per_second"]
         costs = {
             "auc": None,
             "training_seconds": seconds + (base.costs["training_seconds"] or 0.0),
             "fitting_seconds": seconds,
-            "films_per_second": None if rate is None else 1 / (1 / rate + seconds_a_film),
+            "films_per_second": _rate_with(hasher, base.codes, base.costs["films_per_second"]),
             "start": base.costs.get("start"),
         }
         return codes, query_codes, costs
+
+    def costs_of_encoding(self, made: Representation) -> dict[str, Any]:
+        """Encode some films once more; the encoder is loaded, and a hasher fitted again, which is not timed.
+
+        Returns
+        -------
+        dict
+            films_per_second, and encoder_bytes (weights of the encoder as they are stored; None for one that is not
+            trained); both None for random codes. A hasher stands on an encoder, and has its costs too.
+        """
+        method = made.method
+        if method.kind == "random":
+            return {"films_per_second": None, "encoder_bytes": None}
+        if method.kind == "hasher":
+            base = self.base_of(method)
+            of_base = self.costs_of_encoding(base)
+            hasher, _ = self._fitted(method, int(made.n_bits or 0), base)
+            return {**of_base, "films_per_second": _rate_with(hasher, base.codes, of_base["films_per_second"])}
+        encoder, _ = self._encoder(method, made.n_bits, self._start(method, made.n_bits), made.stages, made.key)
+        weights = made.stages.folder / "encoder" / "encoder.safetensors"
+        size = weights.stat().st_size if method.kind == "encoder" else None
+        return {"films_per_second": self._films_per_second(encoder), "encoder_bytes": size}
 
     def _encode(
         self, method: MethodSettings, n_bits: int | None, start: Start, stages: Stages, key: str
     ) -> tuple[Codes, Codes, dict[str, Any]]:
         experiment, films = self.experiment, self.films
-        if method.kind == "untrained":
-            from graphret.encoders import Encoder
-
-            names, size = films.table.label_names, experiment.data.size
-            encoder = Encoder.untrained(method.name, names, size, experiment.seed, n_bits=n_bits, **method.options)
-            seconds = None
-        else:
-            encoder, seconds = trained_encoder(
-                experiment, method, n_bits, films.table, stages, key, start, self.progress
-            )
+        encoder, seconds = self._encoder(method, n_bits, start, stages, key)
         (codes, n_empty), (query_codes, n_empty_queries) = (
             self._codes(encoder, table, stages.folder / f"encode-{name}")
             for name, table in (("database", films.database), ("queries", films.queries))
@@ -254,7 +277,21 @@ class Representations:
         costs["films_without_code"] = n_empty + n_empty_queries
         costs["start"] = start.to_json()
         costs["masks"] = masks_of(encoder, films.asking_split) if method.kind == "encoder" else None
+        state = read_training_state(stages.folder / "encoder") if method.kind == "encoder" else None
+        costs["trainings"] = [] if state is None else [{"seed": experiment.seed, **state}]
         return codes, query_codes, costs
+
+    def _encoder(
+        self, method: MethodSettings, n_bits: int | None, start: Start, stages: Stages, key: str
+    ) -> tuple[Encoder, float | None]:
+        """Encoder of a method, trained if it is not yet, with the seconds of its training."""
+        experiment, films = self.experiment, self.films
+        if method.kind == "untrained":
+            from graphret.encoders import Encoder
+
+            names, size = films.table.label_names, experiment.data.size
+            return Encoder.untrained(method.name, names, size, experiment.seed, n_bits=n_bits, **method.options), None
+        return trained_encoder(experiment, method, n_bits, films.table, stages, key, start, self.progress)
 
     def _codes(self, encoder: Encoder, table: ImageTable, folder: Path) -> tuple[Codes, int]:
         """Codes of all films of a table, and how many of them were all zeros.
@@ -277,3 +314,12 @@ class Representations:
         began = time.perf_counter()
         encode_films(table, encoder)
         return n / (time.perf_counter() - began)
+
+
+def _rate_with(hasher: Hasher, codes: Codes, rate: float | None) -> float | None:
+    """Films a second of a hasher and its encoder, which has to run first."""
+    timed = codes[:_TIMED_FILMS]
+    began = time.perf_counter()
+    hasher.transform(timed)
+    seconds_a_film = (time.perf_counter() - began) / len(timed)
+    return None if rate is None else 1 / (1 / rate + seconds_a_film)

@@ -15,9 +15,12 @@ from graphret.evaluation.column_measures import split_measures
 from graphret.files import Stage, digest
 from graphret.index import build
 from graphret.index import open as open_index
+from graphret.retrieval import RankingChoice
 from graphret.tuning import tune
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from graphret._types import Float32Array, Float64Array, Int32Array, Progress
     from graphret.comparison.experiment import Experiment, MethodSettings
     from graphret.comparison.films import ComparedFilms
@@ -41,18 +44,22 @@ class MeasuredRow:
     n_bits
         Length of the binary code, None for real values.
     ranking
-        As the experiment names it; ``chosen`` says what "tuned" has chosen.
+        As the experiment names it; ``chosen`` says what "tuned" has chosen, and for several seeds that of the first,
+        with all of them as ``of_seeds``.
     measures
         Mean and interval over patients by measure, as plain values.
     ties
         For a ranking by Hamming distance: mean over queries of what the measures are expected to be if films at one
         distance came in random order. None for other rankings.
     costs
-        auc, training_seconds, films_per_second, query_milliseconds, bytes_per_film.
+        auc, training_seconds, films_per_second, query_milliseconds, bytes_per_film; trainings (`training_state` of
+        every seed).
     error
         Why there are no figures; "" when there are.
     values
-        float64 (q,) by measure, one value per query; NaN where undefined.
+        float64 (q,) by measure, one value per query; NaN where undefined. Of several seeds: their means.
+    seed_values
+        float64 (s, q) by measure, of every seed; empty for one seed.
     positions, similarities
         int32 and float32 (q, K): the lists.
     """
@@ -69,6 +76,7 @@ class MeasuredRow:
     costs: dict[str, Any] = field(default_factory=dict)
     error: str = ""
     values: dict[str, Float64Array] = field(default_factory=dict, repr=False)
+    seed_values: dict[str, Float64Array] = field(default_factory=dict, repr=False)
     positions: Int32Array | None = field(default=None, repr=False)
     similarities: Float32Array | None = field(default=None, repr=False)
 
@@ -133,7 +141,7 @@ class RowMaker:
             raise InvalidParameterError(
                 "rankings", ranking, "a ranking of real values", f"{made.method.label} gives no bits"
             )
-        key = self._key(made, ranking)
+        key = self.key(made.key, ranking)
         stage = f"row-{ranking.replace(':', '-')}"
         done = made.stages.load(stage, key)
         if done is None:
@@ -156,14 +164,33 @@ class RowMaker:
             similarities=arrays["similarities"],
         )
 
-    def clear(self, made: Representation) -> None:
+    def clear(self, folder: Path) -> None:
         """Remove what can be made again quickly: the indexes of a representation that is measured."""
-        for entry in made.stages.folder.glob("index-*"):
-            shutil.rmtree(entry, ignore_errors=True)
-        for entry in made.stages.folder.glob("encode-*"):
-            shutil.rmtree(entry, ignore_errors=True)
+        for kind in ("index-*", "encode-*"):
+            for entry in folder.glob(kind):
+                shutil.rmtree(entry, ignore_errors=True)
 
-    def _key(self, made: Representation, ranking: str) -> str:
+    def costs_of_search(self, made: Representation, row: MeasuredRow) -> dict[str, Any]:
+        """Time the queries of a row that has figures once more, and count its bytes."""
+        asked = CompareRanking.parse(row.ranking)
+        codes, query_codes = made.as_bits() if asked.form else (made.codes, made.query_codes)
+        choice = asked.choice
+        if row.chosen is not None:
+            choice = RankingChoice(row.chosen["ranking"], row.chosen["options"])
+        with self._index(made, codes, asked.form) as index:
+            return self._costs(index, query_codes, index.choose(choice), made.n_bits)
+
+    def _costs(
+        self, index: Index, query_codes: Float32Array, choice: RankingChoice, n_bits: int | None
+    ) -> dict[str, Any]:
+        timed = query_codes[: self.experiment.timed_queries]
+        return {
+            "query_milliseconds": query_milliseconds(index, timed, choice, n_bits),
+            "bytes_per_film": bytes_per_film(index, choice.name, n_bits),
+        }
+
+    def key(self, key_of_codes: str, ranking: str) -> str:
+        """Digest of everything that decides a row."""
         experiment = self.experiment
         deciding = {
             "ranking": ranking,
@@ -176,7 +203,7 @@ class RowMaker:
             if CompareRanking.parse(ranking).is_tuned
             else [],
         }
-        return digest(made.key, deciding)
+        return digest(key_of_codes, deciding)
 
     def _measure(self, made: Representation, asked: CompareRanking) -> Stage:
         experiment, films = self.experiment, self.films
@@ -196,11 +223,7 @@ class RowMaker:
                 progress=self.progress,
             )
             scores = report.rankings[0]
-            timed = query_codes[: experiment.timed_queries]
-            costs = {
-                "query_milliseconds": query_milliseconds(index, timed, choice, made.n_bits),
-                "bytes_per_film": bytes_per_film(index, choice.name, made.n_bits),
-            }
+            costs = self._costs(index, query_codes, choice, made.n_bits)
         chosen = None
         if tuned is not None:
             chosen = {"ranking": tuned.ranking, "options": dict(tuned.options), "complete": tuned.complete}

@@ -14,21 +14,27 @@ import numpy as np
 from graphret._errors import ExperimentError
 from graphret._threads import available_threads
 from graphret._version import __version__
+from graphret.comparison.answers import answer_questions
+from graphret.comparison.costs_alone import REPLACED, CostRun
 from graphret.comparison.defaults import changed, default_experiment
 from graphret.comparison.experiment import Experiment, names_a_row
 from graphret.comparison.experiment_file import read_experiment
 from graphret.comparison.films import prepare_films
 from graphret.comparison.folds import pooled_films, pooled_rows
 from graphret.comparison.published import read_published, why_other_images
+from graphret.comparison.query_values import gather_values
+from graphret.comparison.question_pairs import AskedReport, set_name
 from graphret.comparison.report import Comparison
 from graphret.comparison.representation import Representations
 from graphret.comparison.rows import MeasuredRow, RowMaker, failed_row
+from graphret.comparison.seeds import rows_over_seeds
 from graphret.comparison.significance import differences_from, rankings_of_the_same_codes, tested_orders
 from graphret.comparison.templates import list_templates, read_template
 from graphret.files import make_folder, writer_lock
 
 if TYPE_CHECKING:
     import os
+    from typing import Any
 
     from graphret._types import Progress
     from graphret.comparison.experiment import MethodSettings
@@ -75,6 +81,7 @@ def compare(
     *,
     out: str | os.PathLike[str],
     experiment: str | os.PathLike[str] | Experiment | None = None,
+    costs: bool = False,
     progress: Progress | None = None,
 ) -> Comparison:
     """Compare the graph engine and hashing on the same films.
@@ -93,6 +100,9 @@ def compare(
     experiment
         File, name of a template (`list_templates`), an `Experiment`; the default compares the encoder of the engine,
         the four hash encoders of the papers, every hasher on the engine's codes, an untrained encoder and random codes.
+    costs
+        When all rows are there, measure what each of them costs, one after the other (`CostRun`), and report these
+        costs in the place of those that were taken meanwhile. A later call on the same machine reports them too.
     progress
         Called as ``progress(stage, done, total)``.
 
@@ -108,6 +118,8 @@ def compare(
         The experiment is not valid, or its reference is no row.
     UnknownNameError, MissingFileError, DataError
         The data set cannot be read.
+    ExperimentError
+        ``costs`` are asked for in folds.
     IndexLockedError
         Another process works in ``out``.
     """
@@ -119,17 +131,29 @@ def compare(
     began = time.monotonic()
     home = make_folder(out)
     data = settings.data
+    if costs and data.folds:
+        raise ExperimentError(f"data.folds = {data.folds}: costs are measured without folds: leave one of both out")
     with writer_lock(home):
-        parts = [_compared(settings, home, fold, progress) for fold in (range(data.folds) if data.folds else [None])]
-    films, rows = parts[0]
-    queries, database, record = films.queries, films.database, films.record
-    if data.folds:
-        of_folds = [one for one, _ in parts]
-        queries, database, record = pooled_films(of_folds, data)
-        rows = pooled_rows([found for _, found in parts], of_folds, data, settings.intervals)
-    reference = _reference(settings, rows)
+        seeds = settings.seeds or (settings.seed,)
+        by_seed = []
+        for seed in seeds:
+            of_seed = replace(settings, seed=seed, seeds=())
+            parts = [_compared(of_seed, home, fold, progress) for fold in (range(data.folds) if data.folds else [None])]
+            films, rows = parts[0]
+            queries, database, record = films.queries, films.database, films.record
+            if data.folds:
+                of_folds = [one for one, _ in parts]
+                queries, database, record = pooled_films(of_folds, data)
+                rows = pooled_rows([found for _, found in parts], of_folds, data, settings.intervals)
+            by_seed.append(rows)
+        costs_of: dict[str, Any] = {"alone": False}
+        if not data.folds:
+            first = replace(settings, seed=seeds[0], seeds=())
+            by_seed, costs_of = _with_costs(by_seed, first, films, home, costs, progress)
     patients, intervals = queries.patients, settings.intervals
-    return Comparison(
+    rows = rows_over_seeds(by_seed, seeds, patients, settings)
+    reference = _reference(settings, rows)
+    comparison = Comparison(
         experiment=settings,
         rows=tuple(rows),
         reference=None if reference is None else reference.name,
@@ -150,6 +174,35 @@ def compare(
         queries=queries,
         database=database,
     )
+    comparison = replace(comparison, costs_of=costs_of)
+    if not settings.questions:
+        return comparison
+    document = comparison.to_dict()
+    asked = AskedReport(set_name(document), document, gather_values(rows, patients.tolist(), seeds))
+    answers = answer_questions(settings.questions, settings.orders, [asked], intervals, settings.measures[0])
+    return replace(comparison, answers=answers)
+
+
+def _with_costs(
+    by_seed: list[list[MeasuredRow]],
+    settings: Experiment,
+    films: ComparedFilms,
+    home: Path,
+    measure: bool,
+    progress: Progress | None,
+) -> tuple[list[list[MeasuredRow]], dict[str, Any]]:
+    """Put in the costs that were measured alone, for the first seed; those of other seeds are the same."""
+    representations = Representations(settings, films, home, progress)
+    maker = RowMaker(settings, films, progress)
+    run = CostRun(home, representations, maker, progress)
+    first, record = run.measure(by_seed[0]) if measure else run.known(by_seed[0])
+    if not record["alone"]:
+        return by_seed, record
+    costs = {row.name: {name: row.costs[name] for name in REPLACED} for row in first if row.values}
+    others = [
+        [replace(row, costs={**row.costs, **costs.get(row.name, {})}) for row in of_seed] for of_seed in by_seed[1:]
+    ]
+    return [first, *others], record
 
 
 def _compared(
@@ -184,7 +237,7 @@ def _rows_of(method: MethodSettings, representations: Representations, maker: Ro
                 rows.append(maker.make(made, ranking))
             except Exception as error:  # noqa: BLE001
                 rows.append(_failed(method, n_bits, ranking, error))
-        maker.clear(made)
+        maker.clear(made.stages.folder)
         representations.forget(method, n_bits)
     return rows
 

@@ -6,7 +6,9 @@ import itertools
 import math
 from typing import TYPE_CHECKING, Any
 
+from graphret.comparison.question_pairs import named_row
 from graphret.evaluation import paired_difference
+from graphret.evaluation.sign_flips import sign_flip_p_value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +18,14 @@ if TYPE_CHECKING:
     from graphret.comparison.experiment import IntervalSettings, OrderSettings
     from graphret.comparison.rows import MeasuredRow
 
-__all__ = ["differences_from", "holm", "paired_differences", "rankings_of_the_same_codes", "tested_orders"]
+__all__ = [
+    "differences_from",
+    "false_discovery",
+    "holm",
+    "paired_differences",
+    "rankings_of_the_same_codes",
+    "tested_orders",
+]
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -39,6 +48,27 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
+def false_discovery(p_values: Sequence[float]) -> list[float]:
+    """Adjust p-values for their number (Benjamini and Hochberg 1995): of those below a level, that share is false.
+
+    With p sorted, ``min over j >= i of min(1, m p_j / j)``: among all that are found, the expected share of false ones
+    stays below the level, where the tests are independent or lean the same way. NaN stays NaN and does not count.
+
+    Examples
+    --------
+    >>> [round(p, 3) for p in false_discovery([0.01, 0.04, 0.03])]
+    [0.03, 0.04, 0.04]
+    """
+    defined = sorted((p, place) for place, p in enumerate(p_values) if not math.isnan(p))
+    adjusted = [math.nan] * len(p_values)
+    lowest = 1.0
+    for rank in range(len(defined), 0, -1):
+        p, place = defined[rank - 1]
+        lowest = min(lowest, len(defined) * p / rank)
+        adjusted[place] = lowest
+    return adjusted
+
+
 def paired_differences(
     pairs: Sequence[tuple[MeasuredRow, MeasuredRow]], patients: NDArray[Any], settings: IntervalSettings
 ) -> list[dict[str, dict[str, Any]]]:
@@ -56,7 +86,8 @@ def paired_differences(
     Returns
     -------
     list of dict
-        For every pair, by measure: mean, low, high, p_value, and ``p_holm``, adjusted over all pairs of the measure.
+        For every pair, by measure: mean, low, high (bootstrap over patients), p_value (`sign_flip_p_value`, which has
+        no floor of resamples), and ``p_holm`` and ``p_fdr``, adjusted over all pairs of the measure.
     """
     found: list[dict[str, dict[str, Any]]] = [{} for _ in pairs]
     for measure in pairs[0][0].values if pairs else ():
@@ -70,11 +101,13 @@ def paired_differences(
             )
             for row, base in pairs
         ]
-        adjusted = holm([difference.p_value for difference in differences])
-        for of_pair, difference, p_holm in zip(found, differences, adjusted, strict=True):
-            kept = {name: getattr(difference, name) for name in ("mean", "low", "high", "p_value")}
+        p_values = [sign_flip_p_value(row.values[measure], base.values[measure], patients) for row, base in pairs]
+        columns = zip(found, differences, p_values, holm(p_values), false_discovery(p_values), strict=True)
+        for of_pair, difference, p_value, p_holm, p_fdr in columns:
+            kept = {name: getattr(difference, name) for name in ("mean", "low", "high")}
+            adjusted = {"p_value": p_value, "p_holm": p_holm, "p_fdr": p_fdr}
             of_pair[measure] = {
-                name: None if math.isnan(value) else value for name, value in {**kept, "p_holm": p_holm}.items()
+                name: None if math.isnan(value) else value for name, value in {**kept, **adjusted}.items()
             }
     return found
 
@@ -142,10 +175,5 @@ def tested_orders(
 
 
 def _row_of(name: str, ranking: str, rows: Sequence[MeasuredRow]) -> MeasuredRow | None:
-    """The row of that name, or the longest code of a method by the ranking, or by the first one that it has."""
-    own = [
-        row
-        for row in rows
-        if row.values and (row.name == name or (row.method == name and ranking in {"", row.ranking}))
-    ]
-    return max(own, key=lambda row: row.n_bits or 0, default=None)  # the first of equals
+    found = named_row(name, ranking, [vars(row) for row in rows if row.values])
+    return None if found is None else next(row for row in rows if row.name == found["name"])

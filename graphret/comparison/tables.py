@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from graphret.comparison.answer_tables import answers_table, sets_table
 from graphret.comparison.published import OTHER_IMAGES
 from graphret.comparison.starts import fallbacks
+from graphret.comparison.table import Table, number_text, p_text
+from graphret.comparison.training_curve import not_to_the_end
 from graphret.encoders import encoder_spec, list_encoders
 from graphret.encoders.registry.spec import FORMULA
 from graphret.evaluation.markdown import interval_text
@@ -17,29 +19,22 @@ from graphret.retrieval import RankingChoice
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Table", "mean_auc", "measured", "report_tables"]
+__all__ = ["mean_auc", "measured", "report_tables"]
 
 _COMPARED = ("P@10", "ACG@10", "nDCG@100", "mAP@100")
-
-
-@dataclass(frozen=True)
-class Table:
-    """A titled table with a sentence above it; ``foreign`` are the columns that hold no measurement of ours."""
-
-    title: str
-    text: str
-    head: tuple[str, ...]
-    lines: tuple[tuple[str, ...], ...]
-    foreign: tuple[int, ...] = ()
+_ADJUSTED = {"holm": "Holm", "fdr": "Benjamini and Hochberg"}
 
 
 def report_tables(report: dict[str, Any]) -> list[Table]:
     """Make all tables of a report (what `Comparison.to_dict` returns); those without a line are left out."""
     tables = [
+        answers_table(report.get("answers", [])),  # reports of before have none
         _quality(report),
         _fidelity(report),
         _starts(report),
+        _trainings(report),
         _costs(report),
+        _seeds(report),
         _same_codes(report),
         _orders(report),
         _differences(report),
@@ -48,6 +43,7 @@ def report_tables(report: dict[str, Any]) -> list[Table]:
         _masks(report),
         *_published_alone(report),
         _without_code(report),
+        sets_table(report.get("answers", [])),
         _failures(report),
     ]
     return [table for table in tables if table.lines]
@@ -126,39 +122,89 @@ def _costs(report: dict[str, Any]) -> Table:
     )
     lines = []
     for row in measured(report):
-        costs, chosen = row["costs"], row["chosen"]
+        costs = row["costs"]
+        of_seeds = [] if row["chosen"] is None else row["chosen"].get("of_seeds", [row["chosen"]])
+        choices = [one for chosen in of_seeds for one in chosen.get("by_fold", [chosen])]
         numbers = [
-            _number(mean_auc(row), ".3f"),
-            _number(costs.get("training_seconds"), ".0f"),
-            _number(costs.get("epochs"), ".3g"),
-            _number(costs.get("films_per_second"), ".0f"),
-            _number(costs.get("query_milliseconds"), ".3f"),
-            _number(costs.get("bytes_per_film"), ".0f"),
+            number_text(mean_auc(row), ".3f"),
+            number_text(costs.get("training_seconds"), ".0f"),
+            number_text(costs.get("epochs"), ".3g"),
+            number_text(costs.get("films_per_second"), ".0f"),
+            number_text(costs.get("query_milliseconds"), ".3f"),
+            number_text(costs.get("bytes_per_film"), ".0f"),
         ]
-        choices = [] if chosen is None else chosen.get("by_fold", [chosen])
-        tuned = "; ".join(str(RankingChoice(one["ranking"], one["options"])) for one in choices)
+        tuned = "; ".join(dict.fromkeys(str(RankingChoice(one["ranking"], one["options"])) for one in choices))
         lines.append((*_names(row), *numbers, tuned))
     text = (
         "AUC: mean over labels, on all films of the queries' split. Training: the epochs, or the fit of a hasher after "
         "the training of its encoder. Films: decoded and encoded on all processors. Query: median of single queries "
-        "for ten hits on one thread, from code to list, without encoding. Bytes: what the ranking reads of a film."
-    )
+        "for ten hits on one thread, from code to list, without encoding. Bytes: what the ranking reads of a film. "
+    ) + _source_of_costs(report.get("costs_of", {"alone": False}))
     return Table("Costs", text, head, tuple(lines))
+
+
+def _trainings(report: dict[str, Any]) -> Table:
+    """How far every encoder was trained."""
+    lines: dict[tuple[str, ...], None] = {}
+    for row in measured(report):
+        for state in row["costs"].get("trainings", []):
+            best = "-" if state["best_pass"] is None else f"{state['best_score']:.3f} at {state['best_pass']}"
+            cells = str(state["seed"]), f"{state['passes']:.3g}", best, number_text(state["passes_since"], ".3g")
+            lines[(*_names(row)[:2], *cells, not_to_the_end(state) or "at its plateau")] = None
+    text = (
+        "By the validation score of every pass. A training counts as still rising where the best of its last quarter "
+        "of "
+        "passes is above all before; at its plateau where it is not. Fewer than four passes say nothing."
+    )
+    head = ("method", "bits", "seed", "passes", "best score, and pass", "passes since", "trained to the end?")
+    return Table("Trainings", text, head, tuple(lines))
+
+
+def _seeds(report: dict[str, Any]) -> Table:
+    """Spread over seeds; without seeds no line."""
+    measures = _compared(report)
+    seeds = report["experiment"].get("seeds", [])
+    lines = []
+    for row in measured(report) if len(seeds) > 1 else []:
+        cells = []
+        for measure in measures:
+            means = [mean for mean in row["measures"][measure]["of_seeds"] if mean is not None]
+            spread = f"{np.mean(means):.4f} ({min(means):.4f} to {max(means):.4f}; sd {np.std(means, ddof=1):.4f})"
+            cells.append(spread if len(means) == len(seeds) else "undefined")
+        lines.append((*_names(row), *cells))
+    text = f"Mean over the seeds {', '.join(map(str, seeds))}, lowest to highest, and standard deviation."
+    return Table("Seeds", text, ("method", "bits", "ranking", *measures), tuple(lines))
+
+
+def _source_of_costs(source: dict[str, Any]) -> str:
+    """Say how costs were measured."""
+    if not source["alone"]:
+        return (
+            "Rates and times were taken while the comparison ran, whatever else the machine did then: compare them "
+            "with care "
+            "(`graphret compare --costs` measures all rows anew, one after the other)."
+        )
+    load = source.get("load_before")
+    before = "" if load is None else f" (load before: {load[0]:g})"
+    how = (
+        "Rates, times and bytes were measured one after the other in one process when all trainings were done, on "
+        f"{source['processor']} with {source['threads of encoding']} threads for encoding and one for a query{before}."
+    )
+    return " ".join([how, *(f"Beware: {warning}." for warning in source["warnings"])])
 
 
 def _differences(report: dict[str, Any]) -> Table:
     reference = report["reference"]
     measures = _compared(report)
     lines = [
-        (*_names(row), *_cells(report["differences"][row["name"]], measures))
+        (*_names(row), *_cells(report, report["differences"][row["name"]], measures))
         for row in measured(report)
         if row["name"] in report["differences"]
     ]
-    n = report["experiment"]["intervals"]["n_resamples"]
     text = (
         f"Query by query; above 0 is better than {reference}. The interval is of this one difference; p is two-sided "
-        f"and adjusted for the {len(lines)} rows of a measure (Holm): the chance of even one false finding in a column "
-        f"stays below it. With {n} resamples an adjusted p cannot be below {min(1.0, len(lines) / (n + 1)):.4f}."
+        f"(signs "
+        f"of patients flipped) and adjusted for the {len(lines)} rows of a measure: {_adjustment(report)}."
     )
     return Table(f"Differences from {reference}", text, ("method", "bits", "ranking", *measures), tuple(lines))
 
@@ -167,12 +213,12 @@ def _same_codes(report: dict[str, Any]) -> Table:
     measures = _compared(report)
     of_row = {row["name"]: _names(row) for row in measured(report)}
     lines = tuple(
-        (*of_row[pair["row"]], of_row[pair["reference"]][2], *_cells(pair["differences"], measures))
+        (*of_row[pair["row"]], of_row[pair["reference"]][2], *_cells(report, pair["differences"], measures))
         for pair in report["same_codes"]
     )
     text = (
         "The codes of a method are the same, only the ranking differs; above 0 is better than the one beside it. "
-        "Interval of this one difference; p adjusted for all rows of the measure (Holm)."
+        f"Interval of this one difference; p adjusted for all rows of the measure ({_ADJUSTED[_adjust(report)]})."
     )
     return Table("Rankings of the same codes", text, ("method", "bits", "ranking", "compared with", *measures), lines)
 
@@ -186,14 +232,14 @@ def _orders(report: dict[str, Any]) -> Table:
             pair["worse"],
             *(
                 f"{cell}: {_verdict(pair['differences'][measure])}"
-                for measure, cell in zip(measures, _cells(pair["differences"], measures), strict=True)
+                for measure, cell in zip(measures, _cells(report, pair["differences"], measures), strict=True)
             ),
         )
         for pair in report["orders"]
     )
     text = (
         "Above 0 the paper's order holds. “As published” and “reversed” are said where the interval of the difference "
-        "leaves out 0; p is adjusted for all pairs of a measure (Holm)."
+        f"leaves out 0; p is adjusted for all pairs of a measure ({_ADJUSTED[_adjust(report)]})."
     )
     return Table("Orders of the papers", text, ("order", "better in the paper", "than", *measures), lines)
 
@@ -212,8 +258,19 @@ def _compared(report: dict[str, Any]) -> list[str]:
     return [name for name in measures if name in _COMPARED] or list(measures[:3])
 
 
-def _cells(differences: dict[str, Any], measures: Sequence[str]) -> list[str]:
-    return [_difference(differences[measure]) for measure in measures]
+def _cells(report: dict[str, Any], differences: dict[str, Any], measures: Sequence[str]) -> list[str]:
+    return [_difference(differences[measure], f"p_{_adjust(report)}") for measure in measures]
+
+
+def _adjust(report: dict[str, Any]) -> str:
+    return str(report["experiment"]["intervals"].get("adjust", "holm"))  # reports of before had Holm's alone
+
+
+def _adjustment(report: dict[str, Any]) -> str:
+    """What the adjusted p promises."""
+    if _adjust(report) == "holm":
+        return "the chance of even one false finding in a column stays below it (Holm)"
+    return "of what is found in a column, the expected share that is false stays below it (Benjamini and Hochberg)"
 
 
 def _ties(report: dict[str, Any]) -> Table:
@@ -222,7 +279,7 @@ def _ties(report: dict[str, Any]) -> Table:
     lines = []
     for row in rows:
         cells = [
-            f"{_number(row['measures'][name]['mean'], '.4f')} / {_number(row['ties'].get(name), '.4f')}"
+            f"{number_text(row['measures'][name]['mean'], '.4f')} / {number_text(row['ties'].get(name), '.4f')}"
             for name in measures
         ]
         lines.append((*_names(row)[:2], *cells))
@@ -240,7 +297,7 @@ def _auc(report: dict[str, Any]) -> Table:
         if row["costs"].get("auc"):
             seen.setdefault((row["method"], row["n_bits"]), row["costs"]["auc"])
     lines = tuple(
-        (method, "" if bits is None else str(bits), *(_number(areas.get(label), ".3f") for label in labels))
+        (method, "" if bits is None else str(bits), *(number_text(areas.get(label), ".3f") for label in labels))
         for (method, bits), areas in seen.items()
     )
     text = "Of the classifier, on all films of the queries' split; a label of which they have one class has none."
@@ -253,7 +310,7 @@ def _masks(report: dict[str, Any]) -> Table:
     for row in measured(report):
         masks = row["costs"].get("masks")
         for number, dice in (masks or {"dice": {}})["dice"].items():
-            figures = _number(dice, ".3f"), _number(masks["iou"][number], ".3f"), f"{masks['n_films']:g}"
+            figures = number_text(dice, ".3f"), number_text(masks["iou"][number], ".3f"), f"{masks['n_films']:g}"
             method, bits, _ = _names(row)
             found[method, bits, number] = (method, bits, number, *figures)
     text = "Means over the queries' films that have a mask, of the class of that number, at the size of the encoder."
@@ -331,12 +388,8 @@ def _names(row: dict[str, Any]) -> tuple[str, str, str]:
     return method, "" if row["n_bits"] is None else str(row["n_bits"]), row["ranking"]
 
 
-def _number(value: float | None, form: str) -> str:
-    return "-" if value is None else format(value, form)
-
-
-def _difference(figures: dict[str, Any]) -> str:
+def _difference(figures: dict[str, Any], adjusted: str) -> str:
     if figures["mean"] is None or figures["low"] is None:
         return "undefined"
     interval = f"{figures['mean']:+.4f} [{figures['low']:+.4f}, {figures['high']:+.4f}]"
-    return f"{interval}, p = {_number(figures['p_holm'], '.4f')}"
+    return f"{interval}, p = {p_text(figures[adjusted])}"

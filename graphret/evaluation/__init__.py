@@ -9,6 +9,7 @@ from graphret.evaluation.protocol import evaluate
 from graphret.evaluation.report import RankingScores, Report
 from graphret.evaluation.saliency import draw_saliency, saliency_overlay
 from graphret.evaluation.segmentation import mask_overlap, segmentation_quality
+from graphret.evaluation.sign_flips import sign_flip_p_value
 from graphret.evaluation.similarity_map import SimilarityMaps, similarity_maps
 from graphret.evaluation.ties import evaluate_hamming
 from graphret.evaluation.trec import qrels_text, read_qrels, read_run, write_qrels, write_run
@@ -38,6 +39,7 @@ __all__ = [
     "read_run",
     "saliency_overlay",
     "segmentation_quality",
+    "sign_flip_p_value",
     "similarity_maps",
     "write_qrels",
     "write_run",

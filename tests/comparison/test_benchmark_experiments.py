@@ -11,7 +11,7 @@ from graphret.hashing import list_hashers
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks" / "comparison"
 
 
-@pytest.mark.parametrize("name", ["kermany", "mednist", "nih", "phantom", "phantom_ynet"])
+@pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("*.toml")))
 def test_an_experiment_on_films(name):
     experiment = read_experiment(FOLDER / f"{name}.toml")
     assert experiment.name == name

@@ -90,12 +90,12 @@ ENCODER = 'name = "mine"\n[[methods]]\nkind = "encoder"\nname = "resnet18"\n'
         ('colour = "red"\n' + MINIMAL, "unknown key 'colour': known are name, methods, title"),
         (MINIMAL + "[data]\nsise = 3", "unknown key 'data.sise': known are data.spec"),
         (MINIMAL + '[data]\nsize = "large"', "data.size = 'large': give an integer"),
-        (MINIMAL + "[data]\nsize = 8", "data.size=8 is not allowed"),
+        (MINIMAL + "[data]\nsize = 8", "data.size = 8 is not allowed"),
         (MINIMAL + '[data]\nqueries = "tests"', "'tests' is not allowed: give one of train, valid, test"),
         (MINIMAL + '[data]\nqueries = "train"', "data.database = .* splits without that of the queries"),
         (MINIMAL + '[data]\nexclude = "film"', 'data.exclude = \'film\' .* "patient" or "none"'),
         (MINIMAL + "[data]\nfractions = [1.0, 1.0, 1.0]", "three shares"),
-        (MINIMAL + "[budget]\nepochs = 0", "budget.epochs=0"),
+        (MINIMAL + "[budget]\nepochs = 0", "budget.epochs = 0"),
         (MINIMAL + "[budget]\nmax_minutes = -1", "budget.max_minutes = -1"),
         (MINIMAL + '[rankings]\ndense = ["hamming:bits"]', "rankings.dense = 'hamming:bits'"),
         (MINIMAL + '[rankings]\ndense = ["nearest:bits"]', "rankings.dense = 'nearest:bits'"),
@@ -105,7 +105,7 @@ ENCODER = 'name = "mine"\n[[methods]]\nkind = "encoder"\nname = "resnet18"\n'
         (MINIMAL + '[training]\nepochs = 3', r"training.epochs .*the budget is the same for all methods"),
         (MINIMAL.replace("random", "encode"), "methods.kind = 'encode' .* one of encoder, hasher, random, untrained"),
         (MINIMAL + 'name = 3', "methods.*.name = 3: give a text"),
-        (MINIMAL + "bits = [0]", "methods.bits=0"),
+        (MINIMAL + "bits = [0]", "methods.bits = 0"),
         (MINIMAL + MINIMAL.split("\n", 1)[1], "methods.label = 'random' .* every label once"),
         (MINIMAL + 'on = "x"', "methods.on = 'x'"),
         (MINIMAL + "[methods.training]\nlearning_rate = 1.0", "methods.training"),
@@ -176,8 +176,9 @@ def test_what_a_call_says_goes_over_the_experiment():
     assert other.reference == ""
     own = Experiment(name="own", methods=(MethodSettings("random", bits=(4, 8)),))
     assert changed(own, bits=[2]).methods[0].bits == ()
-    with pytest.raises(InvalidParameterError):
-        changed(base, epochs=0)
+    for wrong in ({"epochs": 0}, {"max_minutes": -1.0}, {"size": 8}, {"bits": [0]}):
+        with pytest.raises(InvalidParameterError, match=f"^{next(iter(wrong))}="):
+            changed(base, **wrong)
 
 
 def test_every_registered_hash_encoder_gets_the_rankings_of_bits(untrained_experiment):
