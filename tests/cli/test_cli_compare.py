@@ -26,7 +26,7 @@ def test_a_small_comparison(workshop, run_json, tmp_path, monkeypatch):
     ]
     assert document["experiment"]["data"]["spec"] == "phantom"
     assert {"comparison.json", "comparison.md", "comparison.html"} <= {path.name for path in out.iterdir()}
-    assert len(document["files"]) == 3
+    assert len(document["files"]) == 4  # and the values of every query
 
 
 def test_wrong_calls_are_refused(run, tmp_path):
@@ -39,8 +39,10 @@ def test_wrong_calls_are_refused(run, tmp_path):
         (["--out", tmp_path, "--experiment", tmp_path / "none.toml"], "experiment file not found"),
         (["--out", tmp_path, "--data", "phantom", "--root", tmp_path, "--bits", "x"], "whole numbers"),
         (["--out", tmp_path, "--data", "phantom", "--root", tmp_path, "--methods", "x"], "--methods 'x'"),
-        (["--out", tmp_path, "--data", "phantom", "--root", tmp_path, "--epochs", "0"], "budget.epochs=0"),
+        (["--out", tmp_path, "--data", "phantom", "--root", tmp_path, "--epochs", "0"], "--epochs 0 is not allowed"),
         (["--out", tmp_path, "--data", "phantom", "--root", tmp_path / "none", "--methods", "random"], "not found"),
+        (["--out", tmp_path, "--pool", tmp_path / "none"], "report not found"),
+        (["--out", tmp_path, "--pool", tmp_path, "--epochs", "3"], "--epochs 3 is not allowed: give it without --pool"),
     ):
         done = run("compare", *arguments)
         assert (done.status, done.out) == (2, ""), (arguments, done.err)
