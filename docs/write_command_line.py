@@ -14,7 +14,7 @@ from typing import Any
 
 import typer
 
-from graphret.cli.app import app
+from graphret.cli.app import command_app
 
 PAGE = Path(__file__).with_name("command_line.md")
 MARK = "<!-- Below: written by docs/write_command_line.py from `graphret COMMAND --help`. -->"
@@ -25,6 +25,7 @@ _VALUES = {int: "INTEGER", float: "NUMBER", str: "TEXT", Path: "PATH"}
 
 def command_pages() -> str:
     """Describe every command: what it does, how it is called, its arguments and options."""
+    app = command_app()
     group: Any = typer.main.get_command(app)
     functions = {
         info.callback.__name__.replace("_", "-"): info.callback for info in app.registered_commands if info.callback

@@ -1,73 +1,71 @@
 """The commands of the program, in the order in which somebody meets them."""
 
+from collections.abc import Collection
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
+from graphret._imports import importing
 from graphret._version import __version__
-from graphret.cli.audit import audit
-from graphret.cli.audit_phi import audit_phi
-from graphret.cli.build import build
-from graphret.cli.change import add, purge, rebuild, remove, update_labels
-from graphret.cli.compare import compare
-from graphret.cli.datasets import datasets
-from graphret.cli.demo import demo
-from graphret.cli.encode import encode
-from graphret.cli.encoders import encoders
-from graphret.cli.evaluate import evaluate
-from graphret.cli.export import export
-from graphret.cli.fetch import fetch
 from graphret.cli.flags import FlagCommand
-from graphret.cli.info import info, verify
-from graphret.cli.pack import pack, unpack
-from graphret.cli.plot import plot
-from graphret.cli.query import query
-from graphret.cli.report import report
-from graphret.cli.serve import serve
-from graphret.cli.train import train
-from graphret.cli.tune import tune
-from graphret.cli.watch import watch
 
-__all__ = ["app"]
+__all__ = ["COMMANDS", "command_app"]
 
-app = typer.Typer(
-    name="graphret",
-    help="Find, for a query X-ray, the most similar films of an archive.",
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+COMMANDS = {
+    "demo": "demo",
+    "datasets": "datasets",
+    "encoders": "encoders",
+    "train": "train",
+    "fetch": "fetch",
+    "encode": "encode",
+    "build": "build",
+    "tune": "tune",
+    "query": "query",
+    "evaluate": "evaluate",
+    "compare": "compare",
+    "serve": "serve",
+    "audit": "audit",
+    "audit-phi": "audit_phi",
+    "report": "report",
+    "plot": "plot",
+    "add": "change",
+    "remove": "change",
+    "update-labels": "change",
+    "rebuild": "change",
+    "purge": "change",
+    "watch": "watch",
+    "info": "info",
+    "verify": "info",
+    "pack": "pack",
+    "unpack": "pack",
+    "export": "export",
+}
+"""Command -> module of this package that has its function."""
 
-for command in (
-    demo,
-    datasets,
-    encoders,
-    train,
-    fetch,
-    encode,
-    build,
-    tune,
-    query,
-    evaluate,
-    compare,
-    serve,
-    audit,
-    audit_phi,
-    report,
-    plot,
-    add,
-    remove,
-    update_labels,
-    rebuild,
-    purge,
-    watch,
-    info,
-    verify,
-    pack,
-    unpack,
-    export,
-):
-    app.command(cls=FlagCommand)(command)
+
+def command_app(names: Collection[str] = tuple(COMMANDS)) -> typer.Typer:
+    """Return the program with some of its commands; modules of the others are not imported, which takes seconds.
+
+    Examples
+    --------
+    >>> [command.callback.__name__ for command in command_app(["pack"]).registered_commands]
+    ['pack']
+    """
+    app = typer.Typer(
+        name="graphret",
+        help="Find, for a query X-ray, the most similar films of an archive.",
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback(invoke_without_command=True)(_start)
+    with importing():
+        for name, module in COMMANDS.items():
+            if name in names:
+                function = getattr(import_module(f"graphret.cli.{module}"), name.replace("-", "_"))
+                app.command(cls=FlagCommand)(function)
+    return app
 
 
 def _say_version(asked: bool) -> None:
@@ -76,8 +74,7 @@ def _say_version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(invoke_without_command=True)
-def start(
+def _start(
     context: typer.Context,
     version: Annotated[  # noqa: ARG001 - the callback answers
         bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say the version.")

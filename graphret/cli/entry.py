@@ -9,7 +9,7 @@ import typer
 
 from graphret._errors import GraphretError
 from graphret._plain import plain_text
-from graphret.cli.app import app
+from graphret.cli.app import COMMANDS, command_app
 
 __all__ = ["main"]
 
@@ -40,8 +40,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     if hasattr(sys.stdout, "reconfigure"):  # a path that is not UTF-8 is shown by its escapes, and ends nothing
         sys.stdout.reconfigure(errors="backslashreplace")
+    words = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        status = app(None if arguments is None else list(arguments), prog_name="graphret", standalone_mode=False)
+        # another first word is an option of the program, or a mistake: then all commands are shown, or the nearest
+        app = command_app(words[:1]) if words[:1] and words[0] in COMMANDS else command_app()
+        status = app(words, prog_name="graphret", standalone_mode=False)
         # a short result still waits in the buffer: written only when Python ends, a broken pipe would be noise and 120
         sys.stdout.flush()
     except GraphretError as error:

@@ -11,6 +11,7 @@ from graphret.index.hits import Hit, Hits, QueryHits
 from graphret.index.index import Index
 from graphret.index.opening import as_index, open
 from graphret.index.packing import pack, unpack
+from graphret.index.shards import ShardedIndex
 
 __all__ = [
     "BuildConfig",
@@ -20,6 +21,7 @@ __all__ = [
     "Index",
     "QueryConfig",
     "QueryHits",
+    "ShardedIndex",
     "add_films",
     "as_index",
     "build",

@@ -104,10 +104,8 @@ class Asking:
         return QueryBatch.of(archive, codes, k, allowed=allowed, forbidden=forbidden, n_threads=self.config.n_threads)
 
     def _read(self, what: Any) -> Queries:
-        manifest = self.parts.generation.manifest
-        return read_queries(
-            what, self.parts.stored.search, self.parts.lookup, has_encoder=manifest["encoder"] is not None
-        )
+        parts = self.parts
+        return read_queries(what, parts.stored.search, parts.lookup, has_encoder=parts.has_encoder)
 
     def _encode(
         self, queries: Queries, on_problem: Callable[[str, GraphretError], None] | None = None

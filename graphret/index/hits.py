@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from graphret.index.film_ids import FilmIds
     from graphret.index.hits_html import Pictures
     from graphret.index.reasons import KeptReasons, Why
+    from graphret.index.shard_reasons import ShardReasons
     from graphret.retrieval import Archive, QueryBatch, RankedLists, RankingChoice
 
 __all__ = ["Hit", "Hits", "QueryHits"]
@@ -108,6 +109,10 @@ class QueryHits(Sequence[Hit]):
         return self._hits.queries[self._row]
 
     def __len__(self) -> int:
+        return self._length
+
+    @cached_property
+    def _length(self) -> int:
         return int(np.count_nonzero(self._hits.positions[self._row] >= 0))
 
     @overload
@@ -223,7 +228,7 @@ class Hits:
     counts: SearchCounts
     group_by: str | None
     alarm_level: float
-    _reasons: FoundReasons | KeptReasons = field(repr=False)
+    _reasons: FoundReasons | ShardReasons | KeptReasons = field(repr=False)
     _pictures: Pictures | None = field(repr=False)
     _p_values: Callable[[], Float64Array] = field(repr=False)
 

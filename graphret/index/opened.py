@@ -91,6 +91,11 @@ class OpenedIndex:
         return self.generation.read_encoder() if self._given is None else self._given
 
     @property
+    def has_encoder(self) -> bool:
+        """Whether films can be asked for."""
+        return self.generation.manifest["encoder"] is not None
+
+    @property
     def encoder_in_memory(self) -> Encoder | None:
         """The encoder, where it was given or has been loaded."""
         loaded: Encoder | None = self.__dict__.get("encoder", self._given)

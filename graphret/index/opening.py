@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 from graphret._errors import InvalidParameterError
 from graphret.index.index import Index
+from graphret.index.shards import ShardedIndex
 from graphret.index.source import check_encoder
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
     from graphret.encoders import Encoder, ModelEncoder
@@ -17,21 +19,31 @@ if TYPE_CHECKING:
 __all__ = ["as_index", "open"]
 
 
-def open(path: str | os.PathLike[str], *, encoder: Encoder | ModelEncoder | None = None) -> Index:
-    """Open an index for queries; nothing is locked, and nothing is ever written.
+@overload
+def open(path: str | os.PathLike[str], *, encoder: Encoder | ModelEncoder | None = None) -> Index: ...
+@overload
+def open(
+    path: Sequence[str | os.PathLike[str]], *, encoder: Encoder | ModelEncoder | None = None
+) -> Index | ShardedIndex: ...
+def open(
+    path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    *,
+    encoder: Encoder | ModelEncoder | None = None,
+) -> Index | ShardedIndex:
+    """Open an index for queries; nothing is locked, and no generation is ever written.
 
     Parameters
     ----------
     path
-        Folder of the index.
+        Folder of the index. A list of folders: indexes that are asked as one, its shards (`ShardedIndex`).
     encoder
         The encoder of the index where it is in memory already, or loaded for another device; otherwise it is loaded
         from the index when the first film is asked for.
 
     Returns
     -------
-    Index
-        Its current generation; a generation that is written later does not change it.
+    Index or ShardedIndex
+        The current generation; a generation that is written later does not change it.
 
     Raises
     ------
@@ -42,7 +54,9 @@ def open(path: str | os.PathLike[str], *, encoder: Encoder | ModelEncoder | None
     StoreError
         Written by a graphret with a newer format.
     EncoderError
-        ``encoder`` is not the one that the index was built with.
+        ``encoder`` is not the one that the index was built with; or shards were built with several.
+    InvalidParameterError, CodesError, DataError
+        Shards that are none of one archive, see `ShardedIndex`.
 
     Notes
     -----
@@ -56,7 +70,11 @@ def open(path: str | os.PathLike[str], *, encoder: Encoder | ModelEncoder | None
     ...     open(folder).query("7", k=1).queries
     ['7']
     """
-    return Index(path, encoder=None if encoder is None else check_encoder(encoder))
+    checked = None if encoder is None else check_encoder(encoder)
+    if isinstance(path, str | os.PathLike):
+        return Index(path, encoder=checked)
+    paths = list(path)
+    return Index(paths[0], encoder=checked) if len(paths) == 1 else ShardedIndex(paths, encoder=checked)
 
 
 def as_index(index: Any) -> Index:
@@ -65,12 +83,14 @@ def as_index(index: Any) -> Index:
     Raises
     ------
     InvalidParameterError
-        Neither of them.
+        Neither of them, or shards, which are only queried.
     NotAnIndexError, DamagedIndexError, StoreError
         As `open`.
     """
     if isinstance(index, str | os.PathLike):
         return open(index)
+    if isinstance(index, ShardedIndex):
+        raise InvalidParameterError("index", index, "one index", "an index of shards answers queries only")
     if not (hasattr(index, "query") and hasattr(index, "films")):
         raise InvalidParameterError("index", index, "an Index, or the folder of one")
     found: Index = index

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -90,8 +91,8 @@ def explain(
     to_query = dict(zip(linked.nodes[0].tolist(), linked.weights[0].tolist(), strict=True))
     films = ranked.positions[row][ranked.positions[row] >= 0]
     reasons = []
-    for place, film in enumerate(films.tolist()):
-        earlier, weights = _edges_among(archive, film, films[:place])
+    edges_of = _edges_to_earlier(archive, films)
+    for place, (film, (earlier, weights)) in enumerate(zip(films.tolist(), edges_of, strict=True)):
         gain = float(ranked.gains[row, place])
         reasons.append(
             Reason(
@@ -109,11 +110,22 @@ def explain(
     return reasons
 
 
-def _edges_among(archive: Archive, film: int, others: Int32Array) -> tuple[Int32Array, Float64Array]:
-    graph = archive.graph
-    row = slice(graph.indptr[film], graph.indptr[film + 1])
-    neighbors = graph.indices[row]
-    places = np.searchsorted(neighbors, others)
-    found = places < neighbors.size
-    found[found] = neighbors[places[found]] == others[found]
-    return others[found], graph.weights[row][places[found]].astype(np.float64)
+def _edges_to_earlier(archive: Archive, films: Int32Array) -> list[tuple[Int32Array, Float64Array]]:
+    """Edges of every film to those before it: their films in the order of the list, and the weights."""
+    graph, n_films = archive.graph, len(films)
+    starts, ends = graph.indptr[films], graph.indptr[films.astype(np.int64) + 1]
+    degrees = ends - starts
+    if not degrees.sum():
+        return [(films[:0], np.empty(0))] * n_films
+    owners = np.repeat(np.arange(n_films), degrees)
+    edges = np.arange(len(owners)) + np.repeat(starts - np.cumsum(degrees) + degrees, degrees)
+    neighbors = graph.indices[edges]
+    order = np.argsort(films)
+    at = np.minimum(np.searchsorted(films, neighbors, sorter=order), n_films - 1)
+    others = order[at]
+    kept = (films[others] == neighbors) & (others < owners)
+    owners, others, edges = owners[kept], others[kept], edges[kept]
+    by_place = np.lexsort((others, owners))
+    ends_of = np.searchsorted(owners[by_place], np.arange(n_films), side="right")
+    found, weights = films[others[by_place]], graph.weights[edges[by_place]].astype(np.float64)
+    return [(found[low:high], weights[low:high]) for low, high in pairwise([0, *ends_of.tolist()])]

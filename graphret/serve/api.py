@@ -5,9 +5,11 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
+from fastapi.encoders import jsonable_encoder
 from pydantic import ValidationError
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
+from starlette.responses import Response
 
 from graphret._errors import InvalidParameterError
 from graphret._version import __version__
@@ -66,7 +68,7 @@ def api_routes(service: Service) -> APIRouter:
         service.uploads.remove(name)
 
     @routes.post("/query", openapi_extra=_QUERY_BODY)
-    async def query(request: Request) -> dict[str, Any]:
+    async def query(request: Request) -> Response:
         """Find the films that are most similar: the hits of `Index.query`, best first.
 
         The query is JSON; or a form with a film, and the rest of the query as JSON in its field "query".
@@ -76,10 +78,12 @@ def api_routes(service: Service) -> APIRouter:
                 sent = await read_upload(service, form)
                 given = form.get("query", "{}")
             asked = {**_json(given if isinstance(given, str) else ""), "upload": sent["upload"]}
+            question = parsed(asked)
         else:
-            asked = _json((await request.body()).decode("utf-8", "replace"))
-        question = parsed(asked)
-        return await run_in_threadpool(lambda: answer(service.state(question.index), question, service.uploads))
+            question = parsed(await request.body())
+        return await run_in_threadpool(
+            lambda: _as_json(answer(service.state(question.index), question, service.uploads))
+        )
 
     return routes
 
@@ -125,8 +129,8 @@ async def read_upload(service: Service, form: FormData) -> dict[str, Any]:
     return {"upload": kept.name, "width": width, "height": height}
 
 
-def parsed(asked: dict[str, Any]) -> Question:
-    """Check a question.
+def parsed(asked: dict[str, Any] | bytes) -> Question:
+    """Check a question: JSON values, or the bytes of a JSON document.
 
     Raises
     ------
@@ -134,7 +138,7 @@ def parsed(asked: dict[str, Any]) -> Question:
         422, with what is wrong with each field.
     """
     try:
-        return Question.model_validate(asked)
+        return Question.model_validate_json(asked) if isinstance(asked, bytes) else Question.model_validate(asked)
     except ValidationError as error:
         problems = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}".removeprefix(": ") for one in error.errors()]
         raise HTTPException(422, "; ".join(problems)) from error
@@ -148,6 +152,12 @@ def _json(text: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise HTTPException(422, 'the query is a JSON object, as {"id": "...", "k": 10}')
     return found
+
+
+def _as_json(document: dict[str, Any]) -> Response:
+    """Write the answer: values of columns, as dates, are the only ones that need a look at what they are."""
+    text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=jsonable_encoder)
+    return Response(text, media_type="application/json")
 
 
 def _upload_body() -> dict[str, Any]:

@@ -3,14 +3,15 @@
 from typing import Any
 
 import numpy as np
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
+from fastapi.concurrency import run_in_threadpool
 from numpy.typing import NDArray
 from starlette.responses import Response
 
 from graphret._errors import FilmError, InvalidParameterError
 from graphret.serve.asking import film_pixels
 from graphret.serve.filters import facts_of
-from graphret.serve.pictures import MEDIA, as_words, jpeg_of
+from graphret.serve.pictures import MEDIA, Picture, as_words, jpeg_of
 from graphret.serve.served import State
 from graphret.serve.service import Service
 
@@ -47,22 +48,31 @@ def film_routes(service: Service) -> APIRouter:
         return {"index": state.name, "id": id, "edges": part.stop - part.start, "neighbors": edges}
 
     @routes.get("/film/picture", response_class=Response)
-    def picture(
+    async def picture(
+        request: Request,
         index: str | None = None,
         id: str | None = Query(None, max_length=1000),  # noqa: A002 - as in the address
         upload: str | None = Query(None, max_length=100),
         placeholder: bool = Query(False, description="In the place of an error, a picture (SVG) that says why."),
     ) -> Response:
-        """Return a small picture of a film (JPEG)."""
-        try:
-            if upload is not None:
-                return Response(jpeg_of(service.uploads[upload].pixels), media_type=MEDIA)
-            state = service.state(index)
-            return Response(service.picture(state, state.row_of(_given(id))), media_type=MEDIA, headers=_KEPT)
-        except FilmError as error:
-            if not placeholder:
-                raise
-            return Response(as_words(error.reason), media_type="image/svg+xml")
+        """Return a small picture of a film (JPEG); 304 where the caller has it already (If-None-Match)."""
+        if upload is None:
+            found = service.fresh_picture(index, _given(id))
+            if found is not None:  # no thread is asked for what is in memory: a page asks for many
+                return _picture(request, found)
+
+        def make() -> Response:
+            try:
+                if upload is not None:
+                    return Response(jpeg_of(service.uploads[upload].pixels), media_type=MEDIA)
+                state = service.state(index)
+                return _picture(request, service.pictures(state).of(state, state.row_of(_given(id))))
+            except FilmError as error:
+                if not placeholder:
+                    raise
+                return Response(as_words(error.reason), media_type="image/svg+xml")
+
+        return await run_in_threadpool(make)
 
     @routes.get("/film/pixels", response_class=Response)
     def pixels(
@@ -94,6 +104,13 @@ def film_facts(state: State, row: int) -> dict[str, Any]:
         "community": community,
         "community_films": state.sizes[community],
     }
+
+
+def _picture(request: Request, found: Picture) -> Response:
+    headers = {**_KEPT, "ETag": found.tag}
+    if found.tag in request.headers.get("if-none-match", "").replace("W/", "").split(", "):
+        return Response(status_code=304, headers=headers)
+    return Response(found.jpeg, media_type=MEDIA, headers=headers)
 
 
 def _given(identity: str | None) -> str:

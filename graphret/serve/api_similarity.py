@@ -7,7 +7,6 @@ from fastapi import APIRouter, Query
 from numpy.typing import NDArray
 
 from graphret._errors import InvalidParameterError
-from graphret.evaluation.similarity_map import similarity_maps
 from graphret.serve.asking import film_pixels
 from graphret.serve.service import Service
 
@@ -35,6 +34,8 @@ def similarity_routes(service: Service) -> APIRouter:
 
         The values are stretched from the smallest of both films to the largest.
         """
+        from graphret.evaluation.similarity_map import similarity_maps  # see `lists_export.as_qrels`
+
         state = service.state(index)
         if (id is None) == (upload is None):
             raise InvalidParameterError("id", id, "either id or upload")

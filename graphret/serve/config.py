@@ -38,6 +38,8 @@ class ServeConfig:
         at the first mark.
     thumbnails
         Keep small pictures of films beside each index, in NAME-thumbnails; without, they are made anew in memory.
+    thumbnails_mb
+        Most that these take on the disk for one index, MB (2**20 bytes), >= 1; then the oldest make room.
     max_upload
         Largest body of a request, MB (2**20 bytes), >= 1.
     rate
@@ -66,6 +68,7 @@ class ServeConfig:
     certificate_key: Path | None = None
     lists: Path | None = None
     thumbnails: bool = True
+    thumbnails_mb: int = 2048
     max_upload: int = 64
     rate: int = 200
 
@@ -75,6 +78,7 @@ class ServeConfig:
         check_integer("max_upload", self.max_upload, 1)
         check_integer("rate", self.rate, 1)
         check_flag("thumbnails", self.thumbnails)
+        check_integer("thumbnails_mb", self.thumbnails_mb, 1)
         if self.token is None:
             object.__setattr__(self, "token", os.environ.get(TOKEN_VARIABLE) or None)
         if self.token is not None and (len(self.token) < _SHORTEST_TOKEN or not self.token.isprintable()):

@@ -7,7 +7,6 @@ import io
 from typing import TYPE_CHECKING, Any
 
 from graphret._plain import csv_cell
-from graphret.evaluation.trec import qrels_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,6 +42,8 @@ def as_qrels(marks: Sequence[dict[str, Any]]) -> str:
     >>> as_qrels([mark, {**mark, "film": "b.png", "relevance": None}])
     'q 0 a.png 1\n'
     """
+    from graphret.evaluation.trec import qrels_text  # the package has all measures, which a start need not wait for
+
     grades: dict[str, dict[str, int]] = {}
     for mark in marks:
         if mark["relevance"] is not None:

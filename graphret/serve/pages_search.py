@@ -10,7 +10,6 @@ from urllib.parse import urlencode
 import numpy as np
 
 from graphret._errors import GraphretError, InvalidParameterError
-from graphret.data.listing import file_problem
 from graphret.index.answers import SOURCE_MEANINGS, why_in_words
 from graphret.serve.api import parsed
 from graphret.serve.asking import answer
@@ -76,11 +75,9 @@ def _answered(service: Service, state: State, question: Question) -> dict[str, A
         ranking = question.ranking or state.index.default_ranking
         problem = without_paths(error, service.hidden)
         return {"index": state.name, "ranking": ranking, "options": {}, "problem": problem}
-    problems = []
+    looked = service.pictures(state).look(state, [hit["position"] for hit in found["hits"]])
+    problems = [reason for reason in looked if reason]
     for hit in found["hits"]:
-        reason = picture_problem(state, hit["position"])
-        if reason:
-            problems.append(reason)
         hit["picture"] = picture_address(state, hit["id"])
         hit["words"] = why_in_words(hit)
         hit["meaning"] = SOURCE_MEANINGS[hit["source"]]
@@ -88,12 +85,6 @@ def _answered(service: Service, state: State, question: Question) -> dict[str, A
         f"{len(problems)} of {len(found['hits'])} films cannot be shown, the first: {problems[0]}" if problems else ""
     )
     return {**found, "missing": missing}
-
-
-def picture_problem(state: State, row: int) -> str:
-    """Say why there can be no picture of a film, "" where nothing is known against it."""
-    path = str(state.films.paths[row])
-    return file_problem(path) if path else "there is no file of it"
 
 
 def picture_address(state: State, identity: str) -> str:

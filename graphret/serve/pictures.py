@@ -2,35 +2,52 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
-import logging
 import threading
+import time
 from collections import OrderedDict
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from graphret._errors import FilmError, StoreError
+from graphret._errors import FilmError, GraphretError
 from graphret.data.decoding.grey import as_film
 from graphret.data.listing import file_problem
+from graphret.data.thumbnail_store import ThumbnailStore, film_version, thumbnail_folder
 from graphret.data.thumbnails import read_thumbnails, thumbnail
-from graphret.files import digest, make_folder, replacing
 from graphret.html import text
+from graphret.index.store import current_name
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
     from graphret.serve.served import State
 
-__all__ = ["MEDIA", "Pictures", "as_words", "jpeg_of"]
+__all__ = ["MEDIA", "Picture", "Pictures", "as_words", "jpeg_of"]
 
 SIDE = 224
 """Longer side of a picture in px."""
 MEDIA = "image/jpeg"
 MEMORY = 32 * 2**20
 _QUALITY = 85
-logger = logging.getLogger(__name__)
+_FRESH_SECONDS = 60
+
+
+class Picture(NamedTuple):
+    """The JPEG of a film, and a word that is another one for every other content."""
+
+    jpeg: bytes
+    tag: str
+
+
+class _Kept(NamedTuple):
+    version: str
+    picture: Picture
+    looked: float
 
 
 class Pictures:
@@ -38,17 +55,26 @@ class Pictures:
 
     Parameters
     ----------
-    folder
-        Where they are kept; None: in memory alone.
+    root
+        Folder of the index.
+    most_bytes
+        Of the files that are kept beside it; None: in memory alone.
     """
 
-    def __init__(self, folder: Path | None) -> None:
-        self._folder = folder
-        self._kept: OrderedDict[str, bytes] = OrderedDict()
+    def __init__(self, root: Path, most_bytes: int | None) -> None:
+        self._root = root
+        self._store = None if most_bytes is None else ThumbnailStore(thumbnail_folder(root), most_bytes)
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._bytes = 0
+        self._generation = ""
         self._lock = threading.Lock()
 
-    def of(self, state: State, row: int) -> bytes:
+    def fresh(self, identity: str) -> Picture | None:
+        """Return the picture of a film that was looked at a moment ago; nothing on a disk is touched."""
+        kept = self._kept.get(identity)
+        return kept.picture if kept is not None and time.monotonic() - kept.looked < _FRESH_SECONDS else None
+
+    def of(self, state: State, row: int) -> Picture:
         """Return the JPEG of a film.
 
         Raises
@@ -56,59 +82,76 @@ class Pictures:
         FilmError
             The film is not there any more, or cannot be decoded.
         """
-        path = str(state.films.paths[row])
-        reason = file_problem(path) if path else "there is no file of it"
-        if reason:
-            raise FilmError(str(state.films.ids[row]), reason)
-        about = Path(path).stat()
-        key = digest(path, about.st_mtime_ns, about.st_size, SIDE)
-        with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key]
-        content = self._read(key)
-        if content is None:
+        path, identity = str(state.films.paths[row]), str(state.films.ids[row])
+        found = self._found(state, path, identity)
+        if isinstance(found, str):
+            raise FilmError(identity, found)
+        version, picture = found
+        if picture is None:
             made = read_thumbnails([path], SIDE, n_threads=1)
             if path in made.problems:
-                raise FilmError(str(state.films.ids[row]), made.problems[path])
-            content = made.pictures[path]
-            self._write(key, content)
-        self._remember(key, content)
-        return content
+                raise FilmError(identity, made.problems[path])
+            picture = _picture(made.pictures[path])
+            if self._store is not None:
+                self._store.write(path, version, picture.jpeg)
+                if not self._is_current(state):  # the film may have been taken out meanwhile
+                    self._store.remove([path])
+        self._remember(state, identity, version, picture)
+        return picture
 
-    def _file(self, folder: Path, key: str) -> Path:
-        return folder / key[:2] / f"{key}.jpg"
+    def look(self, state: State, rows: Iterable[int]) -> list[str]:
+        """Read what is kept of the pictures of films, so that they are `fresh`; nothing is decoded.
 
-    def _read(self, key: str) -> bytes | None:
-        if self._folder is None:
-            return None
+        Returns
+        -------
+        list of str
+            Why there can be no picture, one entry for each film; "" where nothing is known against it.
+        """
+        problems = []
+        for row in rows:
+            path, identity = str(state.films.paths[row]), str(state.films.ids[row])
+            found = self._found(state, path, identity)
+            problems.append(found if isinstance(found, str) else "")
+            if not isinstance(found, str) and found[1] is not None:
+                self._remember(state, identity, found[0], found[1])
+        return problems
+
+    def _is_current(self, state: State) -> bool:
         try:
-            content = self._file(self._folder, key).read_bytes()
-        except OSError:
-            return None
-        return content if content.startswith(b"\xff\xd8") and content.endswith(b"\xff\xd9") else None
+            return current_name(self._root) == state.generation
+        except GraphretError:
+            return False
 
-    def _write(self, key: str, content: bytes) -> None:
-        if self._folder is None:
-            return
-        path = self._file(self._folder, key)
-        try:
-            if not self._folder.is_dir():
-                make_folder(self._folder).chmod(0o700)  # pictures of patients: not for other users of the machine
-            make_folder(path.parent)
-            with replacing(path, durable=False) as file:
-                file.write(content)
-        except (StoreError, OSError) as error:
-            logger.warning("pictures of films are kept in memory only: %s", error)
-            self._folder = None
-
-    def _remember(self, key: str, content: bytes) -> None:
+    def _found(self, state: State, path: str, identity: str) -> str | tuple[str, Picture | None]:
+        """Why there can be no picture; or the version of the film, and its picture where it is kept."""
+        reason = file_problem(path) if path else "there is no file of it"
+        if reason:
+            return reason
+        version = film_version(path, SIDE)
         with self._lock:
-            if key not in self._kept:
-                self._kept[key] = content
-                self._bytes += len(content)
+            kept = self._kept.get(identity) if state.generation == self._generation else None
+            if kept is not None and kept.version != version:
+                self._bytes -= len(self._kept.pop(identity).picture.jpeg)
+                kept = None
+        if kept is not None:
+            return version, kept.picture
+        stored = None if self._store is None else self._store.read(path, version)
+        return version, None if stored is None else _picture(stored)
+
+    def _remember(self, state: State, identity: str, version: str, picture: Picture) -> None:
+        with self._lock:
+            if state.generation != self._generation:  # films may have gone with the one before
+                self._kept.clear()
+                self._bytes, self._generation = 0, state.generation
+            before = self._kept.pop(identity, None)
+            self._bytes += len(picture.jpeg) - (0 if before is None else len(before.picture.jpeg))
+            self._kept[identity] = _Kept(version, picture, time.monotonic())
             while self._bytes > MEMORY:
-                self._bytes -= len(self._kept.popitem(last=False)[1])
+                self._bytes -= len(self._kept.popitem(last=False)[1].picture.jpeg)
+
+
+def _picture(jpeg: bytes) -> Picture:
+    return Picture(jpeg, f'"{hashlib.sha256(jpeg).hexdigest()[:32]}"')
 
 
 def jpeg_of(pixels: NDArray[Any]) -> bytes:

@@ -145,6 +145,11 @@ class ServedIndex:
                     self._seen = signs
         return self._state
 
+    @property
+    def is_current(self) -> bool:
+        """Whether nothing has changed on disk since `state` was last asked for."""
+        return self._signs() == self._seen
+
     def _open_again(self) -> None:
         loaded = self._state.loaded_encoder
         try:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING
 
 from graphret._errors import InvalidParameterError, StoreError
+from graphret._imports import importing
 from graphret.serve.config import ServeConfig
 
 if TYPE_CHECKING:
@@ -38,9 +40,10 @@ def serve(
     NotAnIndexError, DamagedIndexError, StoreError
         An index that cannot be opened, or an address that cannot be listened on.
     """
-    import uvicorn
+    with importing():
+        import uvicorn
 
-    from graphret.serve.app import create_app
+        from graphret.serve.app import create_app
 
     config = config or ServeConfig()
     if not indexes:
@@ -62,5 +65,6 @@ def serve(
         scheme = "https" if config.certificate is not None else "http"
         host = f"[{config.host}]" if ":" in config.host else config.host
         on_start(f"{scheme}://{host}:{listening.getsockname()[1]}/")
+    gc.freeze()  # what is there now stays: searching it for garbage would make requests wait
     with listening:
         server.run(sockets=[listening])

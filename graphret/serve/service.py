@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from graphret.serve.config import ServeConfig
+    from graphret.serve.pictures import Picture
     from graphret.serve.served import State
 
 __all__ = ["Service"]
@@ -47,7 +48,7 @@ class Service:
         first = next(iter(self.served.indexes.values())).root
         self.lists = Lists(config.lists or first.with_name(f"{first.name}-lists.sqlite"))
         self._pictures = {
-            name: Pictures(index.root.with_name(f"{index.root.name}-thumbnails") if config.thumbnails else None)
+            name: Pictures(index.root, config.thumbnails_mb * 2**20 if config.thumbnails else None)
             for name, index in self.served.indexes.items()
         }
 
@@ -61,9 +62,20 @@ class Service:
         """
         return self.served[name].state
 
-    def picture(self, state: State, row: int) -> bytes:
-        """Return the JPEG of a film of an index; raises `FilmError` where there is none."""
-        return self._pictures[state.name].of(state, row)
+    def pictures(self, state: State) -> Pictures:
+        """Return the pictures of the films of an index."""
+        return self._pictures[state.name]
+
+    def fresh_picture(self, name: str | None, identity: str) -> Picture | None:
+        """Return the picture of a film if it is in memory and was looked at a moment ago; never waits.
+
+        Raises
+        ------
+        UnknownNameError
+            No index is served under this name.
+        """
+        served = self.served[name]
+        return self._pictures[served.name].fresh(identity) if served.is_current else None
 
     def warm(self) -> threading.Thread:
         """Read in the background what first requests would wait for: tables, filters, and kernels of a query."""

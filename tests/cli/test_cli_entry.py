@@ -17,6 +17,7 @@ from rich.console import Console
 import graphret
 from graphret._progress import Stage
 from graphret.cli import main, reporting
+from graphret.cli.app import COMMANDS, command_app
 from graphret.cli.reporting import report_to_user
 from graphret.data import generate_phantom
 
@@ -55,6 +56,23 @@ def test_help_and_version_load_neither_torch_nor_matplotlib():
     lines = done.stdout.strip().splitlines()
     assert lines[0] == f"graphret {graphret.__version__}"
     assert lines[-1] == "[]"
+
+
+def test_a_command_loads_the_files_of_no_other():
+    code = (
+        "import sys; from graphret.cli import main; main(['info', '--help']); "
+        "print(sorted(name for name in sys.modules if name.startswith('graphret.cli.')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    loaded = done.stdout.strip().splitlines()[-1]
+    assert "graphret.cli.info" in loaded
+    assert "graphret.cli.train" not in loaded
+    assert "graphret.cli.serve" not in loaded
+
+
+def test_every_command_has_its_function_under_its_name():
+    functions = [command.callback.__name__.replace("_", "-") for command in command_app().registered_commands]
+    assert functions == list(COMMANDS)
 
 
 def test_without_a_command_the_commands_are_listed(run):

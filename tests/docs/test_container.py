@@ -11,7 +11,7 @@ import pytest
 import typer
 from documents import ROOT
 
-from graphret.cli.app import app
+from graphret.cli.app import command_app
 
 TEXT = (ROOT / "Containerfile").read_text(encoding="utf-8").replace("\\\n", "")
 
@@ -31,7 +31,7 @@ def test_its_steps_are_those_of_the_readme():
 def test_its_command_is_one_of_the_program():
     words = json.loads(step("CMD")[0])
     assert json.loads(step("ENTRYPOINT")[0]) == ["graphret"]
-    context = typer.main.get_command(app).commands["serve"].make_context("serve", words[1:])  # type: ignore[attr-defined]
+    context = typer.main.get_command(command_app()).commands["serve"].make_context("serve", words[1:])  # type: ignore[attr-defined]
     assert context.params["host"] == "0.0.0.0"  # noqa: S104 - inside of the container; the token is still needed
     assert "USER reader" in TEXT
 

@@ -13,13 +13,13 @@ import pytest
 import typer
 from documents import MARKERS, PAGES, ROOT, blocks_of
 
-from graphret.cli.app import app
+from graphret.cli.app import command_app
 from graphret.comparison import read_experiment
 from graphret.data import read_dataset_spec
 
 BLOCKS = [block for page in PAGES for block in blocks_of(page)]
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
-GROUP = typer.main.get_command(app)
+GROUP = typer.main.get_command(command_app())
 LONG = {"demo", "train", "build", "tune", "compare"}
 """Commands that the default run only parses."""
 SMALL = {

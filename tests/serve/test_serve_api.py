@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from PIL import Image
 
 import graphret
-from graphret.data import read_pixels
+from graphret.data import ImageTable, read_pixels
 from graphret.index import describe_hits
 
 
@@ -179,13 +180,78 @@ def test_pictures_are_kept_beside_the_index_and_made_again(client_of, phantom, s
     folder = phantom.root.with_name("phantom-thumbnails")
     client = client_of(phantom.root, thumbnails=True)
     first = client.get("/api/v1/film/picture", params={"id": film}).content
-    (kept,) = folder.rglob("*.jpg")
-    assert kept.read_bytes() == first
+    (kept,) = folder.rglob("*.thumbnail")
+    whole = kept.read_bytes()
+    assert whole[32:] == first
     assert folder.stat().st_mode & 0o077 == 0
-    kept.write_bytes(b"damaged")
+    kept.write_bytes(whole[:-9] + b"other" + whole[-4:])
     again = client_of(phantom.root, thumbnails=True)
     assert again.get("/api/v1/film/picture", params={"id": film}).content == first
+    assert kept.read_bytes() == whole
     assert snapshot(phantom.root) == before
+
+
+def test_a_page_that_was_seen_decodes_nothing(client_of, phantom, monkeypatch):
+    films = graphret.open(phantom.root).films.ids[:8].tolist()
+    page = {"index": "phantom", "id": films[0], "k": "7"}
+    client = client_of(phantom.root, thumbnails=True)
+    seen = {film: client.get("/api/v1/film/picture", params={"id": film}) for film in films}
+    hits = re.findall(r'data-id="([^"]+)" data-similarity', client.post("/hits", data=page).text)
+    for film in hits:
+        seen[film] = client.get("/api/v1/film/picture", params={"id": film})
+
+    def refuse(*_, **__):
+        raise AssertionError("a film was decoded")
+
+    monkeypatch.setattr("graphret.serve.pictures.read_thumbnails", refuse)
+    for other in (client, client_of(phantom.root, thumbnails=True)):  # from memory, and from the folder
+        assert other.post("/hits", data=page).status_code == 200
+        for film in hits:
+            answer = other.get("/api/v1/film/picture", params={"id": film})
+            assert answer.content == seen[film].content
+            assert answer.headers["cache-control"].startswith("private")
+            known = {"If-None-Match": answer.headers["etag"]}
+            assert other.get("/api/v1/film/picture", params={"id": film}, headers=known).status_code == 304
+
+
+def test_a_picture_is_made_again_where_its_film_changed(client_of, tmp_path, codes):
+    path = tmp_path / "a.png"
+    path.write_bytes(png(np.zeros((9, 9), np.uint8)))
+    table = ImageTable(ids=["a", "b"], paths=[str(path), ""], labels=[], label_names=())
+    graphret.build(codes[:2], films=table, out=tmp_path / "index", k=1, tune=False)
+    client = client_of(tmp_path / "index", thumbnails=True)
+    first = client.get("/api/v1/film/picture", params={"id": "a"})
+    path.write_bytes(png(np.full((30, 30), 255, np.uint8)))
+    client.post("/hits", data={"id": "b", "k": "1"})  # which looks at the film anew
+    second = client.get("/api/v1/film/picture", params={"id": "a"})
+    assert Image.open(io.BytesIO(second.content)).size == (224, 224)
+    assert first.headers["etag"] != second.headers["etag"]
+    assert np.asarray(Image.open(io.BytesIO(second.content))).mean() > 250
+
+
+@pytest.mark.parametrize("command", [("remove", "a"), ("purge", "--patient", "p")])
+def test_a_film_that_was_taken_out_leaves_no_picture(client_of, run, tmp_path, codes, command):
+    paths = [tmp_path / f"{name}.png" for name in "ab"]
+    rng = np.random.default_rng(0)
+    for path in paths:
+        path.write_bytes(png(rng.integers(0, 255, (40, 40), dtype=np.uint8)))
+    table = ImageTable(
+        ids=["a", "b"], paths=[str(path) for path in paths], labels=[], label_names=(), patients=["p", "q"]
+    )
+    graphret.build(codes[:2], films=table, out=tmp_path / "index", k=1, tune=False)
+    client = client_of(tmp_path / "index", thumbnails=True)
+    pictures = {name: client.get("/api/v1/film/picture", params={"id": name}).content for name in "ab"}
+
+    def kept(name):
+        files = (tmp_path / "index-thumbnails").rglob("*")
+        return any(pictures[name] in path.read_bytes() for path in files if path.is_file())
+
+    assert kept("a")
+    assert kept("b")
+    assert run(command[0], tmp_path / "index", *command[1:]).status == 0
+    assert not kept("a")
+    assert kept("b") == (command[0] == "remove")
+    assert client.get("/api/v1/film/picture", params={"id": "a"}).status_code == 404
 
 
 def test_a_new_generation_is_served_without_a_restart(client_of, codes, tmp_path):

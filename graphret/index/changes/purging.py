@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from graphret._errors import DamagedIndexError, InvalidParameterError, StoreError
+from graphret.data.thumbnail_store import ThumbnailStore, thumbnail_folder
 from graphret.files import is_partial, remove_folder, remove_partials, storage_errors
 from graphret.index.changes.change import Change, Current, changing
 from graphret.index.changes.removing import contents_without
@@ -61,6 +62,7 @@ def purge_patient(
         elif n_problems:
             name = current.publish(as_it_is(current, films=current.films))
         remove_derived(current.root)
+        ThumbnailStore(thumbnail_folder(current.root), 0).clear()  # of all films: those of older generations as well
         for other in generation_names(current.root):
             if other != name:
                 remove_folder(current.root / other)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graphret._errors import DataError
+from graphret.data.thumbnail_store import ThumbnailStore, thumbnail_folder
 from graphret.index.changes.change import Change, Current, changing, positions_of
 from graphret.index.changes.rows import changed_contents
 from graphret.index.store import KEEP
@@ -35,7 +36,9 @@ def remove_films(
         if not len(gone):
             return Change("remove", current.generation.name, {"removed": 0})
         contents = contents_without(current, gone, n_threads=n_threads, progress=progress)
-        return Change("remove", current.publish(contents), {"removed": len(gone)})
+        generation = current.publish(contents)
+        ThumbnailStore(thumbnail_folder(current.root), 0).remove(current.films.paths[gone].tolist())
+        return Change("remove", generation, {"removed": len(gone)})
 
 
 def contents_without(
