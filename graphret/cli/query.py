@@ -20,7 +20,7 @@ from graphret.index import QueryConfig, describe_hits
 from graphret.index.examples import NEGATIVE_WEIGHT
 
 if TYPE_CHECKING:
-    from graphret.index import Hits, Index
+    from graphret.index import Hits, Index, ShardedIndex
 
 __all__ = ["query"]
 
@@ -35,6 +35,12 @@ def query(
         typer.Argument(metavar="FILE...", help="Films, folders of films, or ids of the index with --id."),
     ] = None,
     *,
+    shards: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--shard", metavar="INDEX", help="A further index that is asked with the first as one, several allowed."
+        ),
+    ] = None,
     like: Annotated[
         list[str] | None,
         typer.Option(
@@ -86,7 +92,7 @@ def query(
         import graphret
 
         files = HitFiles(html, csv, sr)
-        opened = graphret.open(index)
+        opened = graphret.open([index, *(shards or [])])
         conditions = parse_where(opened.films, where) if where else None
         given, asked = _asked(films, like, unlike), AskedFilms()
         if by_id:
@@ -119,7 +125,8 @@ def query(
         asked.say_unreadable(reporter)
         examples = {"like": like, "unlike": unlike or [], "unlike_weight": unlike_weight} if like else {}
         problems = [*asked.unreadable, *asked.others]
-        document = {**describe_hits(opened, hits), "index": str(index), **examples, "problems": problems}
+        named: dict[str, Any] = {"index": str(index), **({"shards": list(map(str, shards))} if shards else {})}
+        document = {**describe_hits(opened, hits), **named, **examples, "problems": problems}
         if config.alarm_level < opened.novelty.smallest:
             reporter.note(
                 f"--alarm-level {config.alarm_level:g} is never reached with so few films: whether there is nothing "
@@ -142,10 +149,13 @@ def _asked(films: list[str] | None, like: list[str] | None, unlike: list[str] | 
     return asked
 
 
-def _patients_of_data_set(index: "Index", films: list[Path]) -> list[str | None] | None:
+def _patients_of_data_set(index: "Index | ShardedIndex", films: list[Path]) -> list[str | None] | None:
     """Look up films that are not in the index in the data set that it was built from (its test films, say)."""
     import graphret
+    from graphret.index import ShardedIndex
 
+    if isinstance(index, ShardedIndex):  # each shard may be of another data set
+        return None
     archived = {os.path.realpath(path) for path in index.films.paths.tolist() if path}
     paths = [os.path.realpath(film) for film in films]
     origin = index.films.origin
@@ -161,7 +171,7 @@ def _patients_of_data_set(index: "Index", films: list[Path]) -> list[str | None]
     return [known.get(path) for path in paths]
 
 
-def _check_ids(index: "Index", ids: list[str]) -> None:
+def _check_ids(index: "Index | ShardedIndex", ids: list[str]) -> None:
     known = set(index.films.ids.tolist())
     for name in ids:
         if name not in known:

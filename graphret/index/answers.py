@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from graphret.data import ImageTable
     from graphret.index.hits import Hit, Hits
     from graphret.index.index import Index
+    from graphret.index.shards import ShardedIndex
 
 __all__ = ["SOURCE_MEANINGS", "describe_hits", "legend_of", "why_in_words"]
 
@@ -21,7 +22,7 @@ SOURCE_MEANINGS = {
 }
 
 
-def describe_hits(index: Index, hits: Hits) -> dict[str, Any]:
+def describe_hits(index: Index | ShardedIndex, hits: Hits) -> dict[str, Any]:
     """Return everything that is to be said of hits, as JSON values.
 
     Parameters

@@ -86,7 +86,7 @@ class OpenedShards(OpenedIndex):
 
         homes: dict[str, int] = {}
         for number, shard in enumerate(self.shards):
-            for name in shard.film_ids.take(np.arange(len(shard.film_ids))).tolist():
+            for name in shard.film_ids.take(np.arange(len(shard.film_ids), dtype=np.int32)).tolist():
                 if name in homes:
                     raise DataError(
                         f"the film {name!r} is in {self.shards[homes[name]].root} and in {shard.root}: every id is in "

@@ -13,6 +13,7 @@ from graphret.retrieval import QueryBatch, RankedLists
 if TYPE_CHECKING:
     from graphret.index.opened_shards import OpenedShards
     from graphret.index.reasons import Why
+    from graphret.neighbors.sharded_search import ShardedSearch
 
 __all__ = ["NOTE", "ShardReasons"]
 
@@ -27,11 +28,14 @@ class ShardReasons:
     ----------
     opened
         The shards.
+    search
+        How they were searched.
     found
         What was asked and found over all of them.
     """
 
     opened: OpenedShards
+    search: ShardedSearch
     found: FoundReasons
 
     @property
@@ -45,7 +49,7 @@ class ShardReasons:
         A film then has its edge to the query if it is among the nearest of its shard, and its edges to the films of the
         same shard that stand before it. Each shard is searched once more.
         """
-        search, batch = self.found.archive.search, self.found.batch.only(row)
+        search, batch = self.search, self.found.batch.only(row)
         films = self.found.ranked.positions[row]
         films = films[films >= 0]
         home = search.shard_of(films)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from graphret.files import check_path
 from graphret.index.askable import Askable
 from graphret.index.opened import OpenedIndex
 from graphret.index.opened_shards import OF_SHARDS, OpenedShards
-from graphret.index.reasons import FoundReasons
 from graphret.index.shard_reasons import ShardReasons
 
 if TYPE_CHECKING:
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
     from graphret.encoders import Encoder
     from graphret.graph import Graph
     from graphret.index.hits import Hits
+    from graphret.index.reasons import FoundReasons
+    from graphret.neighbors.sharded_search import ShardedSearch
     from graphret.retrieval import Archive, Novelty
 
 __all__ = ["ShardedIndex"]
@@ -156,7 +157,6 @@ class ShardedIndex(Askable):
         return self._shards.novelty
 
     def _answered(self, hits: Hits) -> Hits:
-        found = hits._reasons
-        if isinstance(found, FoundReasons):
-            return replace(hits, _reasons=ShardReasons(self._shards, found))
-        return hits
+        found = cast("FoundReasons", hits._reasons)
+        search = cast("ShardedSearch", found.archive.search)
+        return replace(hits, _reasons=ShardReasons(self._shards, search, found))

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from graphret._errors import InvalidParameterError
 from graphret._version import __version__
+from graphret.index import ShardedIndex
 from graphret.retrieval import list_rankings
 from graphret.serve.asking import answer
 from graphret.serve.requests import Question
@@ -102,7 +103,7 @@ def describe_index(service: Service, name: str) -> dict[str, Any]:
         "counts": {key: counts[key] for key in kept},
         "labels": list(state.films.label_names),
         "filters": state.filters,
-        "rankings": list_rankings(with_labels=True),
+        "rankings": index.rankings if isinstance(index, ShardedIndex) else list_rankings(with_labels=True),
         "default_ranking": index.default_ranking,
         "encoder": None if encoder is None else {"name": encoder["name"], "size": encoder["size"]},
     }

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from graphret._errors import UnknownNameError
 from graphret._labels import is_absent
 from graphret.data.columns import is_text
+from graphret.index import as_index
 from graphret.mapping import archive_map, community_summaries
 from graphret.serve.api_films import film_facts
 from graphret.serve.filters import check_columns
@@ -37,7 +38,7 @@ def map_routes(service: Service) -> APIRouter:
     def about(index: str | None = None) -> dict[str, Any]:
         """Say what the map shows: films, generation, and every community with name, size, purity, findings, medoid."""
         state = service.state(index)
-        communities = [summary.to_dict() for summary in community_summaries(state.index, n_threads=1)]
+        communities = [summary.to_dict() for summary in community_summaries(as_index(state.index), n_threads=1)]
         for summary in communities:
             summary.pop("neighbors")
         return {
@@ -51,7 +52,7 @@ def map_routes(service: Service) -> APIRouter:
     def places(index: str | None = None) -> Response:
         """Return the place of every film: x and y in [0, 1], float32, little-endian, in the order of the archive."""
         state = service.state(index)
-        content = np.ascontiguousarray(archive_map(state.index, n_threads=1), dtype="<f4").tobytes()
+        content = np.ascontiguousarray(archive_map(as_index(state.index), n_threads=1), dtype="<f4").tobytes()
         return Response(content, media_type="application/octet-stream", headers={"X-Generation": state.generation})
 
     @routes.get("/map/colours")

@@ -36,6 +36,8 @@ class ServeConfig:
     lists
         File in which marks and notes are kept (SQLite); NAME-lists.sqlite beside the first index if None. It is made
         at the first mark.
+    as_shards
+        All indexes are the shards of one, see `graphret.index.ShardedIndex`. Its pictures are kept in memory only.
     thumbnails
         Keep small pictures of films beside each index, in NAME-thumbnails; without, they are made anew in memory.
     thumbnails_mb
@@ -67,6 +69,7 @@ class ServeConfig:
     certificate: Path | None = None
     certificate_key: Path | None = None
     lists: Path | None = None
+    as_shards: bool = False
     thumbnails: bool = True
     thumbnails_mb: int = 2048
     max_upload: int = 64
@@ -77,6 +80,7 @@ class ServeConfig:
             raise InvalidParameterError("port", self.port, "a port, 0 to 65535")
         check_integer("max_upload", self.max_upload, 1)
         check_integer("rate", self.rate, 1)
+        check_flag("as_shards", self.as_shards)
         check_flag("thumbnails", self.thumbnails)
         check_integer("thumbnails_mb", self.thumbnails_mb, 1)
         if self.token is None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from graphret.data import ImageTable
     from graphret.encoders import Encoder
-    from graphret.index import Index
+    from graphret.index import Index, ShardedIndex
 
 __all__ = ["Served", "ServedIndex", "State"]
 
@@ -40,7 +40,7 @@ class State:
         Its short name.
     """
 
-    def __init__(self, index: Index, name: str) -> None:
+    def __init__(self, index: Index | ShardedIndex, name: str) -> None:
         self.index, self.name = index, name
 
     @property
@@ -113,8 +113,8 @@ class ServedIndex:
 
     Parameters
     ----------
-    root
-        Its folder.
+    roots
+        Its folder; several: those of its shards.
     name
         Its short name, which is all that answers say of where it is.
 
@@ -124,12 +124,12 @@ class ServedIndex:
         As `graphret.open`.
     """
 
-    def __init__(self, root: Path, name: str) -> None:
-        self.root, self.name = root, name
+    def __init__(self, roots: Sequence[Path], name: str) -> None:
+        self.roots, self.name = list(roots), name
         self.problem = ""
         self._lock = threading.Lock()
         self._seen = self._signs()
-        self._state = State(open_index(root), name)
+        self._state = State(open_index(self.roots), name)
 
     @property
     def state(self) -> State:
@@ -153,12 +153,12 @@ class ServedIndex:
     def _open_again(self) -> None:
         loaded = self._state.loaded_encoder
         try:
-            index = open_index(self.root)
+            index = open_index(self.roots)
             about = index.manifest["encoder"]
             if loaded is not None and about is not None and about["fingerprint"] == loaded.fingerprint:
-                index = open_index(self.root, encoder=loaded)
+                index = open_index(self.roots, encoder=loaded)
         except GraphretError as error:
-            self.problem = without_paths(error, [str(self.root)])
+            self.problem = without_paths(error, list(map(str, self.roots)))
             logger.warning("%s: the generation before is served on: %s", self.name, error)
             return
         self.problem = ""
@@ -168,9 +168,9 @@ class ServedIndex:
     def _signs(self) -> tuple[tuple[int, int, int] | None, ...]:
         """What of the files that say what is current changes when they are written again."""
         found: list[tuple[int, int, int] | None] = []
-        for name in _WATCHED:
+        for path in (root / name for root in self.roots for name in _WATCHED):
             try:
-                about = os.stat(self.root / name)  # noqa: PTH116 - at every request
+                about = os.stat(path)  # noqa: PTH116 - at every request
             except OSError:
                 found.append(None)
             else:
@@ -185,22 +185,26 @@ class Served:
     ----------
     roots
         Their folders; the name of a folder is the name of its index, with a number where two are called alike.
+    as_shards
+        All folders are shards of one index, which is called as the first.
 
     Raises
     ------
+    InvalidParameterError, CodesError, EncoderError, DataError
+        Shards that are none of one index.
     NotAnIndexError, DamagedIndexError, StoreError
         As `graphret.open`.
     """
 
-    def __init__(self, roots: Sequence[str | os.PathLike[str]]) -> None:
+    def __init__(self, roots: Sequence[str | os.PathLike[str]], *, as_shards: bool = False) -> None:
         self.indexes: dict[str, ServedIndex] = {}
-        for root in roots:
-            path = Path(root).absolute()
+        paths = [Path(root).absolute() for root in roots]
+        for path in paths[:1] if as_shards else paths:
             name, number = path.name, 1
             while name in self.indexes:
                 number += 1
                 name = f"{path.name}-{number}"
-            self.indexes[name] = ServedIndex(path, name)
+            self.indexes[name] = ServedIndex(paths if as_shards else [path], name)
 
     def __getitem__(self, name: str | None) -> ServedIndex:
         """Return the index of a name, the first one for None.
@@ -219,4 +223,4 @@ class Served:
     @property
     def roots(self) -> list[str]:
         """Folders of the indexes, which no answer may name."""
-        return [str(served.root) for served in self.indexes.values()]
+        return [str(root) for served in self.indexes.values() for root in served.roots]

@@ -42,13 +42,14 @@ class Service:
 
     def __init__(self, roots: Sequence[str | os.PathLike[str]], config: ServeConfig) -> None:
         self.config = config
-        self.served = Served(roots)
+        self.served = Served(roots, as_shards=config.as_shards)
         self.uploads = Uploads()
         self.gate = Gate(config)
-        first = next(iter(self.served.indexes.values())).root
+        first = next(iter(self.served.indexes.values())).roots[0]
         self.lists = Lists(config.lists or first.with_name(f"{first.name}-lists.sqlite"))
-        self._pictures = {
-            name: Pictures(index.root, config.thumbnails_mb * 2**20 if config.thumbnails else None)
+        most_bytes = config.thumbnails_mb * 2**20 if config.thumbnails else None
+        self._pictures = {  # a film of another shard would not go from the folder of the first when it is removed
+            name: Pictures(index.roots[0], most_bytes if len(index.roots) == 1 else None)
             for name, index in self.served.indexes.items()
         }
 

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -91,6 +92,39 @@ def test_examples_and_default_search_are_those_of_one_index(built):
     assert_equal_hits(built.shards.query_examples(*examples, k=9), built.one.query_examples(*examples, k=9))
 
 
+def test_the_command_line_and_the_service_say_the_same(built, run, tmp_path):
+    from fastapi.testclient import TestClient
+
+    from graphret.serve import ServeConfig
+    from graphret.serve.app import create_app
+
+    further = [word for root in built.roots[1:] for word in ("--shard", root)]
+    done = run("query", built.roots[0], "--id", "film 3", "-k", "20", "--search", "exact", "--json", *further)
+    assert done.status == 0, done.err
+    document = json.loads(done.out)
+    expected = built.one.query("film 3", 20, search="exact")
+    assert [hit["id"] for hit in document["queries"][0]["hits"]] == expected.ids[0].tolist()
+    assert document["shards"] == list(map(str, built.roots[1:]))
+    config = ServeConfig(lists=tmp_path / "lists.sqlite", as_shards=True)
+    roots = [shutil.copytree(root, tmp_path / root.name) for root in built.roots]
+    with TestClient(create_app(roots, config), base_url="http://127.0.0.1") as client:
+        (about,) = client.get("/api/v1/indexes").json()
+        assert (about["name"], about["counts"]["films"]) == ("shard0", N)
+        assert about["rankings"] == ["nearest", "alpha_qe"]
+        found = client.post("/api/v1/query", json={"id": "film 3", "k": 20, "search": "exact"}).json()
+        assert [hit["id"] for hit in found["hits"]] == expected.ids[0].tolist()
+        assert [hit["why"] for hit in found["hits"]] == [hit["why"] for hit in document["queries"][0]["hits"]]
+        assert found["generation"] == "gen-000001+gen-000001+gen-000001"
+        refused = client.get("/api/v1/map")
+        assert (refused.status_code, "answers queries only" in refused.text) == (422, True)
+        assert client.post("/hits", data={"id": "film 50", "k": "5"}).text.count('class="film"') == 5
+        assert client.get("/").status_code == 200
+        graphret.open(roots[1]).remove("film 20")
+        found = client.post("/api/v1/query", json={"id": "film 3", "k": 60}).json()
+        assert found["generation"] == "gen-000001+gen-000002+gen-000001"
+        assert "film 20" not in {hit["id"] for hit in found["hits"]}
+
+
 def test_the_table_is_that_of_all_films(built):
     films, expected = built.shards.films, built.one.films
     assert films.ids.tolist() == expected.ids.tolist()
@@ -150,7 +184,7 @@ def test_what_shards_cannot_answer_is_refused_by_name(built):
 
 def test_shards_that_do_not_fit_together_are_refused(built, tmp_path):
     graphret.build(built.codes[:9], out=tmp_path / "twice", ids=[f"film {row}" for row in range(9)], k=3, tune=False)
-    with pytest.raises(DataError, match="'film 0' is in .*shard0 and in .*twice"):
+    with pytest.raises(DataError, match=r"'film 0' is in .*shard0 and in .*twice"):
         graphret.open([*built.roots, tmp_path / "twice"])
     graphret.build(np.eye(6, dtype=np.float32), out=tmp_path / "other", ids=list("abcdef"), k=3, tune=False)
     with pytest.raises(graphret.CodesError, match=r"\[5, 6\] dimensions"):

@@ -21,6 +21,7 @@ FLOORS = [
         "_labels",
         "_progress",
         "_registry",
+        "_imports",
         "_notes",
         "_plugins",
         "_plain",
