@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from graphret._checks import check_number
@@ -20,12 +21,13 @@ if TYPE_CHECKING:
 __all__ = ["Askable"]
 
 
-class Askable:
+class Askable(ABC):
     """Queries to what is opened; a class that is asked says what that is."""
 
     @property
+    @abstractmethod
     def _parts(self) -> OpenedIndex:
-        raise NotImplementedError
+        """What is opened."""
 
     def _answered(self, hits: Hits) -> Hits:
         """Say what an answer is here, where it is not that of one archive."""

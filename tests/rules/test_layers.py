@@ -59,6 +59,7 @@ GROUND = [
         "_plain",
         "_threads",
         "_numba",
+        "_imports",
     ),
     "_sort_kernels",
 ]
