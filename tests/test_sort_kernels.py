@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphret._sort_kernels import RUN, _best_first, _sort_ascending
+from graphret._sort_kernels import RUN, _best_first, _smallest_few, _sort_ascending
 
 LENGTHS = [0, 1, 2, RUN - 1, RUN, RUN + 1, 2 * RUN, 5 * RUN + 3, 1000]
 
@@ -45,3 +45,13 @@ def test_equal_entries_keep_their_order(entries):
     values = np.array([value for _, value in entries], np.float32)
     expected = sorted(range(len(entries)), key=lambda place: (-values[place], ids[place]))
     assert _best_first(ids, values).tolist() == expected
+
+
+@given(st.lists(st.integers(-9, 9), min_size=1, max_size=60), st.data())
+@settings(max_examples=200, deadline=None)
+def test_the_smallest_few_come_to_the_front_in_order(numbers, data):
+    keys = np.array(numbers, np.int64)
+    k = data.draw(st.integers(1, len(numbers)))
+    _smallest_few(keys, k)
+    assert keys[:k].tolist() == sorted(numbers)[:k]
+    assert sorted(keys.tolist()) == sorted(numbers)

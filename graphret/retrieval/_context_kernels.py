@@ -8,7 +8,7 @@ import numba
 import numpy as np
 
 from graphret._numba import jit
-from graphret._sort_kernels import _best_few
+from graphret._sort_kernels import _best_few, _smallest_few, _sort_ascending
 from graphret.retrieval._numbering import _add_number, _number_of, _number_table
 
 if TYPE_CHECKING:
@@ -129,6 +129,48 @@ def _rank_in_context(
                 out_terms[2, query, rank] = strength * spread * density[films[place]]
 
 
+@jit()
+def _by_position(films: Any) -> Any:
+    """Films of a pool by position, the rank of each among them, int64 (m,), and a power of two above all ranks."""
+    n_pool = films.shape[0]
+    width = 1
+    while width < n_pool:
+        width *= 2
+    keys = np.empty(n_pool, np.int64)
+    for place in range(n_pool):
+        keys[place] = np.int64(films[place]) * width + place
+    _sort_ascending(keys)
+    ordered = np.empty_like(films)
+    ranks = np.empty(n_pool, np.int64)
+    for rank in range(n_pool):
+        place = keys[rank] & (width - 1)
+        ordered[rank] = films[place]
+        ranks[place] = rank
+    return ordered, ranks, width
+
+
+@jit()
+def _write_best(films: Any, pool: Any, scores: Any, keys: Any, out: Any) -> None:
+    """Write the films of the largest scores (m,), whole numbers, ties by smaller position; pads stay.
+
+    ``pool`` is of `_by_position`. Score and rank of a film are one whole number, so that one comparison orders two
+    films; scores that are too large for that are compared apart. ``keys`` (m,) is room.
+    """
+    ordered, ranks, width = pool
+    n_few = min(out.shape[0], films.shape[0])
+    bound = np.float64(2**61 // width)
+    for place in range(films.shape[0]):
+        if not (-bound < scores[place] < bound):
+            order = _best_few(films, scores, n_few)
+            for rank in range(n_few):
+                out[rank] = films[order[rank]]
+            return
+        keys[place] = -np.int64(scores[place]) * width + ranks[place]
+    _smallest_few(keys, n_few)
+    for rank in range(n_few):
+        out[rank] = ordered[keys[rank] & (width - 1)]
+
+
 @jit(parallel=True)
 def _rank_in_contexts(
     indptr: Int64Array,
@@ -154,6 +196,11 @@ def _rank_in_contexts(
                 continue
             films = pool[query, :n_pool]
             edges = _edges_inside(indptr, indices, weights, films)
+            by_position, keys = _by_position(films), np.empty(n_pool, np.int64)
+            of_pool = np.empty((densities.shape[0], n_pool))
+            for kind in range(densities.shape[0]):
+                for place in range(n_pool):
+                    of_pool[kind, place] = densities[kind, films[place]]
             around = cosines[0, query, :n_pool]
             mixed, spread = around, 0.0
             for form in range(views.shape[0]):
@@ -164,7 +211,5 @@ def _rank_in_contexts(
                     if contexts[form] > 0.0:
                         around = _smoothed(edges, own, rounds[form])
                     mixed, spread = _mixed(own, around, contexts[form])
-                density = densities[kinds[form]][films]
-                order = _best_few(films, _scores(mixed, spread, strengths[form], density), out_positions.shape[2])
-                for rank in range(order.shape[0]):
-                    out_positions[form, query, rank] = films[order[rank]]
+                scores = _scores(mixed, spread, strengths[form], of_pool[kinds[form]])
+                _write_best(films, by_position, scores, keys, out_positions[form, query])

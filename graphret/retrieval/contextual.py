@@ -145,6 +145,12 @@ class Contextual:
         """The archive that the pool comes from: itself, or its films in the learned metric, made at the first use."""
         return self.archive if self.learned is None else self.archive.learned_space
 
+    def prepare(self) -> None:
+        """Make what is made once for all films, where several threads would make it at the same time."""
+        if self.density:
+            _ = self.density_ranks
+        _ = self.whitened
+
     def rank(self, queries: QueryBatch, k: int, *, fill: bool = True, n_threads: int | None = None) -> RankedLists:
         """Rank the films of every pool; the nearest films outside it follow where k is more. See `Ranker.rank`."""
         k = check_integer("k", k, 1, "ask for at least one film")

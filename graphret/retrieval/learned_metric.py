@@ -216,14 +216,15 @@ class LearnedMetric:
         out = np.empty((len(codes), len(self.directions)), np.float32)
         for row in range(len(codes)):
             code = _unit(codes[row : row + 1], self.centre)[0]
-            out[row] = self.balanced(np.einsum("md,d->m", self.directions, code)[None])[0]
-        return out
+            np.einsum("md,d->m", self.directions, code, out=out[row])
+        return self.balanced(out)
 
     def balanced(self, vectors: Float32Array) -> Float32Array:
         """Bring both parts of vectors, in place, to the lengths that their shares give them."""
         parts = (vectors[:, : self.n_discriminant], vectors[:, self.n_discriminant :])
         for part, weight in zip(parts, (self.discriminant_share, 1.0 - self.discriminant_share), strict=True):
-            lengths = np.sqrt(np.einsum("ij,ij->i", part, part, dtype=np.float64))[:, None]
+            # summed along the row in one order, however many rows there are
+            lengths = np.sqrt(np.square(part, dtype=np.float64).sum(axis=1, keepdims=True))
             scales = np.divide(np.sqrt(weight), lengths, out=np.zeros_like(lengths), where=lengths > 0)
             np.multiply(part, scales, out=part, casting="same_kind")
         vectors[~vectors.any(axis=1), 0] = 1.0

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from graphret._threads import available_threads, one_blas_thread
 from graphret.retrieval import Contextual, create_ranking, rank_forms
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
 
     from graphret._types import Int32Array, Int64Array
-    from graphret.retrieval import Archive, QueryBatch
+    from graphret.retrieval import Archive, QueryBatch, Ranker
     from graphret.tuning.candidates import Candidate
     from graphret.tuning.metric_learner import MetricLearner
 
@@ -22,6 +24,8 @@ __all__ = ["CandidateLists"]
 
 LISTS_AT_ONCE = 20_000
 """Lists that are held at one time: some 8 MB for each hundred hits."""
+LEAST_AT_ONCE, PARTS_OF_THREAD = 8, 4
+"""Queries that a thread takes at once, at least, and into how many parts its share of a block is cut."""
 
 
 class CandidateLists:
@@ -71,22 +75,50 @@ class CandidateLists:
         """Rank the queries ``rows`` by candidates of one chunk; int32 (candidates, queries, depth)."""
         batch = rows_of(self.queries, np.arange(rows.start, rows.stop))
         if self.learner is None or self.candidates[numbers[0]].metric is None:
-            return self._lists(self.archive, numbers, batch)
-        lists = np.empty((len(numbers), len(batch), self.depth), np.int32)
+            return self._lists([(self._rankers(self.archive, numbers), np.arange(len(batch)))], batch)
         self._prepare(self.learner)
+        metric = cast("Any", self.candidates[numbers[0]].metric)
         folds = self.learner.query_folds[rows]
-        for fold in np.unique(folds).tolist():
-            of_fold = np.flatnonzero(folds == fold)
-            archive = self.learner.archive_for(cast("Any", self.candidates[numbers[0]].metric), fold)
-            lists[:, of_fold] = self._lists(archive, numbers, rows_of(batch, of_fold))
-        return lists
+        asked = [
+            (self._rankers(self.learner.archive_for(metric, fold), numbers), np.flatnonzero(folds == fold))
+            for fold in np.unique(folds).tolist()
+        ]
+        return self._lists(asked, batch)
 
-    def _lists(self, archive: Archive, numbers: Sequence[int], batch: QueryBatch) -> Int32Array:
+    def _rankers(self, archive: Archive, numbers: Sequence[int]) -> list[Ranker]:
         chosen = [self.candidates[number] for number in numbers]
-        rankers = [create_ranking(candidate.ranking, archive, **candidate.options) for candidate in chosen]
-        if isinstance(rankers[0], Contextual) and rankers[0].pool >= self.depth:
-            return rank_forms(cast("Any", rankers), batch, self.depth, n_threads=self.n_threads)
-        return np.stack([ranker.rank(batch, self.depth, n_threads=self.n_threads).positions for ranker in rankers])
+        return [create_ranking(candidate.ranking, archive, **candidate.options) for candidate in chosen]
+
+    def _lists(self, asked: Sequence[tuple[list[Ranker], Int64Array]], batch: QueryBatch) -> Int32Array:
+        """Let rankers rank the queries at their places in the batch; all have as many rankers of the same kinds."""
+        lists = np.empty((len(asked[0][0]), len(batch), self.depth), np.int32)
+        first = asked[0][0][0]
+        if not (isinstance(first, Contextual) and first.pool >= self.depth):
+            for rankers, places in asked:
+                part = rows_of(batch, places)
+                for number, ranker in enumerate(rankers):
+                    lists[number, places] = ranker.rank(part, self.depth, n_threads=self.n_threads).positions
+            return lists
+        for ranker in cast("list[Contextual]", asked[0][0]):
+            ranker.prepare()  # once, for all threads
+
+        def fill(rankers: list[Ranker], places: Int64Array) -> None:
+            part = rows_of(batch, places)
+            lists[:, places] = rank_forms(cast("Any", rankers), part, self.depth, n_threads=1)
+
+        # Threads that take a few queries each from their codes to their lists wait for each other once. Inside a
+        # kernel they would wait at its end, and the kernels of a few queries take less time than a wait.
+        n_threads = self.n_threads or available_threads()
+        at_once = max(LEAST_AT_ONCE, -(-len(batch) // (PARTS_OF_THREAD * n_threads)))
+        with one_blas_thread(), ThreadPoolExecutor(n_threads, thread_name_prefix="graphret-tune") as pool:
+            parts = [
+                pool.submit(fill, rankers, places[start : start + at_once])
+                for rankers, places in asked
+                for start in range(0, len(places), at_once)
+            ]
+            for part in parts:
+                part.result()
+        return lists
 
     def forget_others(self, numbers: Sequence[int]) -> None:
         """Free what only candidates that are not among ``numbers`` need."""

@@ -94,11 +94,15 @@ class MetricLearner:
 
     def fit(self, options: Mapping[str, Any], left_out: int = OUTSIDE) -> LearnedMetric:
         """Learn a metric, with the films of one fold left out; once for all shares, which only weigh its two parts."""
-        rest = {name: value for name, value in options.items() if name != "discriminant_share"}
-        key = (left_out, *sorted(rest.items()))
+        key = (left_out, *self._unshared(options))
         if key not in self._metrics:
             self._metrics[key] = LearnedMetric.fit(self._sums(left_out), **options)
         return replace(self._metrics[key], discriminant_share=options["discriminant_share"])
+
+    @staticmethod
+    def _unshared(options: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+        """Options of a metric without its share."""
+        return tuple(sorted((name, value) for name, value in options.items() if name != "discriminant_share"))
 
     def archive_for(self, options: Mapping[str, Any], fold: int) -> Archive:
         """The archive with the metric for queries of one fold; made at the first call."""
@@ -110,12 +114,15 @@ class MetricLearner:
     def prepare(self, metrics: Sequence[Mapping[str, Any]], folds: Sequence[int], n_threads: int | None = None) -> None:
         """Learn several metrics for several folds of queries, and project the codes by all of them in one pass.
 
-        Folds are learned in threads; each by itself is single-threaded, so that nothing depends on their number.
+        They are learned in threads; each by itself is single-threaded, so that nothing depends on their number.
         """
         wanted = [(fold, options) for fold in folds for options in metrics]
+        different = list({self._unshared(options): options for options in metrics}.values())
+        _ = self._scatters  # once, for all threads
         with ThreadPoolExecutor(max_workers=n_threads or available_threads()) as pool:
-            of_folds = pool.map(lambda fold: [self.fit(options, fold) for options in metrics], folds)
-            learned = [metric for metrics_of_fold in of_folds for metric in metrics_of_fold]
+            list(pool.map(lambda fold: self._sums(fold).within, folds))
+            list(pool.map(lambda pair: self.fit(*pair), [(one, fold) for fold in folds for one in different]))
+        learned = [self.fit(options, fold) for fold, options in wanted]
         vectors = project_all(learned, self.archive.search.read_codes())
         for (fold, options), metric, projected in zip(wanted, learned, vectors, strict=True):
             self._archives[fold, *sorted(options.items())] = self.archive.with_metric(metric, projected)

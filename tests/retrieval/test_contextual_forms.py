@@ -41,6 +41,15 @@ def test_forms_of_a_learned_metric_give_their_own_lists(archive, query_codes, re
         np.testing.assert_array_equal(positions, form.rank(queries, 12).positions)
 
 
+@pytest.mark.parametrize("strength", [1e4, 1e12, -1e12])
+def test_scores_of_any_size_are_ordered(archive, query_codes, restricted, strength):
+    """Beyond 2**61 score and rank of a film do not fit into one number."""
+    queries = restricted(archive, query_codes, seed=5)
+    forms = [Contextual(archive, density=strength), Contextual(archive, density=1.0)]
+    for form, positions in zip(forms, rank_forms(forms, queries, 12), strict=True):
+        np.testing.assert_array_equal(positions, form.rank(queries, 12).positions)
+
+
 def test_pools_that_are_smaller_than_the_lists_are_padded(archive, query_codes):
     from graphret.retrieval import QueryBatch
 
