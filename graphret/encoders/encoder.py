@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from graphret._types import Float32Array
+    from graphret.encoders.inference.device_batches import BegunOnDevice
     from graphret.encoders.inference.workers import Begun
     from graphret.encoders.networks.network import EncoderNetwork
 
@@ -334,13 +335,13 @@ class Encoder:
 
     def encoding(
         self, *, precision: Precision = "float32", batch_size: int = 64
-    ) -> AbstractContextManager[Callable[[Float32Array], Begun]]:
+    ) -> AbstractContextManager[Callable[[Float32Array], Begun | BegunOnDevice]]:
         """Encode batch after batch without a wait between them.
 
         Gives a function that takes images and returns at once, and ``result()`` of what it returns waits for their
         codes, those of :meth:`encode`. A caller that begins a batch before it asks for the last one keeps every thread
-        of a processor busy: the first to end its part of one batch goes on with the next. A GPU, and bfloat16, work
-        inside the call.
+        of a processor busy: the first to end its part of one batch goes on with the next. On a GPU copies of one batch
+        and arithmetic of the other overlap. A processor works inside the call in bfloat16.
 
         Parameters
         ----------
@@ -358,6 +359,18 @@ class Encoder:
         ((3, 512), (2, 512))
         """
         return self._forward.beginning("features", self.code_length, precision, batch_size)
+
+    def films_at_once(self, precision: Precision = "float32") -> int:
+        """Images that a batch should have where nobody says it: 32 on a processor, which is given fewer at once.
+
+        On a GPU a power of two up to 256 that fits in half of its free memory, by a trial at the first call.
+
+        Examples
+        --------
+        >>> Encoder.untrained("resnet18", ["Mass"], size=32, seed=0, device="cpu").films_at_once()
+        32
+        """
+        return self._forward.films_at_once("features", precision)
 
     @cached_property
     def _forward(self) -> Forward:

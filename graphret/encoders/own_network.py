@@ -49,6 +49,11 @@ class OwnNetwork:
         """The form of the network that is faster on a processor."""
         return self.module.for_inference()
 
+    @cached_property
+    def on_device(self) -> InferenceNetwork:
+        """The form of the network that is faster on a GPU."""
+        return self.module.for_device()
+
     def tensors(self) -> dict[str, torch.Tensor]:
         """The weights by name, on the processor, contiguous."""
         return {key: value.detach().cpu().contiguous() for key, value in self.module.state_dict().items()}
@@ -100,6 +105,11 @@ class StoredNetwork:
     def folded(self) -> InferenceNetwork:
         """The form of the network that is faster on a processor."""
         return self.module.for_inference() if self._folded is None else self._folded
+
+    @cached_property
+    def on_device(self) -> InferenceNetwork:
+        """The form of the network that is faster on a GPU."""
+        return self.module.for_device()
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """The weights by name, on the processor, contiguous."""

@@ -14,6 +14,7 @@ from graphret._checks import check_integer
 from graphret._errors import CodesError, DataError, EncoderError, GraphretError
 from graphret._threads import available_threads
 from graphret._types import Codes, Float32Array, Int64Array
+from graphret.encoders.inference.forward import ON_PROCESSOR
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from graphret.encoders import Encoder
+    from graphret.encoders.inference.device_batches import BegunOnDevice
     from graphret.encoders.inference.workers import Begun
 
 __all__ = ["CODE_OF_ZEROS", "NO_COSINE", "encode_each"]
@@ -40,7 +42,7 @@ def encode_each(
     *,
     on_problem: Callable[[int, GraphretError], None],
     precision: str = "float32",
-    batch_size: int = 32,
+    batch_size: int | None = None,
     n_workers: int | None = None,
     on_batch: Callable[[int], None] | None = None,
 ) -> tuple[Int64Array, Codes]:
@@ -57,8 +59,10 @@ def encode_each(
     on_problem
         Called in this thread with the number of a film and the error: it cannot be read or prepared, or (`CodesError`)
         its code is all zeros or not finite. What it raises ends the work.
-    precision, batch_size
+    precision
         Passed to the encoder.
+    batch_size
+        Films that go through the encoder at once; ``None``: as many as it asks for (`Encoder.films_at_once`).
     n_workers
         Threads that read and prepare; ``None`` for all processors. At most ``batch_size + 2 n_workers`` films wait in
         memory, beside two batches in the encoder.
@@ -75,12 +79,14 @@ def encode_each(
     EncoderError
         The encoder fails, or gives an array of a wrong shape.
     """
-    batch_size = check_integer("batch_size", batch_size, 1)
+    batch_size = (
+        _films_at_once(encoder, precision) if batch_size is None else check_integer("batch_size", batch_size, 1)
+    )
     workers = available_threads() if n_workers is None else check_integer("n_workers", n_workers, 1)
     kept = np.empty(len(numbers), dtype=np.int64)
     codes = np.empty((len(numbers), encoder.code_length), dtype=np.float32)
     n_kept = n_done = 0
-    begun: deque[tuple[int, list[int], Begun | Future[Float32Array] | None]] = deque()
+    begun: deque[tuple[int, list[int], Begun | BegunOnDevice | Future[Float32Array] | None]] = deque()
 
     def finish() -> None:
         """Wait for the codes of the first batch that was begun."""
@@ -126,6 +132,13 @@ def encode_each(
     return kept[:n_kept], codes[:n_kept]
 
 
+def _films_at_once(encoder: Encoder, precision: str) -> int:
+    """What the encoder asks for; an encoder of another package may not say it."""
+    choose: Any = getattr(encoder, "films_at_once", None)
+    with _encoder_errors(encoder, 1):
+        return ON_PROCESSOR if choose is None else int(choose(precision))
+
+
 @contextmanager
 def _prepared(
     prepare: Callable[[int], Decoded], numbers: Sequence[int], workers: int, batch_size: int
@@ -163,7 +176,7 @@ def _in_flight(
 @contextmanager
 def _beginning(
     encoder: Encoder, precision: str, batch_size: int, n_films: int
-) -> Iterator[Callable[[Float32Array], Begun | Future[Float32Array]]]:
+) -> Iterator[Callable[[Float32Array], Begun | BegunOnDevice | Future[Float32Array]]]:
     """A function that begins a batch; a single film goes through the encoder at once, in this thread."""
     how: Any = {"precision": precision, "batch_size": batch_size}
     if n_films > 1:

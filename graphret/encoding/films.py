@@ -60,7 +60,7 @@ def encode_films(
     encoder: Encoder,
     out: str | os.PathLike[str] | None = None,
     *,
-    batch_size: int = 32,
+    batch_size: int | None = None,
     precision: str = "float32",
     n_workers: int | None = None,
     shard_rows: int = 4096,
@@ -83,7 +83,8 @@ def encode_films(
     out
         Folder for the shards and for ``codes.npy``, which is written last; None encodes in memory.
     batch_size
-        Films that go through the encoder at once; codes do not depend on it beyond 1e-5.
+        Films that go through the encoder at once; codes do not depend on it beyond 1e-5. ``None``: 32 on a processor,
+        and on a GPU what a trial of its memory allows, up to 256.
     precision
         Passed to the encoder.
     n_workers
@@ -115,7 +116,8 @@ def encode_films(
     -----
     Memory beside the films in flight: one shard of codes, or all codes without a folder.
     """
-    check_integer("batch_size", batch_size, 1)
+    if batch_size is not None:
+        check_integer("batch_size", batch_size, 1)
     shard_rows = check_integer("shard_rows", shard_rows, 1)
     if n_workers is not None:
         check_integer("n_workers", n_workers, 1)
@@ -147,7 +149,7 @@ class _Job:
     table: ImageTable
     encoder: Encoder
     precision: str
-    batch_size: int
+    batch_size: int | None
     n_workers: int | None
     decoding: Decoding
     progress: Progress | None

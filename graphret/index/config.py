@@ -67,7 +67,7 @@ class BuildConfig:
     seed
         Of the partition, of approximate neighbours, and of graph search.
     batch_size
-        Films that go through the encoder at once.
+        Films that go through the encoder at once; ``None``: 32 on a processor, up to 256 on a GPU, as memory allows.
     precision
         Of the encoder.
     n_workers
@@ -113,7 +113,7 @@ class BuildConfig:
     search: str = _one_of("auto", SEARCHES)
     search_recall: float = 0.99
     seed: int = 0
-    batch_size: int = 32
+    batch_size: int | None = None
     precision: str = _one_of("float32", PRECISIONS)
     n_workers: int | None = None
     n_threads: int | None = None
@@ -129,7 +129,8 @@ class BuildConfig:
         _settle(self, "k", 1, "every film needs at least one neighbour")
         _settle(self, "seed", 0)
         _settle(self, "n_starts", 1)
-        _settle(self, "batch_size", 1)
+        if self.batch_size is not None:
+            _settle(self, "batch_size", 1, "None chooses it for the device")
         for name in ("shard_rows", "film_pixels", "film_memory", "decode_memory"):
             _settle(self, name, 1)
         check_flag("isolate", self.isolate)

@@ -96,7 +96,7 @@ class GreyStem(nn.Module):
 
     def __init__(self, pixels: nn.Module, convolution: nn.Conv2d, weight: Tensor, bias: Tensor) -> None:
         super().__init__()
-        black = torch.zeros(1, 1, 1, 1)
+        black = torch.zeros(1, 1, 1, 1, device=weight.device)
         slopes = pixels(black + 1).double() - pixels(black).double()
         self.pixels = pixels
         self.colour_weight, self.bias = weight, bias

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +19,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from graphret._types import Float32Array
+    from graphret.encoders.inference.device_batches import BegunOnDevice, DeviceBatches
     from graphret.encoders.inference.workers import Begun
     from graphret.encoders.own_network import OwnNetwork, StoredNetwork
 
-__all__ = ["PRECISIONS", "Forward"]
+__all__ = ["ON_PROCESSOR", "PRECISIONS", "Forward"]
 
 PRECISIONS = ("float32", "bfloat16")
+ON_PROCESSOR = 32
+"""Images of a batch where there is no GPU; its threads take a few of them at a time."""
+KINDS_KEPT = 4
+"""Kinds of batches (method, precision, size) whose room on a device is kept."""
 PIXELS_AT_ONCE = 4 * 224 * 224
 """Input pixels that one thread of a processor takes at once: what its network then works on stays in the cache."""
 
@@ -41,6 +47,8 @@ class Forward:
 
     def __init__(self, network: OwnNetwork | StoredNetwork, size: int) -> None:
         self.network, self.size = network, size
+        self._kept: dict[tuple[str, str, int], DeviceBatches] = {}
+        self._at_once: dict[tuple[str, str], int] = {}
 
     @property
     def device(self) -> torch.device:
@@ -59,6 +67,8 @@ class Forward:
 
         from graphret.encoders.inference.workers import Begun, single_threaded_workers, threads_of_torch
 
+        if self._overlaps:
+            return self._on_device(method, self._checked(images, batch_size), n_outputs, precision, batch_size)
         out, fill = self._work(method, images, n_outputs, precision, batch_size)
         in_threads, n_threads = self._works_in_threads(precision), threads_of_torch()
         if in_threads:
@@ -78,10 +88,21 @@ class Forward:
     @contextmanager
     def beginning(
         self, method: str, n_outputs: int, precision: str, batch_size: int
-    ) -> Iterator[Callable[[Float32Array], Begun]]:
+    ) -> Iterator[Callable[[Float32Array], Begun | BegunOnDevice]]:
         """Give a function that begins a batch and returns at once; see `Encoder.encoding`."""
         from graphret.encoders.inference.workers import Begun, single_threaded_workers, threads_of_torch
 
+        if self._overlaps:
+            batches = self._batches(method, n_outputs, precision, batch_size)
+
+            def begin_on_device(images: Float32Array) -> Begun | BegunOnDevice:
+                array = self._checked(images, batch_size)
+                if 0 < len(array) <= batch_size:
+                    return batches.begin(array)
+                return Begun(self._on_device(method, array, n_outputs, precision, batch_size), [])
+
+            yield begin_on_device
+            return
         if not self._works_in_threads(precision):
             yield lambda images: Begun(self.apply(method, images, n_outputs, precision, batch_size), [])
             return
@@ -92,6 +113,49 @@ class Forward:
                 return Begun(out, [pool.submit(fill, part) for part in self._parts(len(out), batch_size)])
 
             yield begin
+
+    def films_at_once(self, method: str, precision: str) -> int:
+        """Return how many images a batch should have: on a GPU by a trial of its memory, elsewhere `ON_PROCESSOR`."""
+        if not self._overlaps:
+            return ON_PROCESSOR
+        from graphret.encoders.inference.device_batches import films_at_once
+
+        if (method, precision) not in self._at_once:
+            self._at_once[method, precision] = films_at_once(
+                getattr(self.network.on_device, method), self.size, _known(precision)
+            )
+        return self._at_once[method, precision]
+
+    def _on_device(
+        self, method: str, images: Float32Array, n_outputs: int, precision: str, batch_size: int
+    ) -> Float32Array:
+        """Run batches so that copies and arithmetic overlap."""
+        batches = self._batches(method, n_outputs, precision, batch_size)
+        out = np.empty((len(images), n_outputs), dtype=np.float32)
+        begun: deque[tuple[slice, BegunOnDevice]] = deque()
+        for start in range(0, len(images), batch_size):
+            rows = slice(start, start + batch_size)
+            begun.append((rows, batches.begin(np.ascontiguousarray(images[rows]))))
+            if len(begun) > 1:
+                done, work = begun.popleft()
+                out[done] = work.result()
+        for done, work in begun:
+            out[done] = work.result()
+        return out
+
+    def _batches(self, method: str, n_outputs: int, precision: str, batch_size: int) -> DeviceBatches:
+        """Room, streams and graph for batches of one kind; those of the last kinds are kept for the next call."""
+        from graphret.encoders.inference.device_batches import DeviceBatches
+
+        check_integer("batch_size", batch_size, 1)
+        key = method, _known(precision), batch_size
+        kept = self._kept.get(key)
+        if kept is None:
+            function = getattr(self.network.on_device, method)
+            kept = DeviceBatches(function, self.device, precision, self.size, n_outputs, batch_size)
+            others = list(self._kept.items())[1 - KINDS_KEPT :]
+            self._kept = dict([*others, (key, kept)])  # replaced in one step, for other threads
+        return kept
 
     def saliency(self, images: Float32Array, batch_size: int) -> Float32Array | None:
         """Return where the network looks, float32 (b, size, size); None for a network without a spatial attention."""
@@ -139,8 +203,7 @@ class Forward:
         """Check the images; return room for what the network makes of them, and a function that fills some rows."""
         import torch
 
-        if precision not in PRECISIONS:
-            raise UnknownNameError("precision", precision, PRECISIONS)
+        _known(precision)
         array = self._checked(images, batch_size)
         out = np.empty((len(array), n_outputs), dtype=np.float32)
         function = getattr(self.network.folded if self._works_in_threads(precision) else self.network.module, method)
@@ -164,6 +227,11 @@ class Forward:
             )
         return array
 
+    @property
+    def _overlaps(self) -> bool:
+        """Whether batches are begun one behind the other on a device."""
+        return self.device.type == "cuda"
+
     def _works_in_threads(self, precision: str) -> bool:
         """Whether a few images at a time go through the network in each of several threads."""
         return self.device.type == "cpu" and precision == "float32"
@@ -172,3 +240,9 @@ class Forward:
         from graphret.encoders.inference.workers import parts_of, threads_of_torch
 
         return parts_of(n, min(batch_size, max(1, PIXELS_AT_ONCE // self.size**2)), threads_of_torch())
+
+
+def _known(precision: str) -> str:
+    if precision not in PRECISIONS:
+        raise UnknownNameError("precision", precision, PRECISIONS)
+    return precision

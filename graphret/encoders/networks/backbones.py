@@ -119,6 +119,10 @@ class BackboneNetwork(EncoderNetwork):
         maps: Tensor = self.backbone(self.pixels(images))
         return maps
 
+    def for_device(self) -> BackboneNetwork:
+        """The copy of `for_inference`: it is made where the network is, and runs there."""
+        return self.for_inference()
+
     def for_inference(self) -> BackboneNetwork:
         """A copy with batch norms folded into the convolutions, and grey values fed to the first one.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from torchvision.models.densenet import DenseNet
 
 from graphret._errors import InvalidParameterError, UnknownNameError
 from graphret.encoders.inference.densenet_inference import DenseNetInference
+from graphret.encoders.inference.folding import fold_batch_norms
 from graphret.encoders.inference.pixels import PIXELS
 from graphret.encoders.networks.network import EncoderNetwork
 from graphret.encoders.objectives.objective import NetworkOutputs
@@ -69,6 +71,12 @@ class DenseNet121(EncoderNetwork):
     def for_inference(self) -> DenseNetInference:
         """Folded batch norms and one array a dense block; codes agree to float32 rounding."""
         return DenseNetInference(self)
+
+    def for_device(self) -> DenseNet121:
+        """A copy with those batch norms folded that stand behind a convolution: one of the two of every layer."""
+        copy = deepcopy(self).eval().requires_grad_(False)
+        fold_batch_norms(copy.backbone)
+        return copy.to(memory_format=torch.channels_last)
 
     @staticmethod
     def own_key(key: str) -> str:

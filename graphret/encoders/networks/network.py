@@ -76,6 +76,10 @@ class EncoderNetwork(nn.Module, ABC):
         """
         return self
 
+    def for_device(self) -> InferenceNetwork:
+        """The same function for a GPU, in any precision and without gradients; as `for_inference`, but where it is."""
+        return self
+
     def saliency(self, images: Tensor) -> Tensor | None:  # noqa: ARG002 - networks with an attention use it
         """Where the network looks, float (b, s, s) in [0, 1]; ``None`` of a network that draws no such map."""
         return None

@@ -54,6 +54,10 @@ class ResNet18(EncoderNetwork):
         codes = self.features(images)
         return NetworkOutputs(codes, self.classifier(codes))
 
+    def for_device(self) -> ResNet18:
+        """The copy of `for_inference`: it is made where the network is, and runs there."""
+        return self.for_inference()
+
     def for_inference(self) -> ResNet18:
         """A copy with batch norms folded into the convolutions, and grey values fed to the first one."""
         copy = deepcopy(self).eval().requires_grad_(False)
