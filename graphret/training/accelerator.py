@@ -18,18 +18,39 @@ if TYPE_CHECKING:
 
     from accelerate.utils import KwargsHandler
 
-__all__ = ["borrow_accelerator"]
+__all__ = ["borrow_accelerator", "chosen_precision"]
 
 _STATES = (AcceleratorState, GradientState, PartialState)
 
 
+def chosen_precision(device: str, mixed_precision: str) -> str:
+    """Turn "auto" into "bf16" on a GPU that has bfloat16, and into "no" elsewhere; others stay.
+
+    Raises
+    ------
+    DeviceError
+        The device is not there.
+
+    Examples
+    --------
+    >>> chosen_precision("cpu", "auto"), chosen_precision("cpu", "bf16")
+    ('no', 'bf16')
+    """
+    if mixed_precision != "auto":
+        return mixed_precision
+    return "bf16" if choose_device(device).type == "cuda" and torch.cuda.is_bf16_supported() else "no"
+
+
 @contextmanager
-def borrow_accelerator(device: str, mixed_precision: str, *, unused: bool = False) -> Iterator[Accelerator]:
+def borrow_accelerator(
+    device: str, mixed_precision: str, *, unused: bool = False, same_shapes: bool = False
+) -> Iterator[Accelerator]:
     """Make an accelerator, and leave torch's random state and accelerate's global state as they were.
 
     accelerate keeps device and precision in singletons for the life of the process: without this a second training
     could not choose others, and a caller who uses accelerate would find them changed. ``unused`` says that a step may
-    leave parameters without a gradient, which several processes have to know.
+    leave parameters without a gradient, which several processes have to know. ``same_shapes`` says that nearly all
+    batches have one size: on CUDA the fastest convolutions for it are then found by trying them.
 
     Raises
     ------
@@ -45,11 +66,14 @@ def borrow_accelerator(device: str, mixed_precision: str, *, unused: bool = Fals
     for state in _STATES:
         state._shared_state.clear()
     devices = [torch.cuda.current_device()] if chosen.type == "cuda" else []
+    tried_before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = tried_before or (same_shapes and chosen.type == "cuda")
     try:
         with torch.random.fork_rng(devices=devices):
             handlers: list[KwargsHandler] = [DistributedDataParallelKwargs(find_unused_parameters=unused)]
             yield Accelerator(cpu=chosen.type == "cpu", mixed_precision=mixed_precision, kwargs_handlers=handlers)
     finally:
+        torch.backends.cudnn.benchmark = tried_before
         for state, content in zip(_STATES, before, strict=True):
             state._shared_state.clear()
             state._shared_state.update(content)

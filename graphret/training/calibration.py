@@ -38,7 +38,7 @@ class TrainingFilms:
         films: PreparedFilms,
         rows: Int64Array,
         batch_size: int,
-        to_device: Callable[[Float32Array], Tensor],
+        to_device: Callable[[Float32Array | Tensor], Tensor],
     ) -> None:
         self._films, self._to_device = films, to_device
         kept = rows[np.linspace(0, len(rows) - 1, min(len(rows), MAX_FILMS)).round().astype(np.int64)]

@@ -119,7 +119,8 @@ def restore_optimizer(
 ) -> None:
     """Put a flattened state back, each tensor in the memory layout of its parameter.
 
-    The layout decides which kernels run, and so the last bit of a resumed run.
+    The layout decides which kernels run, and so the last bit of a resumed run. Whether the step is fused is a matter of
+    the device, which may be another one now: it stays as the optimiser has it.
     """
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
@@ -129,5 +130,8 @@ def restore_optimizer(
             like = parameters[int(number)]
             placed = torch.empty_like(like, device="cpu").copy_(value) if value.shape == like.shape else value
             state.setdefault(int(number), {})[name] = placed
-    lists = [{key: tuple(value) if key == "betas" else value for key, value in group.items()} for group in groups]
+    lists = [
+        {key: tuple(value) if key == "betas" else value for key, value in group.items()} | {"fused": own["fused"]}
+        for group, own in zip(groups, optimizer.param_groups, strict=True)
+    ]
     optimizer.load_state_dict({"state": state, "param_groups": lists})

@@ -17,13 +17,17 @@ if TYPE_CHECKING:
 
 __all__ = ["TrainConfig"]
 
-_PRECISIONS = ("no", "bf16", "fp16")
+_PRECISIONS = ("auto", "no", "bf16", "fp16")
 _OPTIMIZERS = ("adam", "sgd")
 _SCHEDULES = ("plateau", "steps", "cosine")
 _SAMPLERS = ("shuffled", "few_of_a_class", "pairs")
+CACHE_TYPES = ("float32", "uint8")
 SELECTIONS = ("auc", "retrieval")
 # They decide how long and on what a training runs, not what an epoch computes.
-_WITHOUT_EFFECT_ON_RESULTS = {"epochs", "n_workers", "max_minutes", "checkpoint_minutes", "device", "cache_bytes"}
+_WITHOUT_EFFECT_ON_RESULTS = {
+    *("epochs", "n_workers", "max_minutes", "checkpoint_minutes"),
+    *("device", "cache_bytes", "device_cache_bytes"),
+}
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,8 @@ class TrainConfig:
     validation_share
         Share of the training patients that validate when the data set has no such split, in (0, 1).
     mixed_precision
-        ``"no"``, ``"bf16"``, or ``"fp16"`` (CUDA only).
+        ``"no"``, ``"bf16"``, ``"fp16"`` (CUDA only), or ``"auto"``: ``"bf16"`` on a GPU that has it, else ``"no"``; the
+        record of a training says which it was.
     device
         ``"auto"``, ``"cpu"`` or ``"cuda"``.
     n_workers
@@ -110,6 +115,11 @@ class TrainConfig:
     cache_bytes
         Films are kept in memory, decoded and resized, if they need no more than this; otherwise every epoch decodes
         them again.
+    device_cache_bytes
+        Films that are kept in memory are kept on the GPU as well, if they need no more than this and than half of its
+        free memory.
+    cache_type
+        ``"float32"``, or ``"uint8"``: films are rounded to 256 values, and four times as many fit.
     max_minutes
         Stop after this time, within an epoch if need be; the best epoch so far is kept, or the unfinished one if it is
         better. A later call continues.
@@ -145,10 +155,12 @@ class TrainConfig:
     n_bits: int | None = field(default=None, metadata={"flags": ("--bits",)})
     options: Mapping[str, Any] = field(default_factory=dict)
     validation_share: float = 0.1
-    mixed_precision: str = "no"
+    mixed_precision: str = "auto"
     device: str = "auto"
     n_workers: int | None = None
     cache_bytes: int = 4 * 2**30
+    device_cache_bytes: int = 16 * 2**30
+    cache_type: str = "float32"
     max_minutes: float | None = None
     checkpoint_minutes: float | None = None
 
@@ -166,6 +178,7 @@ class TrainConfig:
         check_number("averaging", self.averaging, at_least=0, below=1)
         check_integer("max_of_a_class", self.max_of_a_class, 1)
         check_integer("cache_bytes", self.cache_bytes, 0, "0 decodes the films in every epoch")
+        check_integer("device_cache_bytes", self.device_cache_bytes, 0, "0 keeps no films on a GPU")
         if self.n_workers is not None:
             check_integer("n_workers", self.n_workers, 1, "None takes every processor")
         check_number("learning_rate", self.learning_rate, above=0)
@@ -180,6 +193,7 @@ class TrainConfig:
                 check_number(name, getattr(self, name), above=0)
         for name, known in (
             ("mixed_precision", _PRECISIONS),
+            ("cache_type", CACHE_TYPES),
             ("device", DEVICES),
             ("optimizer", _OPTIMIZERS),
             ("schedule", _SCHEDULES),

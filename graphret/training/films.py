@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -18,13 +18,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from types import TracebackType
 
+    import torch
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from graphret._types import BoolArray, Float32Array, Int64Array, Progress
 
 __all__ = ["PreparedFilms"]
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T", bound=np.generic)
 
 
 class PreparedFilms:
@@ -48,6 +51,8 @@ class PreparedFilms:
         Told about the reading into memory.
     mask_rows
         int64, the rows whose masks will be asked for; none if nothing learns from masks.
+    stored_as
+        "float32", or "uint8": films are rounded to multiples of 1/255, in memory and out of it alike.
     """
 
     def __init__(
@@ -60,17 +65,20 @@ class PreparedFilms:
         n_workers: int | None = None,
         progress: Progress | None = None,
         mask_rows: Int64Array | None = None,
+        stored_as: str = "float32",
     ) -> None:
         self.table = table
+        self._dtype = np.dtype(stored_as)
         self.size = size
         self.problems: dict[int, FilmProblem] = {}
         self._pool = ThreadPoolExecutor(n_workers or available_threads(), thread_name_prefix="graphret-film")
-        self._cache: Float32Array | None = None
+        self._cache: NDArray[Any] | None = None
+        self._on_device: Tensor | None = None
         self._slots = np.full(len(table), -1, dtype=np.int64)
         self._masks = None if mask_rows is None else Masks(table, size)
         self._mask_cache: NDArray[np.uint8] | None = None
         n_masks = 0 if mask_rows is None or self._masks is None else len(mask_rows) * self._masks.n_classes
-        if (len(rows) * 4 + n_masks) * size * size <= cache_bytes:
+        if (len(rows) * self._dtype.itemsize + n_masks) * size * size <= cache_bytes:
             self._slots[rows] = np.arange(len(rows))
             try:
                 self._cache = self._read_all(rows, progress)
@@ -85,7 +93,22 @@ class PreparedFilms:
         """Whether the films are kept in memory."""
         return self._cache is not None
 
-    def batches(self, groups: Iterable[Int64Array]) -> Iterator[tuple[Int64Array, Float32Array, BoolArray]]:
+    def place_on(self, device: torch.device, at_most: int) -> None:
+        """Keep the films that are in memory on a device as well; then batches are made there.
+
+        Nothing happens on a processor, where no film is in memory, or where they need more than ``at_most`` bytes or
+        half of what the device has free. Batches hold the same values.
+        """
+        if self._cache is None or device.type == "cpu" or self._cache.nbytes > at_most:
+            return
+        import torch
+
+        if self._cache.nbytes > torch.cuda.mem_get_info(device)[0] // 2:
+            logger.info("the GPU has too little free memory for %d bytes of films", self._cache.nbytes)
+            return
+        self._on_device = torch.from_numpy(self._cache).to(device)
+
+    def batches(self, groups: Iterable[Int64Array]) -> Iterator[tuple[Int64Array, Float32Array | Tensor, BoolArray]]:
         """Yield each group of rows with its films, reading one group ahead.
 
         Yields
@@ -93,17 +116,17 @@ class PreparedFilms:
         rows
             int64 (b,), the group.
         images
-            float32 (b, size, size). A film that cannot be read has the pixels of another one of its group, so that
-            shapes stay and batch normalisation sees films only.
+            float32 (b, size, size), a tensor where the films are on a device. A film that cannot be read has the pixels
+            of another one of its group, so that shapes stay and batch normalisation sees films only.
         readable
             bool (b,); the labels of the others must not count.
         """
         if self._cache is not None:
             for rows in groups:
                 readable = np.array([int(row) not in self.problems for row in rows], dtype=bool)
-                yield rows, _fill_gaps(self._cache[self._slots[rows]], readable), readable
+                yield rows, self._cached(self._cache, _fill_gaps(self._slots[rows], readable)), readable
             return
-        ahead: list[tuple[Int64Array, list[Future[Float32Array | None]]]] = []
+        ahead: list[tuple[Int64Array, list[Future[NDArray[Any] | None]]]] = []
         for rows in groups:
             ahead.append((rows, [self._pool.submit(self._read, int(row)) for row in rows]))
             if len(ahead) == 2:
@@ -136,18 +159,27 @@ class PreparedFilms:
     ) -> None:
         self.close()
 
-    def _gather(self, rows: Int64Array, futures: list[Future[Float32Array | None]]) -> tuple[Any, Any, Any]:
+    def _cached(self, cache: NDArray[Any], slots: Int64Array) -> Float32Array | Tensor:
+        """Films in some places of the cache, float32 (b, size, size)."""
+        if self._on_device is None:
+            return _as_float(cache[slots])
+        import torch
+
+        images = self._on_device[torch.from_numpy(slots).to(self._on_device.device, non_blocking=True)]
+        return images if images.dtype == torch.float32 else images.float() / 255
+
+    def _gather(self, rows: Int64Array, futures: list[Future[NDArray[Any] | None]]) -> tuple[Any, Any, Any]:
         images = np.zeros((len(rows), self.size, self.size), dtype=np.float32)
         readable = np.zeros(len(rows), dtype=bool)
         for position, future in enumerate(futures):
             image = future.result()
             if image is not None:
-                images[position] = image
+                images[position] = _as_float(image)
                 readable[position] = True
         return rows, _fill_gaps(images, readable), readable
 
-    def _read_all(self, rows: Int64Array, progress: Progress | None) -> Float32Array:
-        cache = np.zeros((len(rows), self.size, self.size), dtype=np.float32)
+    def _read_all(self, rows: Int64Array, progress: Progress | None) -> NDArray[Any]:
+        cache = np.zeros((len(rows), self.size, self.size), dtype=self._dtype)
         block = 256  # bounds the decoded films that wait to be copied
         for start in range(0, len(rows), block):
             for slot, image in enumerate(self._pool.map(self._read, rows[start : start + block].tolist()), start):
@@ -170,11 +202,12 @@ class PreparedFilms:
                 progress("reading masks", min(start + block, len(rows)), len(rows))
         return cache
 
-    def _read(self, row: int) -> Float32Array | None:
+    def _read(self, row: int) -> NDArray[Any] | None:
         if row in self.problems:
             return None
         try:
-            return prepare_film(self.table.read_pixels(row), self.size)
+            film = prepare_film(self.table.read_pixels(row), self.size)
+            return film if self._dtype == np.float32 else np.rint(film * 255).astype(np.uint8)
         except (GraphretError, OSError) as error:
             problem = FilmProblem(
                 str(self.table.ids[row]), str(self.table.paths[row]), str(getattr(error, "reason", error))
@@ -184,7 +217,13 @@ class PreparedFilms:
             return None
 
 
-def _fill_gaps(images: Float32Array, readable: BoolArray) -> Float32Array:
+def _as_float(images: NDArray[Any]) -> Float32Array:
+    """Films as they are stored, float32 in [0, 1]."""
+    return images if images.dtype == np.float32 else images.astype(np.float32) / np.float32(255)
+
+
+def _fill_gaps(of_films: NDArray[T], readable: BoolArray) -> NDArray[T]:
+    """Put what belongs to the first film that can be read in the place of those that cannot."""
     if readable.any() and not readable.all():
-        images[~readable] = images[np.argmax(readable)]
-    return images
+        of_films[~readable] = of_films[np.argmax(readable)]
+    return of_films

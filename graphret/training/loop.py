@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from graphret.encoders import Encoder
 from graphret.files import check_path, claimed_folder
-from graphret.training.accelerator import borrow_accelerator
+from graphret.training.accelerator import borrow_accelerator, chosen_precision
 from graphret.training.checkpoint import CheckpointFolder
 from graphret.training.config import TrainConfig
 from graphret.training.films import PreparedFilms
@@ -96,11 +97,14 @@ def train(
         The disk is full, or ``out`` cannot be written to.
     """
     config = TrainConfig.for_encoder(name, **overrides) if config is None else TrainConfig.of(config, overrides)
+    # Part of what decides the weights: a checkpoint of another precision is not gone on with unseen.
+    config = replace(config, mixed_precision=chosen_precision(config.device, config.mixed_precision))
     task = make_task(table, name, config)
     out = check_path("out", out)
     # Classification reads the classifier alone; other objectives read a part of what a network gives.
     unused = task.objective != "classification"
-    with borrow_accelerator(config.device, config.mixed_precision, unused=unused) as accelerator, ExitStack() as held:
+    how: dict[str, Any] = {"unused": unused, "same_shapes": config.sampler == "shuffled"}
+    with borrow_accelerator(config.device, config.mixed_precision, **how) as accelerator, ExitStack() as held:
         if accelerator.is_main_process:  # it writes, for all processes of this training
             held.enter_context(claimed_folder(out))
         folder = CheckpointFolder(out / "checkpoint")
@@ -123,7 +127,9 @@ def train(
                 n_workers=config.n_workers,
                 progress=report,
                 mask_rows=trainer.mask_rows,
+                stored_as=config.cache_type,
             ) as films:
+                films.place_on(accelerator.device, config.device_cache_bytes)
                 trainer.run(films, out, folder, report)
         encoder = Encoder(trainer.best_module(), task.encoder, device=config.device, record=trainer.record())
         if accelerator.is_main_process:

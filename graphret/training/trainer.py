@@ -229,7 +229,7 @@ class Trainer:
     def _train_step(
         self,
         rows: Int64Array,
-        images: Float32Array,
+        images: Float32Array | Tensor,
         readable: BoolArray,
         changes: list[Augmentation],
         masks: Float32Array | None,

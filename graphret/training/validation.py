@@ -116,7 +116,7 @@ def classifier_auc(
     with PreparedFilms(films, rows, encoder.size, cache_bytes=0) as prepared:
         for group, images, readable in prepared.batches(groups):
             known.append(group[readable])
-            probabilities.append(encoder.predict(images[readable], batch_size=batch_size))
+            probabilities.append(encoder.predict(np.asarray(images)[readable], batch_size=batch_size))
     kept = np.concatenate(known) if known else rows
     if not len(kept):
         raise DataError(f"no film of the split {split!r} can be read: there is nothing to measure")

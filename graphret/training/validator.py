@@ -26,9 +26,12 @@ if TYPE_CHECKING:
 __all__ = ["Validator", "to_device"]
 
 
-def to_device(images: Float32Array, accelerator: Accelerator) -> Tensor:
-    """Make a batch (b, 1, s, s) of images where the network is."""
-    batch = torch.from_numpy(images)[:, None].to(accelerator.device)
+def to_device(images: Float32Array | Tensor, accelerator: Accelerator) -> Tensor:
+    """Make a batch (b, 1, s, s) of images where the network is, without waiting for a GPU."""
+    batch = torch.from_numpy(images) if isinstance(images, np.ndarray) else images
+    if accelerator.device.type == "cuda" and not batch.is_cuda:
+        batch = batch.pin_memory()
+    batch = batch[:, None].to(accelerator.device, non_blocking=True)
     return batch.contiguous(memory_format=torch.channels_last)
 
 
@@ -81,7 +84,7 @@ class Validator:
     def calibrate(self, films: PreparedFilms) -> None:
         """Let the network take what it needs of the training films (medians, say)."""
 
-        def placed(images: Float32Array) -> Tensor:
+        def placed(images: Float32Array | Tensor) -> Tensor:
             return to_device(images, self.accelerator)
 
         with torch.inference_mode():

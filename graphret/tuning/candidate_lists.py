@@ -111,13 +111,13 @@ class CandidateLists:
         n_threads = self.n_threads or available_threads()
         at_once = max(LEAST_AT_ONCE, -(-len(batch) // (PARTS_OF_THREAD * n_threads)))
         with one_blas_thread(), ThreadPoolExecutor(n_threads, thread_name_prefix="graphret-tune") as pool:
-            parts = [
+            begun = [
                 pool.submit(fill, rankers, places[start : start + at_once])
                 for rankers, places in asked
                 for start in range(0, len(places), at_once)
             ]
-            for part in parts:
-                part.result()
+            for work in begun:
+                work.result()
         return lists
 
     def forget_others(self, numbers: Sequence[int]) -> None:

@@ -76,6 +76,7 @@ def test_it_is_json_and_every_parameter_is_in_it(tmp_path):
         "checkpoint_minutes",
         "device",
         "cache_bytes",
+        "device_cache_bytes",
     }
 
 

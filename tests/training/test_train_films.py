@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from graphret._errors import FilmError
 from graphret.data import ImageTable
@@ -100,3 +101,60 @@ def test_the_threads_end_when_reading_is_interrupted(table):
     with pytest.raises(KeyboardInterrupt):
         PreparedFilms(table, np.arange(6), 16, cache_bytes=MEMORY, progress=interrupt)
     assert not any(thread.name.startswith("graphret-film") for thread in threading.enumerate())
+
+
+def test_films_of_uint8_need_a_quarter_and_are_rounded(table):
+    rows = np.arange(10)
+    need = 10 * 16 * 16
+    with PreparedFilms(table, rows, 16, cache_bytes=need) as films:
+        assert not films.in_memory
+    seen = []
+    for allowed, in_memory in ((need, True), (need - 1, False)):
+        with PreparedFilms(table, rows, 16, cache_bytes=allowed, stored_as="uint8") as films:
+            assert films.in_memory is in_memory
+            ((_, images, _),) = films.batches(groups(rows))
+        assert images.dtype == np.float32
+        seen.append(images)
+    np.testing.assert_array_equal(*seen)
+    exact = np.stack([prepare_film(table.read_pixels(row), 16) for row in rows])
+    np.testing.assert_array_equal(seen[0], (np.rint(exact * 255) / 255).astype(np.float32))
+    assert not np.array_equal(seen[0], exact)
+
+
+@pytest.mark.parametrize("stored_as", ["float32", "uint8"])
+@pytest.mark.parametrize(
+    "device",
+    [
+        "cpu",
+        pytest.param(
+            "cuda",
+            marks=[pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")],
+        ),
+    ],
+)
+def test_films_on_a_device_are_those_in_memory(table, stored_as, device):
+    Path(table.paths[4]).write_bytes(b"no image")
+    asked = groups([3, 4, 9], [4], [0, 2])
+    with PreparedFilms(table, np.arange(10), 16, cache_bytes=MEMORY, stored_as=stored_as) as films:
+        expected = list(films.batches(asked))
+        films.place_on(torch.device(device), 10**6)
+        if device == "cpu":  # where films stay as they are: the same lines, on tensors
+            assert films._on_device is None
+            films._on_device = torch.from_numpy(films._cache)
+        for (rows, images, readable), (_, of_memory, in_memory) in zip(films.batches(asked), expected, strict=True):
+            assert isinstance(images, torch.Tensor)
+            assert images.device.type == device
+            assert images.dtype == torch.float32
+            np.testing.assert_array_equal(images.cpu().numpy(), of_memory)
+            np.testing.assert_array_equal(readable, in_memory)
+            assert rows.tolist() != [4] or not readable.any()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_device_keeps_no_more_than_it_may(table):
+    with PreparedFilms(table, np.arange(10), 16, cache_bytes=MEMORY) as films:
+        films.place_on(torch.device("cuda"), 10 * 16 * 16 * 4 - 1)
+        assert films._on_device is None
+        films.place_on(torch.device("cuda"), 10 * 16 * 16 * 4)
+        assert films._on_device is not None

@@ -79,7 +79,8 @@ class DeviceBatches:
         self._lock = threading.RLock()
         self._slots = [self._slot(n_outputs) for _ in range(N_SLOTS)]
         self._turn = self._n_full = 0
-        self._copying, self._computing = _streams() if self._is_cuda else (None, None)
+        none: tuple[torch.cuda.Stream | None, torch.cuda.Stream | None] = (None, None)
+        self._copying, self._computing = _streams() if self._is_cuda else none
         if self._computing is not None:
             self._computing.wait_stream(torch.cuda.current_stream())  # the weights are on their way in that one
         self._graph: tuple[Any, Tensor, Tensor] | None = None
@@ -96,7 +97,7 @@ class DeviceBatches:
             slot.host_images[:n, 0].copy_(torch.from_numpy(images))
             with self._stream(self._copying):
                 slot.images[:n].copy_(slot.host_images[:n], non_blocking=True)
-            if self._computing is not None:
+            if self._copying is not None and self._computing is not None:
                 self._computing.wait_stream(self._copying)
             # What reads this slot has ended before its turn comes again: its codes were waited for.
             with self._stream(self._computing):
