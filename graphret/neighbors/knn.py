@@ -19,7 +19,8 @@ from graphret._threads import available_threads, borrow_threads, is_forked
 from graphret._types import Codes, Float32Array, Int32Array, Int64Array, Progress
 from graphret.neighbors._kernels import _cosines, _rank_candidates, _scan_tile
 from graphret.neighbors.exact_search import MARGIN, ROUNDING, TILE, ExactSearch, row_lengths
-from graphret.neighbors.join import join_tiles
+from graphret.neighbors.join import join_in_memory
+from graphret.neighbors.join_plan import JoinPlan, bytes_of_row
 from graphret.neighbors.neighbor_table import NeighborTable
 
 __all__ = ["BACKENDS", "METHODS", "nearest_neighbors"]
@@ -149,7 +150,7 @@ class _Table:
         self.neighbors = np.empty((n_rows, k), np.int32)
         self.similarities = np.empty((n_rows, k), np.float32)
         self.progress = progress
-        self._unsure = np.ones(n_rows, np.bool_)
+        self.unsure = np.ones(n_rows, np.bool_)
 
     def settle(self, rows: Int64Array, candidates: Int32Array, kth_similarities: Float32Array) -> None:
         """Score candidates of some rows and write their k best; no other row may exceed ``kth_similarities``."""
@@ -160,11 +161,11 @@ class _Table:
         _rank_candidates(candidates, scored, rows, np.full(rows.size, k, dtype=np.int64), *found)
         self.neighbors[rows], self.similarities[rows] = found
         last = np.where(found[0][:, -1] < 0, -np.inf, found[1][:, -1])
-        self._unsure[rows] = (found[0][:, -1] < 0) | (kth_similarities >= last - ROUNDING)
+        self.unsure[rows] = (found[0][:, -1] < 0) | (kth_similarities >= last - ROUNDING)
 
     def finish(self, method: str = "exact", recall: float = 1.0) -> NeighborTable:
         """Scan the rows that are not sure, and return the table."""
-        unsure = np.flatnonzero(self._unsure)
+        unsure = np.flatnonzero(self.unsure)
         for first in range(0, unsure.size, SCAN_BLOCK):
             self._scan(unsure[first : first + SCAN_BLOCK])
         n_rows = self.neighbors.shape[0]
@@ -193,20 +194,19 @@ def _from_join(
     table: _Table, recall: float, generator: np.random.Generator, n_threads: int, max_memory: int | None
 ) -> bool:
     """Fill the table by the join; whether all of it is proven."""
-    found = join_tiles(
+    k = table.neighbors.shape[1]
+    plan = JoinPlan.of(table.codes, table.lengths, k, recall, generator, max_memory)
+    table.unsure[:] = join_in_memory(
         table.codes,
         table.lengths,
-        table.neighbors.shape[1],
-        recall=recall,
-        generator=generator,
+        plan,
+        table.neighbors,
+        table.similarities,
         n_threads=n_threads,
-        max_memory=max_memory,
+        all_parts=max_memory is None or bytes_of_row(table.codes.shape[1]) * len(table.codes) <= max_memory,
         progress=table.progress,
     )
-    for first in range(0, found.order.shape[0], BLOCK):
-        places = slice(first, first + BLOCK)
-        table.settle(found.order[places], found.ids[places], found.kth_similarities[places])
-    return found.plan.slack_factor == 1.0
+    return plan.plan.slack_factor == 1.0
 
 
 def _approximate(table: _Table, recall: float, seed: int, n_threads: int, max_memory: int | None) -> NeighborTable:

@@ -9,12 +9,14 @@ approximate method.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 
 from graphret._checks import unit_rows
+from graphret._threads import one_blas_thread, threads_in_force
 from graphret._types import Codes, Float32Array, Float64Array, Int64Array
 
 __all__ = ["BLOCK_WIDTH", "Parts", "Plan", "Rotation", "plan_join"]
@@ -73,12 +75,13 @@ class Rotation:
     def parts(
         self, codes: Codes, lengths: Float64Array, rows: Int64Array, n_leading: int, slack_factor: float
     ) -> Parts:
-        """Rotate the unit rows and split them as the join reads them; a chunk of them is unpacked at a time."""
+        """Rotate the unit rows and split them as the join reads them; each thread unpacks a chunk at a time."""
         n_blocks = -(-(self.basis.shape[1] - n_leading) // BLOCK_WIDTH)
         leading = np.empty((rows.shape[0], n_leading + 1), np.float32)
         rest = np.zeros((n_blocks, rows.shape[0], BLOCK_WIDTH), np.float32)
         beyond = np.zeros((n_blocks + 1, rows.shape[0]), np.float32)
-        for first in range(0, rows.shape[0], CHUNK):
+
+        def split(first: int) -> None:
             places = slice(first, first + CHUNK)
             rotated = codes[rows[places]] @ self.basis
             rotated *= (1.0 / lengths[rows[places]]).astype(np.float32)[:, None]
@@ -88,6 +91,10 @@ class Rotation:
                 part = rotated[:, start : start + BLOCK_WIDTH]
                 rest[block, places, : part.shape[1]] = part
                 beyond[block, places] = np.einsum("ij,ij->i", part, part) + beyond[block + 1, places]
+
+        # a BLAS sums in another order with more threads: each chunk has one, and the sums are the same with any number
+        with one_blas_thread(), ThreadPoolExecutor(threads_in_force(), thread_name_prefix="graphret-rotate") as pool:
+            list(pool.map(split, range(0, rows.shape[0], CHUNK)))
         np.sqrt(beyond, out=beyond)
         leading[:, n_leading] = np.sqrt(np.float32(slack_factor)) * beyond[0]
         return leading, rest, beyond

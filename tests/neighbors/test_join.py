@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 
 from graphret._errors import InvalidParameterError
 from graphret.neighbors import ExactSearch, nearest_neighbors
-from graphret.neighbors import join as join_module
+from graphret.neighbors import block_join as block_join_module
+from graphret.neighbors import join_plan as join_module
 from graphret.neighbors import knn as knn_module
 from graphret.neighbors import rotation as rotation_module
 from graphret.neighbors._tile_kernels import _promising_share, _replace_root, _survivors, _tighten
 from graphret.neighbors.exact_search import row_lengths
-from graphret.neighbors.join import join_tiles
+from graphret.neighbors.block_join import best_of_block
+from graphret.neighbors.join_plan import JoinPlan
 from graphret.neighbors.rotation import Rotation, plan_join
 from graphret.neighbors.tiles import principal_order, rounds_of_pairs
 
@@ -115,6 +117,7 @@ def test_guess_rank_is_surpassed_as_often_as_it_says():
 
 
 def test_memory_is_bounded_and_nothing_else_changes(tmp_path, monkeypatch):
+    monkeypatch.setattr(block_join_module, "SCORED", 300)
     for name in ("BASIS_ROWS", "PLAN_ROWS", "PLAN_COLUMNS", "PLAN_PAIRS", "CHUNK"):
         monkeypatch.setattr(rotation_module, name, 300)
     monkeypatch.setattr(knn_module, "BLOCK", 300)
@@ -222,12 +225,42 @@ def test_progress_counts_up_to_the_rows():
 
 def test_candidates_hold_every_neighbour():
     codes = codes_near_a_subspace(10)
-    options = {"recall": 1.0, "generator": np.random.default_rng(0), "n_threads": 1}
-    found = join_tiles(codes, row_lengths(codes), 6, **options)
+    lengths = row_lengths(codes)
+    plan = JoinPlan.of(codes, lengths, 6, 1.0, np.random.default_rng(0))
+    order = plan.tiles.order
+    _, hopeful = best_of_block(
+        plan, 0, plan.rotation.parts(codes, lengths, order, plan.plan.n_leading, plan.plan.slack_factor)
+    )
     expected = truth(codes, 6).neighbors
-    for place, row in enumerate(found.order):
-        above = expected[row][truth_scores(codes, row)[expected[row]] > found.kth_similarities[place] + 1e-5]
-        assert np.isin(above, found.ids[place]).all()
+    for place, row in enumerate(order):
+        above = expected[row][truth_scores(codes, row)[expected[row]] > hopeful.kth_similarities[place] + 1e-5]
+        assert np.isin(above, order[hopeful.columns[place][hopeful.columns[place] >= 0]]).all()
+
+
+@pytest.mark.parametrize("method", ["exact", "approximate"])
+def test_order_of_the_pairs_threads_and_memory_change_nothing(method, monkeypatch):
+    """Pairs of blocks start from what the blocks found in themselves: any machine may join them, at any time."""
+    monkeypatch.setattr(join_module, "BLOCK_ROWS", 96)
+    codes = codes_near_a_subspace(11, n=1200, noise=0.6)
+    options = {"method": method, "recall": None if method == "exact" else 0.8}
+    whole = nearest_neighbors(codes, 9, n_threads=1, **options)
+    if method == "exact":
+        assert_same_table(whole, truth(codes, 9))
+    else:
+        assert whole.recall >= 0.8
+        assert not np.array_equal(whole.neighbors, truth(codes, 9).neighbors)  # there is something to differ in
+    blocks = JoinPlan.of(codes, row_lengths(codes), 9, 1.0, np.random.default_rng(0)).blocks
+    assert len(blocks) == 13
+    pairs_of = JoinPlan.pairs
+    monkeypatch.setattr(JoinPlan, "pairs", lambda plan: pairs_of(plan)[::-1])
+    assert_same_table(nearest_neighbors(codes, 9, n_threads=2, **options), whole)
+
+
+def test_blocks_follow_from_the_number_of_rows():
+    codes = codes_near_a_subspace(12, n=3000)
+    of = JoinPlan.of(codes, row_lengths(codes), 5, 1.0, np.random.default_rng(0))
+    assert of.blocks == (range(of.tiles.n_tiles),)
+    assert of.pairs() == []
 
 
 def truth_scores(codes, row):
