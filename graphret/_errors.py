@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = [
+    "ClusterError",
     "CodesError",
     "DamagedIndexError",
     "DataError",
@@ -144,6 +145,10 @@ class MissingDependencyError(GraphretError, ImportError):
         self.package = package
         self.extra = extra
         self.reason = reason
+
+
+class ClusterError(GraphretError):
+    """Work on several machines failed: they cannot be reached, or a piece of the work failed on all that tried it."""
 
 
 class StoreError(GraphretError):

@@ -2,7 +2,7 @@
 
 from graphret.encoding.batches import CODE_OF_ZEROS, NO_COSINE, encode_each
 from graphret.encoding.encoded_files import ENCODED_CODES, ENCODED_FILMS, read_encoded, write_encoded
-from graphret.encoding.films import EncodedFilms, encode_films
+from graphret.encoding.films import EncodedFilms, EncodingJob, encode_films
 
 __all__ = [
     "CODE_OF_ZEROS",
@@ -10,6 +10,7 @@ __all__ = [
     "ENCODED_FILMS",
     "NO_COSINE",
     "EncodedFilms",
+    "EncodingJob",
     "encode_each",
     "encode_films",
     "read_encoded",

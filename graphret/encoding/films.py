@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -17,15 +18,16 @@ from graphret.files import Stage, Stages, digest, file_state, map_array, write_r
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Sequence
 
     from graphret._errors import GraphretError
     from graphret._types import Codes, Int64Array, Progress
     from graphret.data import ImageTable
     from graphret.encoders import Encoder
 
-__all__ = ["EncodedFilms", "encode_films"]
+__all__ = ["EncodedFilms", "EncodingJob", "encode_films"]
+
+Spread: TypeAlias = "Callable[[EncodingJob, Stages, str, tuple[range, ...], Callable[[int], None]], None]"
 
 CODES = "codes.npy"
 ARITHMETIC = 2
@@ -66,6 +68,8 @@ def encode_films(
     shard_rows: int = 4096,
     decoding: Decoding | None = None,
     allow_none: bool = False,
+    spread: Spread | None = None,
+    shards: Stages | None = None,
     progress: Progress | None = None,
 ) -> EncodedFilms:
     """Encode the films of a table; a film that cannot be used is reported and skipped.
@@ -95,6 +99,12 @@ def encode_films(
         What one film may take, and whether films are decoded in processes of their own; the defaults when not given.
     allow_none
         True gives no codes, and says why, where not one film has a code; else that is an error.
+    spread
+        Encodes the missing shards somewhere else: called as ``spread(job, shards, key, missing, say)``, with a tuple
+        of the rows of each missing shard, and a function that is told the number of films of every shard that is done.
+        With ``out`` only.
+    shards
+        Where the shards are kept; ``None``: in ``out``.
     progress
         Called as ``progress("encode", films done, films)``.
 
@@ -123,27 +133,36 @@ def encode_films(
         check_integer("n_workers", n_workers, 1)
     if not len(table):
         raise DataError("the table has no film: there is nothing to encode")
-    job = _Job(table, encoder, precision, batch_size, n_workers, decoding or Decoding(), progress)
+    job = EncodingJob(table, encoder, precision, batch_size, n_workers, decoding or Decoding(), progress)
     if out is None:
         shard = job.encode(range(len(table)), 0)
         rows, problems = _joined(table, [shard], allow_none=allow_none)
         return EncodedFilms(shard.arrays["codes"], rows, problems, None)
-    shards = Stages(out)
+    kept = Stages(out) if shards is None else shards
     key = _key(table, encoder, precision, shard_rows, job.decoding)
-    shards.keep_only(key)
-    starts = range(0, len(table), shard_rows)
-    missing = [first for first in starts if shards.load(_shard(first), key) is None]
-    done = len(table) - sum(min(shard_rows, len(table) - first) for first in missing)
-    for first in missing:
-        part = range(first, min(first + shard_rows, len(table)))
-        shards.save(_shard(first), key, *job.encode(part, done))
-        done += len(part)
+    kept.keep_only(key)
+    parts = [range(first, min(first + shard_rows, len(table))) for first in range(0, len(table), shard_rows)]
+    missing = [part for part in parts if kept.load(_shard(part.start), key, []) is None]
+    done = len(table) - sum(len(part) for part in missing)
+
+    def say(n_films: int) -> None:
+        nonlocal done
+        done += n_films
+        job.say(done)
+
+    if spread is not None:
+        spread(job, kept, key, tuple(missing), say)
+    else:
+        for part in missing:
+            job.keep(part, kept, key, done)
+            say(len(part))
     job.say(len(table))
-    return _assemble(table, shards, key, [_shard(first) for first in starts], allow_none=allow_none)
+    names = [_shard(part.start) for part in parts]
+    return _assemble(table, kept, key, names, Path(out) / CODES, allow_none=allow_none)
 
 
 @dataclass(frozen=True)
-class _Job:
+class EncodingJob:
     """How the films of one table are encoded."""
 
     table: ImageTable
@@ -175,13 +194,19 @@ class _Job:
             )
         return Stage({"problems": [asdict(problem) for problem in problems]}, {"codes": codes, "rows": kept})
 
+    def keep(self, rows: range, shards: Stages, key: str, done: int = 0) -> None:
+        """Encode the films of some rows, and keep them as a shard."""
+        shards.save(_shard(rows.start), key, *self.encode(rows, done))
+
     def say(self, done: int) -> None:
         """Call the caller's progress."""
         if self.progress is not None:
             self.progress("encode", done, len(self.table))
 
 
-def _assemble(table: ImageTable, shards: Stages, key: str, names: list[str], *, allow_none: bool) -> EncodedFilms:
+def _assemble(
+    table: ImageTable, shards: Stages, key: str, names: list[str], file: Path, *, allow_none: bool
+) -> EncodedFilms:
     """Join the shards to one file that can be memory-mapped, one shard in memory at a time."""
     try:
         rows, problems = _joined(table, [shards.read(name, key, ["rows"]) for name in names], allow_none=allow_none)
@@ -189,7 +214,6 @@ def _assemble(table: ImageTable, shards: Stages, key: str, names: list[str], *, 
         shards.keep_only("")  # nothing in there is worth to go on with
         raise
     length = shards.read(names[0], key, ["codes"]).arrays["codes"].shape[1]
-    file = shards.folder / CODES
     parts = (shards.read(name, key, ["codes"]).arrays["codes"] for name in names)
     write_rows(file, (rows.size, length), np.dtype(np.float32), parts)
     return EncodedFilms(map_array(file), rows, problems, file)

@@ -22,11 +22,13 @@ from graphret.files.lock import LOCK, claimed_folder, remove_lock, writer_lock
 from graphret.files.names import check_path, safe_name
 from graphret.files.plain import MappedFile, open_plain, read_plain
 from graphret.files.private import create_private
+from graphret.files.shared_stages import SharedStages, open_stages
 from graphret.files.stages import Stage, Stages
 
 __all__ = [
     "LOCK",
     "MappedFile",
+    "SharedStages",
     "Stage",
     "Stages",
     "array_of",
@@ -43,6 +45,7 @@ __all__ = [
     "move",
     "new_folder",
     "open_plain",
+    "open_stages",
     "parse_json",
     "read_plain",
     "refuse_link",

@@ -1,4 +1,7 @@
-"""Results of finished stages, kept by the hash of what they were made from, so that a killed run goes on."""
+"""Results of finished stages, kept by the hash of what they were made from, so that a killed run goes on.
+
+A stage is a zip archive, whose entries have checksums (CRC-32) that are compared when they are read.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,13 @@ from graphret.files.atomic import make_folder, replacing
 if TYPE_CHECKING:
     import os
     from collections.abc import Collection, Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
+    from typing import IO
 
     from numpy.typing import NDArray
 
-__all__ = ["Stage", "Stages"]
+__all__ = ["Stage", "Stages", "stage_file"]
 
 _KEY_LENGTH = 32
 _RECORD = "stage"
@@ -56,7 +61,15 @@ class Stages:
         self.folder = make_folder(folder)
 
     def _path(self, name: str, key: str) -> Path:
-        return self.folder / f"{name}-{key[:_KEY_LENGTH]}.npz"
+        return self.folder / stage_file(name, key)
+
+    def _writing(self, name: str, key: str) -> AbstractContextManager[IO[bytes]]:
+        """Open the file of a stage, which is there when the block ends without an error."""
+        return replacing(self._path(name, key))
+
+    def _reading(self, name: str, key: str) -> AbstractContextManager[IO[bytes]]:
+        """Open the file of a stage, or raise an OSError."""
+        return self._path(name, key).open("rb")
 
     def save(
         self,
@@ -74,13 +87,13 @@ class Stages:
         """
         text = json.dumps({"key": key, "record": dict(record or {})}, allow_nan=False)
         entries: dict[str, Any] = {_RECORD: np.frombuffer(text.encode(), np.uint8), **(arrays or {})}
-        with replacing(self._path(name, key)) as file:
+        with self._writing(name, key) as file:
             np.savez(file, **entries)
 
     def load(self, name: str, key: str, only: Collection[str] | None = None) -> Stage | None:
         """Return a stage with all of its arrays, or ``only`` some; None where it is not done or cannot be read."""
         try:
-            with self._path(name, key).open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            with self._reading(name, key) as file, np.load(file, allow_pickle=False) as stored:
                 document = json.loads(stored[_RECORD].tobytes())
                 if document["key"] != key:
                     return None
@@ -105,5 +118,10 @@ class Stages:
     def keep_only(self, key: str) -> None:
         """Remove the results that were made under other keys, and what killed runs left."""
         for path in self.folder.iterdir():
-            if path.is_file() and not path.name.endswith(f"-{key[:_KEY_LENGTH]}.npz"):
+            if path.is_file() and not path.name.endswith(stage_file("", key)):
                 path.unlink()
+
+
+def stage_file(name: str, key: str) -> str:
+    """Name of the file of a stage."""
+    return f"{name}-{key[:_KEY_LENGTH]}.npz"

@@ -206,7 +206,9 @@ def similarity_graph(table: NeighborTable, *, threshold: float | str | None = "a
         filled = _directed_rows(table.neighbors, table.similarities, cut, best_edge_only, indptr, indices, values)
     if weights == "binary":
         values[:filled] = 1.0
-    rows = _symmetric_rows(indptr, indices[:filled], values[:filled])
+    for array in (indices, values):  # given back to the system, not copied
+        array.resize(filled, refcheck=False)
+    rows = _symmetric_rows(indptr, indices, values)
     return Graph(*rows, threshold=used, n_best_edge_only=int(best_edge_only.sum()))
 
 
@@ -232,4 +234,6 @@ def _symmetric_rows(
     _transpose(*mirrored, indptr, indices, values)
     out = (np.empty_like(indptr), np.empty(2 * filled, np.int32), np.empty(2 * filled, np.float32))
     stored = _merge_symmetric(indptr, indices, values, *mirrored, *out)
-    return out[0], out[1][:stored].copy(), out[2][:stored].copy()
+    for array in out[1:]:
+        array.resize(stored, refcheck=False)
+    return out

@@ -8,6 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from graphret._errors import InvalidParameterError
+from graphret.cluster import Engine, check_engine, open_engine
+from graphret.cluster.engine import ENCODE
 from graphret.data import ImageTable
 from graphret.encoding import encode_films
 from graphret.files import Stages, check_path, make_folder, refuse_link, remove_folder, remove_lock, writer_lock
@@ -29,8 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = ["build"]
 
-_ENCODE = "encode"
-
 
 def build(
     films_or_codes: Any,
@@ -44,6 +44,9 @@ def build(
     splits: Any = None,
     films: ImageTable | None = None,
     config: BuildConfig | None = None,
+    engine: str = "local",
+    address: str | None = None,
+    storage: str | None = None,
     resume: bool = True,
     progress: Progress | None = None,
     **overrides: Any,
@@ -74,6 +77,14 @@ def build(
         Instead of those: the table that describes the codes.
     config
         Parameters; the defaults when not given.
+    engine
+        "local", or "ray": films are encoded, and neighbours found, by workers of Ray (extra ``ray``). The index is the
+        same to the byte on machines of one kind, with any number of workers, also where some are lost.
+    address
+        With "ray": a running cluster, as ``ray.init`` takes it; ``None`` starts Ray on this machine.
+    storage
+        With "ray": folder or URL (fsspec) that all machines see, for what the workers read and write; ``None``: ``out``
+        is such a folder. Films are read under their paths.
     resume
         False forgets what an unfinished build has left.
     progress
@@ -95,6 +106,8 @@ def build(
         Codes or films that cannot make an index, or not one film that has a code.
     EncoderError
         The encoder does not fit, or fails.
+    ClusterError, MissingDependencyError
+        The cluster cannot be reached, or a piece of the work fails there; Ray is not installed.
     IndexLockedError
         Another process writes to ``out``.
     StoreError
@@ -128,15 +141,20 @@ def build(
         given = Coded(codes, table, codes_hash(codes))
     check_target(root)
     check_backends(config)
-    with _claimed(root, resume=resume) as stages:
-        coded = _encode(table, used, stages, config, progress) if given is None else given
-        linked = link_films(coded, stages, config, progress)
-        structure = prepare_search(coded, stages, config, progress)
-        communities = divide_films(linked.graph, stages, config, progress)
+    check_engine(engine, address, storage)
+    with (
+        _claimed(root, resume=resume) as stages,
+        open_engine(engine, stages.folder, address=address, storage=storage) as workers,
+    ):
+        coded = _encode(table, used, stages, config, workers, progress) if given is None else given
+        linked = link_films(coded, stages, config, workers, progress)
+        structure = prepare_search(coded, linked, stages, config, progress)
+        communities = divide_films(coded, linked.graph, stages, config, progress)
         report(progress, "write", 0)
         contents = Contents(coded, linked, communities, structure, config, used)
         publish(root, lambda folder: write_contents(folder, contents))
         retire(stages.folder)
+        workers.forget()
         report(progress, "write", 1)
         return Index(root, encoder=used)
 
@@ -164,7 +182,12 @@ def _claimed(root: Path, *, resume: bool) -> Iterator[Stages]:
 
 
 def _encode(
-    table: ImageTable, encoder: Encoder | None, stages: Stages, config: BuildConfig, progress: Progress | None
+    table: ImageTable,
+    encoder: Encoder | None,
+    stages: Stages,
+    config: BuildConfig,
+    engine: Engine,
+    progress: Progress | None,
 ) -> Coded:
     if encoder is None:
         raise InvalidParameterError("encoder", None, "an Encoder", "films need one")
@@ -172,12 +195,14 @@ def _encode(
     encoded = encode_films(
         table,
         encoder,
-        stages.folder / _ENCODE,
+        make_folder(stages.folder / ENCODE),
         batch_size=config.batch_size,
         precision=config.precision,
         n_workers=config.n_workers,
         shard_rows=config.shard_rows,
         decoding=config.decoding,
+        spread=engine.spread,
+        shards=engine.shards(),
         progress=progress,
     )
     films = table.select(encoded.rows)

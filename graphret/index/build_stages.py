@@ -10,12 +10,14 @@ import numpy as np
 from graphret.communities import Partition, partition
 from graphret.files import Stage, Stages, digest
 from graphret.graph import Graph, similarity_graph
+from graphret.index.build_memory import BuildMemory
 from graphret.index.contents import Linked
 from graphret.neighbors import ExactSearch, GraphSearchStructure, NeighborTable, build_graph_search, nearest_neighbors
 from graphret.retrieval import Novelty
 
 if TYPE_CHECKING:
     from graphret._types import Progress
+    from graphret.cluster import Engine
     from graphret.index.config import BuildConfig
     from graphret.index.contents import Coded
 
@@ -28,11 +30,19 @@ def check_backends(config: BuildConfig) -> None:
     partition(similarity_graph(tiny), method=config.communities)
 
 
-def link_films(coded: Coded, stages: Stages, config: BuildConfig, progress: Progress | None) -> Linked:
-    """Find the neighbours and make the graph of them."""
+def link_films(coded: Coded, stages: Stages, config: BuildConfig, engine: Engine, progress: Progress | None) -> Linked:
+    """Find the neighbours and make the graph of them.
+
+    Raises
+    ------
+    InvalidParameterError
+        ``max_memory`` is too small for a stage, this one or a later one.
+    """
+    fits = _memory(coded, config)
     key = _neighbors_key(coded, config)
     found = stages.load("neighbors", key)
     if found is None:
+        join = engine.join(coded.sha256) if engine.is_cluster or fits.stored else None
         table = nearest_neighbors(
             coded.codes,
             config.k,
@@ -40,10 +50,12 @@ def link_films(coded: Coded, stages: Stages, config: BuildConfig, progress: Prog
             method=config.method,
             seed=config.seed,
             n_threads=config.n_threads,
-            max_memory=config.max_memory,
+            join=join,
             progress=progress,
         )
         found = keep_neighbors(table, coded, stages, config)
+        if join is not None:
+            join.forget()
     report(progress, "graph", 0)
     table = NeighborTable(found.arrays["neighbors"], found.arrays["similarities"], **found.record)
     graph = similarity_graph(table, threshold=config.threshold, weights=config.edge_weights)
@@ -60,24 +72,28 @@ def keep_neighbors(table: NeighborTable, coded: Coded, stages: Stages, config: B
     return found
 
 
+def _memory(coded: Coded, config: BuildConfig) -> BuildMemory:
+    """How the stages fit into the memory that they may take."""
+    return BuildMemory.of(*coded.codes.shape, config).within(config.max_memory)
+
+
 def _neighbors_key(coded: Coded, config: BuildConfig) -> str:
     return digest("neighbors", coded.sha256, config.k, config.method, config.backend, config.seed)
 
 
 def prepare_search(
-    coded: Coded, stages: Stages, config: BuildConfig, progress: Progress | None
+    coded: Coded, linked: Linked, stages: Stages, config: BuildConfig, progress: Progress | None
 ) -> GraphSearchStructure | None:
     """Make what graph search needs, or None where queries shall scan the codes."""
     if config.search == "exact":
         return None
     report(progress, "search", 0)
-    neighbors = _neighbors_key(coded, config)
-    key = digest("search", neighbors, config.search, config.search_recall)
+    key = digest("search", _neighbors_key(coded, config), config.search, config.search_recall)
     found = stages.load("search", key)
     if found is None:
         structure = build_graph_search(
             ExactSearch(coded.codes),
-            stages.read("neighbors", neighbors, ["neighbors"]).arrays["neighbors"],
+            linked.table.neighbors,
             config.k,
             recall=config.search_recall,
             always=config.search == "graph",
@@ -94,8 +110,10 @@ def prepare_search(
     return GraphSearchStructure(**values) if values else None
 
 
-def divide_films(graph: Graph, stages: Stages, config: BuildConfig, progress: Progress | None) -> Partition:
-    """Divide the graph into communities."""
+def divide_films(
+    coded: Coded, graph: Graph, stages: Stages, config: BuildConfig, progress: Progress | None
+) -> Partition:
+    """Divide the graph into communities; as many starts at once as memory allows."""
     report(progress, "communities", 0)
     settings = {
         "method": config.communities,
@@ -107,7 +125,8 @@ def divide_films(graph: Graph, stages: Stages, config: BuildConfig, progress: Pr
     key = digest("communities", graph.fingerprint, settings)
     found = stages.load("communities", key)
     if found is None:
-        made = partition(graph, **settings, n_threads=config.n_threads)  # type: ignore[arg-type]
+        n_threads = config.n_threads if config.max_memory is None else _memory(coded, config).starts_at_once
+        made = partition(graph, **settings, n_threads=n_threads)  # type: ignore[arg-type]
         about = {name: getattr(made, name) for name in ("quality", "n_communities", "start_qualities")}
         stages.save("communities", key, about, {"labels": made.labels})
     else:

@@ -75,7 +75,9 @@ class BuildConfig:
     n_threads
         Threads of the neighbour search and of the partition; ``None``: all processors. No result depends on it.
     max_memory
-        Bytes that rotated codes may take in the neighbour search; ``None``: one copy of the codes.
+        Bytes that the stages behind the codes may hold at one time, codes in files not counted: blocks of the
+        neighbour search then lie on disk, and go on after a kill one by one; ``None`` sets no limit. The index is the
+        same.
     shard_rows
         Films after which a killed encoding can go on.
     isolate
@@ -139,7 +141,7 @@ class BuildConfig:
             if getattr(self, name) is not None:
                 _settle(self, name, 1, "None takes every processor")
         if self.max_memory is not None:
-            _settle(self, "max_memory", 1, "None allows one copy of the codes")
+            _settle(self, "max_memory", 1, "None sets no limit")
         object.__setattr__(self, "threshold", check_threshold(self.threshold))
         for name, known in (
             ("edge_weights", WEIGHTS),

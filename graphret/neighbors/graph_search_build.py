@@ -9,6 +9,7 @@ import numpy as np
 
 from graphret._checks import check_integer, check_number
 from graphret._threads import one_blas_thread
+from graphret.neighbors._link_kernels import _components, _count_links, _merge_links, _reverse_links
 from graphret.neighbors.beam_width import Beam, HeldOut, measure_beam, narrowest_beam
 from graphret.neighbors.graph_search import HIGHEST_CODE, PLACE_COST, GraphSearch, GraphSearchStructure
 from graphret.neighbors.rotation import Rotation
@@ -172,26 +173,26 @@ def mutual_links(neighbors: Int32Array) -> tuple[Int64Array, Int32Array]:
     >>> [part.tolist() for part in mutual_links(np.array([[1], [2], [1]], dtype=np.int32))]
     [[0, 1, 3, 4], [1, 0, 2, 1]]
     """
-    import scipy.sparse
-
-    n_films, k = neighbors.shape
-    films, others = np.repeat(np.arange(n_films, dtype=np.int32), k), neighbors.reshape(-1)
-    there = others >= 0
-    ones = np.ones(int(there.sum()), dtype=np.bool_)
-    links = scipy.sparse.csr_array((ones, (films[there], others[there])), shape=(n_films, n_films))
-    both = links.maximum(links.T.tocsr())
-    both.sort_indices()
-    return both.indptr.astype(np.int64), both.indices.astype(np.int32)
+    n_films = neighbors.shape[0]
+    starts = np.zeros(n_films + 1, np.int64)
+    _count_links(neighbors, starts)
+    reverse = np.empty(int(starts[-1]), np.int32)
+    _reverse_links(neighbors, starts, reverse)
+    indptr, indices = np.empty(n_films + 1, np.int64), np.empty(2 * len(reverse), np.int32)
+    indices.resize(_merge_links(neighbors, starts, reverse, indptr, indices), refcheck=False)
+    return indptr, indices
 
 
 def components_of(indptr: Int64Array, indices: Int32Array) -> Int32Array:
-    """Number of the component of the links that each film is in, int32 (n,)."""
-    import scipy.sparse
-    from scipy.sparse.csgraph import connected_components
+    """Number of the component of the links that each film is in, int32 (n,), in the order of their smallest films.
 
-    n_films = len(indptr) - 1
-    links = scipy.sparse.csr_array((np.ones(len(indices), np.bool_), indices, indptr), shape=(n_films, n_films))
-    numbers: Int32Array = connected_components(links, directed=False)[1]
+    Examples
+    --------
+    >>> components_of(np.array([0, 1, 1, 2]), np.array([2, 0], dtype=np.int32)).tolist()
+    [0, 1, 0]
+    """
+    numbers = np.empty(len(indptr) - 1, np.int32)
+    _components(indptr, indices, numbers)
     return numbers
 
 

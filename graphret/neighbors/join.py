@@ -9,10 +9,10 @@ import numpy as np
 
 from graphret._threads import borrow_threads
 from graphret.neighbors.block_join import Best, BlockCodes, best_of_block, join_pair, merge, score, unsure_rows
-from graphret.neighbors.join_plan import JoinPlan
 
 if TYPE_CHECKING:
     from graphret._types import BoolArray, Codes, Float32Array, Float64Array, Int32Array, Progress
+    from graphret.neighbors.join_plan import JoinPlan
     from graphret.neighbors.rotation import Parts
 
 __all__ = ["join_in_memory"]

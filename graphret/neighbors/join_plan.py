@@ -1,4 +1,4 @@
-"""What a join of all rows with all rows fixes beforehand: directions, tiles, a sample, and the blocks it is cut into."""
+"""What a join of all rows with all rows fixes beforehand: directions, tiles, a sample, and blocks."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from graphret._checks import check_codes, check_integer, check_number, unit_rows
 from graphret._errors import DeviceError, MissingDependencyError, UnknownNameError
 from graphret._notes import note_once
 from graphret._threads import available_threads, borrow_threads, is_forked
-from graphret._types import Codes, Float32Array, Int32Array, Int64Array, Progress
+from graphret._types import BoolArray, Codes, Float32Array, Int32Array, Int64Array, Progress
 from graphret.neighbors._kernels import _cosines, _rank_candidates, _scan_tile
 from graphret.neighbors.exact_search import MARGIN, ROUNDING, TILE, ExactSearch, row_lengths
 from graphret.neighbors.join import join_in_memory
@@ -38,6 +38,8 @@ BLOCK = 4_096
 SCAN_BLOCK = 64
 RECALL_SAMPLE = 256
 
+Join: TypeAlias = Callable[..., BoolArray]
+"""Joins the blocks of a plan: takes and gives what `join_in_memory` does."""
 Propose: TypeAlias = Callable[[Codes, int], tuple[Float32Array, Int64Array]]
 """Candidates of some unit rows: (rows (b, d), m) -> (similarities descending (b, m), ids (b, m))."""
 
@@ -52,6 +54,7 @@ def nearest_neighbors(
     seed: int = 0,
     n_threads: int | None = None,
     max_memory: int | None = None,
+    join: Join | None = None,
     progress: Progress | None = None,
 ) -> NeighborTable:
     """Find the k most similar rows of every row, by cosine (Haq et al. 2021, Eq. 2).
@@ -85,6 +88,9 @@ def nearest_neighbors(
         CPU threads; ``None`` for all processors.
     max_memory
         Bytes that rotated codes may take; ``None``: one copy of the codes. Beside them stand O(n k) for the result.
+    join
+        What joins the blocks of the plan, where not this process in memory does: called as `join_in_memory`, with the
+        same result.
     progress
         Called as ``progress("neighbors", rows done, n)``.
 
@@ -128,9 +134,9 @@ def nearest_neighbors(
     k = min(k, n_rows - 1)
     if k == 0:
         return NeighborTable(np.empty((n_rows, 0), np.int32), np.empty((n_rows, 0), np.float32), n_proven=n_rows)
-    engine = _engine(backend, n_rows, method)
+    engine = "join" if join is not None and n_rows >= JOIN_LIMIT else _engine(backend, n_rows, method)
     with borrow_threads(n_threads) as threads, _faiss_threads(engine, threads):
-        table = _Table(codes, k, progress)
+        table = _Table(codes, k, join or join_in_memory, progress)
         if engine != "join":
             unit = unit_rows(codes)
             return _from_proposals(table, _faiss_proposer(unit) if engine == "faiss" else _torch_proposer(unit), unit)
@@ -143,12 +149,13 @@ def nearest_neighbors(
 class _Table:
     """A table that fills: candidates come in, are scored canonically, and rows that are not sure are scanned."""
 
-    def __init__(self, codes: Codes, k: int, progress: Progress | None) -> None:
+    def __init__(self, codes: Codes, k: int, join: Join, progress: Progress | None) -> None:
         n_rows = codes.shape[0]
         self.codes = codes
         self.lengths = row_lengths(codes)
         self.neighbors = np.empty((n_rows, k), np.int32)
         self.similarities = np.empty((n_rows, k), np.float32)
+        self.join = join
         self.progress = progress
         self.unsure = np.ones(n_rows, np.bool_)
 
@@ -196,7 +203,7 @@ def _from_join(
     """Fill the table by the join; whether all of it is proven."""
     k = table.neighbors.shape[1]
     plan = JoinPlan.of(table.codes, table.lengths, k, recall, generator, max_memory)
-    table.unsure[:] = join_in_memory(
+    table.unsure[:] = table.join(
         table.codes,
         table.lengths,
         plan,

@@ -145,4 +145,4 @@ def test_help_of_build_says_what_the_code_does():
     words = documented_parameters(BuildConfig)
     assert f"exact up to {EXACT_LIMIT:,} films" in words["method"]
     assert {f"at least {share}" for share in RECALL.values()} == set(re.findall(r"at least [\d.]+\d", words["method"]))
-    assert "one copy of the codes" in words["max_memory"]  # as nearest_neighbors says of None
+    assert "sets no limit" in words["max_memory"]

@@ -15,8 +15,8 @@ from graphret.neighbors import join_plan as join_module
 from graphret.neighbors import knn as knn_module
 from graphret.neighbors import rotation as rotation_module
 from graphret.neighbors._tile_kernels import _promising_share, _replace_root, _survivors, _tighten
-from graphret.neighbors.exact_search import row_lengths
 from graphret.neighbors.block_join import best_of_block
+from graphret.neighbors.exact_search import row_lengths
 from graphret.neighbors.join_plan import JoinPlan
 from graphret.neighbors.rotation import Rotation, plan_join
 from graphret.neighbors.tiles import principal_order, rounds_of_pairs

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from graphret.cluster import Engine
 from graphret.communities import louvain
 from graphret.communities.matching import match_communities
 from graphret.files import Stages
@@ -52,10 +53,10 @@ def rebuild(
         known_table = _known_neighbors(current, config)
         if known_table is not None:
             keep_neighbors(known_table, coded, stages, config)
-        linked = link_films(coded, stages, config, progress)
-        structure = prepare_search(coded, stages, config, progress)
+        linked = link_films(coded, stages, config, Engine.local(stages.folder), progress)
+        structure = prepare_search(coded, linked, stages, config, progress)
         known = generation.communities
-        found = _divided(linked.graph, known, divide_films(linked.graph, stages, config, progress), config)
+        found = _divided(linked.graph, known, divide_films(coded, linked.graph, stages, config, progress), config)
         matched = match_communities(known, found.labels, current.record["next_community"])
         partition = replace(found, labels=matched.labels)
         renumbered = {
