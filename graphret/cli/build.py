@@ -13,6 +13,7 @@ from graphret.cli.info import show_info
 from graphret.cli.options import config_options, parse_word
 from graphret.cli.ready_codes import ReadyCodes, ReadyTable, read_ready_codes
 from graphret.cli.reporting import AsJson, Quiet, report_to_user
+from graphret.cluster import ENGINES
 from graphret.index import BuildConfig
 
 if TYPE_CHECKING:
@@ -50,6 +51,29 @@ def build(
             metavar="auto|SECONDS|none", help="Time for that; auto: a quarter of the build's, at least 30 seconds."
         ),
     ] = "auto",
+    engine: Annotated[
+        str,
+        typer.Option(
+            metavar="|".join(ENGINES),
+            help="What encodes the films and finds their neighbours: this process, or workers of Ray (extra ray).",
+        ),
+    ] = "local",
+    address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="With --engine ray: a running cluster; not given: Ray is started on this machine.",
+            show_default=False,
+        ),
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR|URL",
+            help="With --engine ray: folder or URL (fsspec) that all machines see; not given: --out is one.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
     config: BuildConfig,
@@ -84,6 +108,9 @@ def build(
             films=films,
             out=out,
             config=config,
+            engine=engine,
+            address=address,
+            storage=storage,
             tune="auto" if tune is None else tune,
             tune_budget=parse_word(tune_budget, number=float, nothing=True),
             progress=reporter.progress,

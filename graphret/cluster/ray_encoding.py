@@ -58,7 +58,7 @@ def spread_shards(ray: Any, place: str) -> Callable[..., None]:
             for _ in range(max(1, min(room, len(missing))))
         ]
         waiting = list(missing[::-1])
-        running = {}
+        running: dict[Any, tuple[Any, range]] = {}
         try:
             for actor in actors:
                 _next(actor, waiting, running)

@@ -38,7 +38,7 @@ __all__ = ["Pieces", "keep_plan", "plan_key"]
 _PARTS = ("leading", "rest", "beyond")
 _BEST = ("scores", "ids", "kth_similarities")
 _FOUND = ("starts", "ids", "similarities", "kth_similarities")
-_NO_SAMPLE = tuple(np.empty(shape, np.float32) for shape in ((0, 1), (0, 0, 0), (1, 0)))
+_NO_SAMPLE: Parts = np.empty((0, 1), np.float32), np.empty((0, 0, 0), np.float32), np.empty((1, 0), np.float32)
 
 
 def plan_key(plan: JoinPlan, codes_sha256: str) -> str:
@@ -64,7 +64,7 @@ def keep_plan(stages: Stages, key: str, plan: JoinPlan, codes: Codes, lengths: F
     for block in range(len(plan.blocks)):
         if stages.load(_name("codes", block), key, []) is None:
             rows = plan.tiles.order[plan.places(block)]
-            arrays = {"codes": codes[rows], "lengths": lengths[rows], "rows": rows.astype(np.int32)}
+            arrays: dict[str, Any] = {"codes": codes[rows], "lengths": lengths[rows], "rows": rows.astype(np.int32)}
             stages.save(_name("codes", block), key, {}, arrays)
     if stages.load("plan", key, []) is None:
         looked = plan.plan
@@ -134,8 +134,10 @@ class Pieces:
 
     def table(self, block: int) -> None:
         """Merge what was found for the rows of a block."""
-        if self.is_done(table_piece(block)):
-            return
+        if not self.is_done(table_piece(block)):
+            self._do_table(block)
+
+    def _do_table(self, block: int) -> None:
         plan = self.plan
         n_rows = plan.places(block).stop - plan.places(block).start
         neighbors, similarities = np.full((n_rows, plan.k), -1, np.int32), np.zeros((n_rows, plan.k), np.float32)
@@ -157,7 +159,7 @@ class Pieces:
 
     def _do_block(self, block: int) -> None:
         sample = self.stages.read("sample", self.key).arrays
-        plan = replace(self.plan, sample=tuple(sample[name] for name in _PARTS))
+        plan = replace(self.plan, sample=(sample["leading"], sample["rest"], sample["beyond"]))
         own = self._block_codes(block)
         with borrow_threads(self.n_threads):
             parts = plan.rotation.parts(own.codes, own.lengths, own.index, plan.plan.n_leading, plan.plan.slack_factor)
@@ -210,7 +212,7 @@ class Pieces:
         """
         kept = self.stages.load(table_piece(block), self.key)
         if kept is None:
-            self.table(block)
+            self._do_table(block)
             kept = self.stages.load(table_piece(block), self.key)
         if kept is None:
             raise StoreError(f"what was written to {self.place} cannot be read back: run the same command again")

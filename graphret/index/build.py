@@ -140,8 +140,8 @@ def build(
         used = None if encoder is None else check_encoder(encoder, codes.shape[1])
         given = Coded(codes, table, codes_hash(codes))
     check_target(root)
-    check_backends(config)
     check_engine(engine, address, storage)
+    check_backends(config)
     with (
         _claimed(root, resume=resume) as stages,
         open_engine(engine, stages.folder, address=address, storage=storage) as workers,

@@ -46,7 +46,7 @@ class BuildMemory:
     --------
     >>> stages = BuildMemory(2_000_000, 256, 50, 0.8, graph_search=True, stored=True, starts_at_once=1).stages()
     >>> max(stages, key=stages.get), round(max(stages.values()) / 1e9, 1)
-    ('communities', 5.0)
+    ('search', 5.4)
     """
 
     n_films: int
@@ -75,9 +75,9 @@ class BuildMemory:
         """
         if max_memory is None:
             return self
-        best = self
-        if best.stages()["neighbors"] > max_memory:
-            best = replace(best, stored=True)
+        best, in_storage = self, replace(self, stored=True)
+        if in_storage.stages()["neighbors"] < best.stages()["neighbors"] > max_memory:
+            best = in_storage
         while best.starts_at_once > 1 and best.stages()["communities"] > max_memory:
             best = replace(best, starts_at_once=best.starts_at_once - 1)
         stages = best.stages()

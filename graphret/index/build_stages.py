@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from graphret._errors import InvalidParameterError
 from graphret.communities import Partition, partition
 from graphret.files import Stage, Stages, digest
 from graphret.graph import Graph, similarity_graph
@@ -36,13 +37,17 @@ def link_films(coded: Coded, stages: Stages, config: BuildConfig, engine: Engine
     Raises
     ------
     InvalidParameterError
-        ``max_memory`` is too small for a stage, this one or a later one.
+        ``max_memory`` is too small for a stage, this one or a later one; or a backend was named where blocks lie in
+        storage.
     """
     fits = _memory(coded, config)
     key = _neighbors_key(coded, config)
     found = stages.load("neighbors", key)
     if found is None:
-        join = engine.join(coded.sha256) if engine.is_cluster or fits.stored else None
+        join = None
+        if engine.is_cluster or fits.stored:
+            _refuse_backend(config)
+            join = engine.join(coded.sha256)
         table = nearest_neighbors(
             coded.codes,
             config.k,
@@ -72,9 +77,17 @@ def keep_neighbors(table: NeighborTable, coded: Coded, stages: Stages, config: B
     return found
 
 
+def _refuse_backend(config: BuildConfig) -> None:
+    """Blocks in storage are joined by processors: another backend that was named is not passed over in silence."""
+    if config.backend != "auto":
+        hint = "neighbours that workers find, or that max_memory keeps on disk, are joined by processors"
+        raise InvalidParameterError("backend", config.backend, "'auto'", hint)
+
+
 def _memory(coded: Coded, config: BuildConfig) -> BuildMemory:
     """How the stages fit into the memory that they may take."""
-    return BuildMemory.of(*coded.codes.shape, config).within(config.max_memory)
+    n_films, n_dimensions = coded.codes.shape
+    return BuildMemory.of(n_films, n_dimensions, config).within(config.max_memory)
 
 
 def _neighbors_key(coded: Coded, config: BuildConfig) -> str:

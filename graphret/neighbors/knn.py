@@ -136,7 +136,7 @@ def nearest_neighbors(
         return NeighborTable(np.empty((n_rows, 0), np.int32), np.empty((n_rows, 0), np.float32), n_proven=n_rows)
     engine = "join" if join is not None and n_rows >= JOIN_LIMIT else _engine(backend, n_rows, method)
     with borrow_threads(n_threads) as threads, _faiss_threads(engine, threads):
-        table = _Table(codes, k, join or join_in_memory, progress)
+        table = _Table(codes, k, progress, join or join_in_memory)
         if engine != "join":
             unit = unit_rows(codes)
             return _from_proposals(table, _faiss_proposer(unit) if engine == "faiss" else _torch_proposer(unit), unit)
@@ -149,7 +149,7 @@ def nearest_neighbors(
 class _Table:
     """A table that fills: candidates come in, are scored canonically, and rows that are not sure are scanned."""
 
-    def __init__(self, codes: Codes, k: int, join: Join, progress: Progress | None) -> None:
+    def __init__(self, codes: Codes, k: int, progress: Progress | None = None, join: Join = join_in_memory) -> None:
         n_rows = codes.shape[0]
         self.codes = codes
         self.lengths = row_lengths(codes)

@@ -1,11 +1,14 @@
 """Planted graphs are graphs, exponents are found again, and what is carried on follows from them."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from graphret.graph import Graph
+from graphret.index.build_memory import BuildMemory
+from graphret.neighbors import join_plan
 
 SIZES = (10_000, 100_000, 1_000_000)
 
@@ -100,3 +103,26 @@ def test_a_report_of_nothing_says_so(script, tmp_path, rows):
     with pytest.raises(SystemExit, match=r"nothing is measured yet in .*trial\.jsonl: run without --report"):
         script("scaling").main(["--report", "--name", "trial", "--results", str(tmp_path)])
     assert not (tmp_path / "trial.md").exists()
+
+
+def test_the_plan_of_the_page_is_the_one_of_the_record(script):
+    """Figures of docs/scaling.md follow from the record; `scaling_plan.py --write docs/scaling.md` puts them there."""
+    plan = script("scaling_plan")
+    record = json.loads((Path(plan.RESULTS) / "scaling.json").read_text())
+    page = (Path(plan.RESULTS).parents[1] / "docs" / "scaling.md").read_text()
+    assert plan.tables(record) in page
+
+
+def test_the_plan_computes_as_the_build_does(script):
+    plan = script("scaling_plan")
+    constants = {name: getattr(join_plan, name) for name in ("BLOCK_ROWS", "FEWEST_BLOCKS", "BLOCK_WIDTH", "MARGIN")}
+    assert {name: getattr(plan, name) for name in constants} == constants
+    record = json.loads((Path(plan.RESULTS) / "scaling.json").read_text())
+    for n in plan.ARCHIVES:
+        found = plan.plan(n, record)
+        memory = BuildMemory(n, plan.D, plan.K, plan.SHARE, graph_search=True, stored=True, starts_at_once=1)
+        stages = {name: n_bytes - (128 << 20) for name, n_bytes in memory.stages().items()}
+        assert found["blocks"] == pytest.approx(-(-n // join_plan.BLOCK_ROWS))
+        for name, n_bytes in stages.items():
+            if name != "neighbors" or n > 1_000_000:  # below, two blocks take more than the samples of the plan
+                assert found[f"head_{name}"] == pytest.approx(n_bytes, rel=0.01)

@@ -1,0 +1,175 @@
+"""A build on Ray is the build of one machine to the byte, also when workers are killed. Skipped without Ray."""
+
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import graphret
+from graphret._errors import ClusterError, InvalidParameterError, UnknownNameError
+from graphret.cluster.ray_session import RayWorkers, guarded, session
+from graphret.data import ImageTable, write_png
+
+OPTIONS = {"k": 9, "tune": False, "search": "graph", "n_starts": 2}
+STAGES = ("ShardEncoder", "block", "pair", "table")
+
+
+@pytest.fixture(scope="module")
+def ray():
+    """Ray with two processors, for all tests of this file."""
+    pytest.importorskip("ray", reason="Ray is not installed (extra ray)")
+    before = os.environ.get("PYTHONPATH")
+    root = str(Path(graphret.__file__).parents[1])  # workers import the graphret that is tested
+    os.environ["PYTHONPATH"] = os.pathsep.join([root, *([before] if before else [])])
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    import ray
+
+    ray.init(
+        address="local",
+        num_cpus=2,
+        include_dashboard=False,
+        log_to_driver=False,
+        configure_logging=False,
+        _node_ip_address="127.0.0.1",
+    )
+    yield ray
+    ray.shutdown()
+    if before is None:
+        del os.environ["PYTHONPATH"]
+    else:
+        os.environ["PYTHONPATH"] = before
+
+
+def workers_at(stage):
+    """Processes of this program's Ray that are at a piece of a stage, as their names say."""
+    parents, names = {}, {}
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            with suppress(OSError):
+                names[int(folder.name)] = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+
+    def is_ours(process):
+        while process in parents and process != os.getpid():
+            process = parents[process]
+        return process == os.getpid()
+
+    return [pid for pid, name in names.items() if name.startswith("ray::") and stage in name and is_ours(pid)]
+
+
+class Killer:
+    """A progress function that kills a worker at each of some stages, when it is called the first time there."""
+
+    def __init__(self, stages, most=1):
+        self.left, self.killed = dict.fromkeys(stages, most), []
+
+    def __call__(self, stage, _done, _total):
+        if stage not in {"encode", "neighbors"}:
+            return
+        for name, left in self.left.items():
+            for process in workers_at(name)[:left]:
+                os.kill(process, signal.SIGKILL)
+                self.killed.append(name)
+                self.left[name] -= 1
+
+
+@pytest.mark.usefixtures("small_blocks", "ray")
+@pytest.mark.parametrize("method", ["exact", pytest.param("approximate", marks=pytest.mark.slow)])
+def test_codes_on_ray_with_storage_at_a_url(many_codes, tmp_path, hashes_of, method):
+    graphret.build(many_codes, out=tmp_path / "local", method=method, **OPTIONS)
+    killer = Killer(["pair"])
+    storage = tmp_path / "storage"
+    graphret.build(
+        many_codes,
+        out=tmp_path / "ray",
+        method=method,
+        engine="ray",
+        storage=storage.as_uri(),
+        progress=killer,
+        **OPTIONS,
+    )
+    assert hashes_of(tmp_path / "ray") == hashes_of(tmp_path / "local")
+    assert [path for path in storage.rglob("*") if path.is_file()] == []
+    assert sorted(path.name for path in (tmp_path / "ray").iterdir()) == sorted(
+        path.name for path in (tmp_path / "local").iterdir()
+    )
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory):
+    """Sixty films, two of them broken."""
+    folder, generator = tmp_path_factory.mktemp("films"), np.random.default_rng(0)
+    paths = []
+    for number in range(60):
+        path = folder / f"{number:02d}.png"
+        write_png(path, generator.random((40, 40)).astype(np.float32))
+        paths.append(str(path))
+    Path(paths[7]).write_bytes(b"no film")
+    Path(paths[50]).write_bytes(Path(paths[50]).read_bytes()[:60])
+    return ImageTable(ids=[f"film{n:02d}" for n in range(60)], paths=paths, labels=[], label_names=())
+
+
+@pytest.mark.usefixtures("small_blocks", "ray")
+@pytest.mark.slow
+@pytest.mark.parametrize("n_kills", [0, 5])
+def test_films_on_ray_and_a_worker_killed_at_each_stage(films, tmp_path, hashes_of, n_kills, monkeypatch):
+    """With five workers killed at each of four stages: twenty kills."""
+    monkeypatch.setattr("graphret.neighbors.join_plan.TILE", 4)
+    monkeypatch.setattr("graphret.neighbors.join_plan.BLOCK_ROWS", 8)
+    encoder = graphret.load_encoder("resnet18", size=64, device="cpu")
+    options = {**OPTIONS, "k": 5, "shard_rows": 5}
+    graphret.build(films, encoder, out=tmp_path / "local", **options)
+    killer = Killer(STAGES, n_kills)
+    index = graphret.build(films, encoder, out=tmp_path / "ray", engine="ray", progress=killer, **options)
+    assert hashes_of(tmp_path / "ray") == hashes_of(tmp_path / "local")
+    assert len(index) == 58
+    assert len(index.films.problems) == 2
+    if n_kills:
+        assert {"ShardEncoder", "block", "pair"} <= set(killer.killed)
+        assert len(killer.killed) >= 15
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_what_workers_say_is_said(ray, many_codes, tmp_path, monkeypatch):
+    monkeypatch.setattr("graphret.cluster.ray_session.__version__", "0.0")
+    with pytest.raises(ClusterError, match=r"a worker has graphret .*, this build 0\.0: install the same"):
+        graphret.build(many_codes, out=tmp_path / "a", engine="ray", **OPTIONS)
+    monkeypatch.undo()
+    with session(None) as connected:  # stays connected: this program was so before
+        assert connected is ray
+        workers = RayWorkers(connected)
+        with pytest.raises(ClusterError, match="does not see memory://nobody-else"):
+            workers.check_place("memory://nobody-else")
+    assert ray.is_initialized()
+
+
+def test_errors_of_ours_travel_as_text():
+    def fail():
+        raise InvalidParameterError("k", 0, "an integer >= 1")
+
+    assert guarded(graphret.__version__, fail) == (False, "k=0 is not allowed: give an integer >= 1")
+    assert guarded(graphret.__version__, lambda: 3) == (True, 3)
+
+
+def test_words_of_the_call_are_looked_at_first(many_codes, tmp_path):
+    with pytest.raises(UnknownNameError, match="one of local, ray"):
+        graphret.build(many_codes, out=tmp_path / "a", engine="spark", **OPTIONS)
+    for name in ("address", "storage"):
+        with pytest.raises(InvalidParameterError, match=f"{name}='x' is not allowed: give nothing with engine='local'"):
+            graphret.build(many_codes, out=tmp_path / "a", **{name: "x"}, **OPTIONS)
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_cluster_that_is_not_there(many_codes, tmp_path, monkeypatch):
+    ray = pytest.importorskip("ray", reason="Ray is not installed (extra ray)")
+
+    def refused(**_):
+        raise ConnectionError("nobody answers")
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", refused)
+    with pytest.raises(ClusterError, match=r"the cluster at 10\.0\.0\.1:6379 cannot be reached: nobody answers"):
+        graphret.build(many_codes, out=tmp_path / "a", engine="ray", address="10.0.0.1:6379", **OPTIONS)
