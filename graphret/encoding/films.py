@@ -142,7 +142,7 @@ def encode_films(
     key = _key(table, encoder, precision, shard_rows, job.decoding)
     kept.keep_only(key)
     parts = [range(first, min(first + shard_rows, len(table))) for first in range(0, len(table), shard_rows)]
-    missing = [part for part in parts if kept.load(_shard(part.start), key, []) is None]
+    missing = [part for part in parts if kept.load(_shard(part.start), key) is None]
     done = len(table) - sum(len(part) for part in missing)
 
     def say(n_films: int) -> None:
@@ -155,7 +155,7 @@ def encode_films(
     else:
         for part in missing:
             job.keep(part, kept, key, done)
-            say(len(part))
+            done += len(part)
     job.say(len(table))
     names = [_shard(part.start) for part in parts]
     return _assemble(table, kept, key, names, Path(out) / CODES, allow_none=allow_none)

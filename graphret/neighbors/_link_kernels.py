@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from graphret._numba import jit
+from graphret._sort_kernels import _sort_ascending
 
 __all__ = ["_components", "_count_links", "_merge_links", "_reverse_links"]
 
@@ -38,7 +39,7 @@ def _merge_links(neighbors, starts, reverse, out_indptr, out):
     out_indptr[0] = 0
     for film in range(neighbors.shape[0]):
         own = neighbors[film].copy()
-        own.sort()
+        _sort_ascending(own)
         left = 0
         while left < k and own[left] < 0:
             left += 1

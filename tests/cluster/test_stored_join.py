@@ -140,7 +140,8 @@ def assume_small(monkeypatch):
 
 def limit_for_blocks(codes, config):
     """A limit that only a join from pieces keeps to."""
-    needs = BuildMemory.of(*codes.shape, config)
+    n_films, n_dimensions = codes.shape
+    needs = BuildMemory.of(n_films, n_dimensions, config)
     limit = max(dataclasses.replace(needs, stored=True, starts_at_once=1).stages().values())
     assert limit < needs.stages()["neighbors"]
     return limit

@@ -384,25 +384,3 @@ def test_shares_found():
     truth = np.array([[1, 2, -1], [4, 5, 6]])
     found = np.array([[2, 9, -1], [6, 5, 4]])
     assert shares_found(found, truth).tolist() == [0.5, 1.0]
-
-
-@given(st.integers(1, 60), st.integers(0, 4), st.integers(0, 1000))
-@settings(max_examples=60, deadline=None)
-def test_links_and_components_are_those_of_scipy(n, k, seed):
-    import scipy.sparse
-    from scipy.sparse.csgraph import connected_components
-
-    generator = np.random.default_rng(seed)
-    k = min(k, n - 1)
-    neighbors = np.array([generator.permutation(np.delete(np.arange(n), film))[:k] for film in range(n)], np.int32)
-    neighbors = neighbors.reshape(n, k)
-    neighbors[generator.random(neighbors.shape) < 0.4] = -1
-    rows, columns = np.nonzero(neighbors >= 0)
-    ones = np.ones(rows.size)
-    links = scipy.sparse.csr_array((ones, (rows, neighbors[rows, columns])), shape=(n, n))
-    both = links.maximum(links.T.tocsr())
-    both.sort_indices()
-    indptr, indices = mutual_links(neighbors)
-    np.testing.assert_array_equal(indptr, both.indptr)
-    np.testing.assert_array_equal(indices, both.indices)
-    np.testing.assert_array_equal(components_of(indptr, indices), connected_components(both, directed=False)[1])
