@@ -104,7 +104,7 @@ class BackboneNetwork(EncoderNetwork):
         Name of the backbone.
     """
 
-    heads: ClassVar[tuple[str, ...]] = ("classifier", "attention", "hash", "pooling")
+    heads: ClassVar[tuple[str, ...]] = ("classifier", "attention", "hash", "pooling", "proposals", "turn")
 
     def __init__(self, backbone: str) -> None:
         super().__init__()

@@ -88,6 +88,27 @@ OBJECTIVES = Registry(
                 options={"loss": 3, "alpha": 0.01, "margin": 2.0, "pairs": "consecutive"},
             ),
             ObjectiveSpec(
+                name="second_order",
+                module="graphret.encoders.objectives.second_order",
+                factory="SecondOrder",
+                paper="Ng, Balntas, Tian, Mikolajczyk, ECCV 2020",
+                options={"margin": 0.7, "weight": 5.0},
+            ),
+            ObjectiveSpec(
+                name="region_proposals",
+                module="graphret.encoders.objectives.proposals",
+                factory="RegionProposalLoss",
+                paper="Ren, He, Girshick, Sun, NIPS 2015, Eq. 1",
+                options={"proposals": 1.0},
+            ),
+            ObjectiveSpec(
+                name="segment_proposals",
+                module="graphret.encoders.objectives.proposals",
+                factory="SegmentProposalLoss",
+                paper="Wang, Kong, Shen, Jiang, Li, ECCV 2020",
+                options={"proposals": 1.0},
+            ),
+            ObjectiveSpec(
                 name="ath",
                 module="graphret.encoders.objectives.ath",
                 factory="ATH",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from graphret._checks import check_integer
 from graphret._plugins import PluginRegistry
 from graphret.encoders.registry.comparison_specs import COMPARISON_SPECS
+from graphret.encoders.registry.region_specs import REGION_SPECS
 from graphret.encoders.registry.spec import EncoderSpec
 from graphret.encoders.registry.system_specs import SYSTEM_SPECS
 
@@ -56,6 +57,7 @@ ENCODERS = PluginRegistry(
             ),
             *SYSTEM_SPECS,
             *COMPARISON_SPECS,
+            *REGION_SPECS,
         )
     },
     "graphret.encoders",

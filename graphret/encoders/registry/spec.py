@@ -66,6 +66,8 @@ class EncoderSpec:
         its weights alone, without the libraries of ``module``; "" where there is none.
     length_option
         Option that decides the length of a code: a number, or the name of a backbone whose channels it is.
+    length_factor
+        Times which that is the length.
 
     Examples
     --------
@@ -90,6 +92,7 @@ class EncoderSpec:
     recipe: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     default_bits: int | None = None
     length_option: str | None = None
+    length_factor: int = 1
     from_tensors: str = ""
 
     def length(self, n_bits: int | None, options: Mapping[str, Any]) -> int:
@@ -106,7 +109,7 @@ class EncoderSpec:
         if self.length_option is None:
             return self.code_length
         value = options[self.length_option]
-        return backbone_channels(value) if isinstance(value, str) else int(value)
+        return self.length_factor * (backbone_channels(value) if isinstance(value, str) else int(value))
 
     def check_bits(self, n_bits: int | None) -> int | None:
         """Return ``n_bits``, or ``default_bits`` for ``None``, if it suits the kind of the encoder; or say why not."""
