@@ -24,6 +24,14 @@ def compare(
     data: Annotated[
         str, typer.Option("--data", metavar="SPEC", help="Dataset spec; that of the experiment if not given.")
     ] = "",
+    roots: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME=DIR,...",
+            help="Every row of the published table, for these archives: dataset specs or readers, as "
+            "nih=DIR,chexpert=DIR; instead of --data, --root and --size.",
+        ),
+    ] = "",
     root: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder with the files of the data set.")] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder for encoders, codes, figures and the report.")
@@ -101,10 +109,14 @@ def compare(
             epochs=epochs,
             max_minutes=max_minutes,
         )
-        _check_data(settings)
+        if not roots:
+            _check_data(settings)
         missing = missing_methods(settings)
         if missing:
             reporter.note(f"not registered, so without figures: {', '.join(dict.fromkeys(missing))}")
+        if roots:
+            _whole_table(settings, _folders(roots, data or root or size), out, reporter)
+            return
         comparison = run(out=out, experiment=settings, costs=costs, progress=reporter.progress)
         written = comparison.save(out)
         document = {**comparison.to_dict(), "files": [str(path) for path in written]}
@@ -135,6 +147,32 @@ def _answers(answers: list[dict[str, Any]]) -> list[Table]:
         p_value = "" if answer["p_adjusted"] is None else f"{answer['p_adjusted']:.4f}"
         table.add_row(*(escape(text) for text in (answer["title"], answer["answer"], difference, p_value)))
     return [table]
+
+
+def _whole_table(settings: "Experiment", folders: dict[str, str], out: Path, reporter: Reporter) -> None:
+    from graphret.comparison import compare_whole_table
+
+    whole = compare_whole_table(settings, folders, out=out, progress=reporter.progress)
+    written = whole.save(out)
+    table = Table("data set", "px", "measure", "published", "measured here", title=whole.title)
+    for entry in whole.entries:
+        figures = f"{entry['published']:g}", _figure(entry["mean"])
+        table.add_row(entry["spec"], str(entry["size"]), entry["measure"], *figures)
+    reporter.result(
+        {**whole.to_dict(), "files": [str(path) for path in written]},
+        table,
+        *(f"{entry['spec']}, {entry['measure']}: {entry['error']}" for entry in whole.entries if entry["error"]),
+        f"Table: {written[1]}",
+    )
+
+
+def _folders(text: str, other: object) -> dict[str, str]:
+    if other:
+        raise InvalidParameterError("roots", text, "either --roots, or --data, --root and --size")
+    pairs = [name.partition("=") for name in parse_names(text)]
+    if not all(name and folder for name, _, folder in pairs):
+        raise InvalidParameterError("roots", text, "NAME=DIR with commas between them, as nih=DIR,chexpert=DIR")
+    return {name: folder for name, _, folder in pairs}
 
 
 def _list(reporter: Reporter) -> None:

@@ -21,6 +21,7 @@ from graphret.comparison.report import Comparison
 from graphret.comparison.rows import MeasuredRow
 from graphret.comparison.runner import compare, open_experiment
 from graphret.comparison.templates import list_templates, missing_methods, read_template
+from graphret.comparison.whole_table import WholeTable, compare_whole_table
 
 __all__ = [
     "BudgetSettings",
@@ -35,8 +36,10 @@ __all__ = [
     "QuestionSettings",
     "RankingSettings",
     "SheetSettings",
+    "WholeTable",
     "changed",
     "compare",
+    "compare_whole_table",
     "default_experiment",
     "list_published",
     "list_templates",

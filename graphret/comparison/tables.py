@@ -19,7 +19,7 @@ from graphret.retrieval import RankingChoice
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["mean_auc", "measured", "report_tables"]
+__all__ = ["figure_row", "mean_auc", "measured", "report_tables"]
 
 _COMPARED = ("P@10", "ACG@10", "nDCG@100", "mAP@100")
 _ADJUSTED = {"holm": "Holm", "fdr": "Benjamini and Hochberg"}
@@ -87,7 +87,7 @@ def _published_columns(report: dict[str, Any], rows: Sequence[dict[str, Any]]) -
         for measure in dict.fromkeys(measures):
             cells = [""] * len(rows)
             for figure in table["figures"]:
-                place = _place_of(figure, rows)
+                place = figure_row(figure, rows)
                 if figure["measure"] == measure and place is not None:
                     cells[place] = f"{figure['value']:g}"
             if any(cells):
@@ -95,7 +95,7 @@ def _published_columns(report: dict[str, Any], rows: Sequence[dict[str, Any]]) -
     return columns
 
 
-def _place_of(figure: dict[str, Any], rows: Sequence[dict[str, Any]]) -> int | None:
+def figure_row(figure: dict[str, Any], rows: Sequence[dict[str, Any]]) -> int | None:
     """The first row of a figure's method at its length of code, or that of its ranking."""
     for place, row in enumerate(rows):
         if (

@@ -36,6 +36,12 @@ def test_wrong_calls_are_refused(run, tmp_path):
         (["--out", tmp_path, "--data", "phantom"], "--root ''"),
         (["--out", tmp_path, "--template", "p9"], "--template 'p9'"),
         (["--out", tmp_path, "--template", "cai2019-table1", "--experiment", "x"], "either --experiment or --template"),
+        (["--out", tmp_path, "--template", "haq2021-table7", "--roots", "nih"], "NAME=DIR with commas"),
+        (["--out", tmp_path, "--template", "haq2021-table7", "--roots", f"nih={tmp_path}"], "nothing for stanford"),
+        (
+            ["--out", tmp_path, "--template", "haq2021-table7", "--roots", f"nih={tmp_path}", "--size", "32"],
+            "either --roots, or --data, --root and --size",
+        ),
         (["--out", tmp_path, "--experiment", tmp_path / "none.toml"], "experiment file not found"),
         (["--out", tmp_path, "--data", "phantom", "--root", tmp_path, "--bits", "x"], "whole numbers"),
         (["--out", tmp_path, "--data", "phantom", "--root", tmp_path, "--methods", "x"], "--methods 'x'"),

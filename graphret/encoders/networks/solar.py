@@ -43,7 +43,8 @@ class SecondOrderAttention(nn.Module):
         self.value = nn.Conv2d(channels, inner, 1)
         self.out = nn.Conv2d(inner, channels, 1)
         nn.init.normal_(self.out.weight, std=1e-3)
-        nn.init.zeros_(self.out.bias)
+        if self.out.bias is not None:
+            nn.init.zeros_(self.out.bias)
 
     def forward(self, maps: Tensor) -> Tensor:
         """(b, channels, h, w) to the same shape; O(b (h w)^2) memory."""

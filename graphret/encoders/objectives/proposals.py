@@ -61,7 +61,7 @@ class _ProposalLoss(Objective):
         further = dict(outputs.further or {})
         if not set(self.needs) <= set(further):
             raise EncoderError(f"this objective reads {', '.join(self.needs)} of region proposals: choose another one")
-        loss = self.classification(outputs, targets)
+        loss: Tensor = self.classification(outputs, targets)
         # Several processes wait for a gradient of every parameter.
         loss = loss + 0 * sum(further[name].sum() for name in self.needs)
         parts = [] if targets.masks is None else [mask_parts(mask) for mask in targets.masks]
@@ -113,7 +113,8 @@ class RegionProposalLoss(_ProposalLoss):
             zeros = torch.zeros_like(objectness[negative])
             loss = loss + binary_cross_entropy_with_logits(objectness[negative], zeros) / 2
         wanted = box_changes(anchors[positive], boxes[matched[positive]])
-        return loss + smooth_l1_loss(changes[positive], wanted)
+        found: Tensor = loss + smooth_l1_loss(changes[positive], wanted)
+        return found
 
 
 class SegmentProposalLoss(_ProposalLoss):
@@ -155,7 +156,8 @@ class SegmentProposalLoss(_ProposalLoss):
         found = segments[places].sigmoid()
         shared = 2 * (found * drawn).sum(dim=(1, 2))
         whole = found.square().sum(dim=(1, 2)) + drawn.square().sum(dim=(1, 2))
-        return focal + _MASK_WEIGHT * (1 - shared / whole.clamp_min(1e-6)).mean()
+        loss: Tensor = focal + _MASK_WEIGHT * (1 - shared / whole.clamp_min(1e-6)).mean()
+        return loss
 
 
 def _box_of(part: Tensor) -> Tensor:

@@ -82,7 +82,8 @@ class RegionProposals(nn.Module):
         self.changes = nn.Conv2d(256, 4 * n_anchors, 1)
         for layer in (self.hidden, self.objectness, self.changes):
             nn.init.normal_(layer.weight, std=0.01)
-            nn.init.zeros_(layer.bias)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
 
     def forward(self, maps: Tensor) -> dict[str, Tensor]:
         """(b, c, h, w) to ``objectness`` (b, N), ``changes`` (b, N, 4) and ``anchors`` (N, 4), N = 9 h w."""
