@@ -10,8 +10,10 @@ import numpy as np
 
 from graphret._checks import check_codes
 from graphret._errors import DataError, InvalidParameterError
+from graphret.comparison.memory import PeakMemory
 from graphret.comparison.starts import Start, start_of
 from graphret.comparison.training import auc_of, masks_of, trained_encoder
+from graphret.comparison.training_accuracy import training_accuracy
 from graphret.comparison.training_curve import read_training_state
 from graphret.encoding import CODE_OF_ZEROS, encode_films
 from graphret.files import Stage, Stages, digest, safe_name
@@ -53,7 +55,8 @@ class Representation:
     costs
         ``auc`` (by label, or None), ``training_seconds``, ``epochs`` that were finished, ``films_per_second``; None
         where there is no such thing; ``films_without_code``, whose code was all zeros; ``start`` of a training;
-        ``masks``, as `segmentation_quality` has them; ``trainings``, how far it came.
+        ``masks``, as `segmentation_quality` has them; ``trainings``, how far it came; ``training_accuracy`` (see
+        `training_accuracy`) and ``peak_megabytes`` of the process while the codes were made (`PeakMemory`).
     """
 
     method: MethodSettings
@@ -148,9 +151,13 @@ class Representations:
         stages = Stages(self.out / "methods" / f"{safe_name(label)}-{place[:8]}")
         done = stages.load("codes", key)
         if done is None:
-            codes, query_codes, costs = self._compute(method, n_bits, base, start, stages, key)
+            with PeakMemory() as memory:
+                codes, query_codes, costs = self._compute(method, n_bits, base, start, stages, key)
             check_codes(codes)
             check_codes(query_codes, name="codes of the queries")
+            binary, seed = n_bits is not None, self.experiment.seed
+            costs["training_accuracy"] = training_accuracy(codes, self.films.database, binary=binary, seed=seed)
+            costs["peak_megabytes"] = memory.megabytes
             done = Stage(costs, {"codes": codes, "query_codes": query_codes})
             stages.save("codes", key, *done)
         costs, arrays = done

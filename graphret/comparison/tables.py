@@ -113,11 +113,13 @@ def _costs(report: dict[str, Any]) -> Table:
         "bits",
         "ranking",
         "AUC",
+        "training accuracy",
         "training s",
         "epochs",
         "encoding films/s",
         "query ms",
         "bytes per film",
+        "peak MB",
         "tuned to",
     )
     lines = []
@@ -127,18 +129,22 @@ def _costs(report: dict[str, Any]) -> Table:
         choices = [one for chosen in of_seeds for one in chosen.get("by_fold", [chosen])]
         numbers = [
             number_text(mean_auc(row), ".3f"),
+            number_text(costs.get("training_accuracy"), ".3f"),
             number_text(costs.get("training_seconds"), ".0f"),
             number_text(costs.get("epochs"), ".3g"),
             number_text(costs.get("films_per_second"), ".0f"),
             number_text(costs.get("query_milliseconds"), ".3f"),
             number_text(costs.get("bytes_per_film"), ".0f"),
+            number_text(costs.get("peak_megabytes"), ".0f"),
         ]
         tuned = "; ".join(dict.fromkeys(str(RankingChoice(one["ranking"], one["options"])) for one in choices))
         lines.append((*_names(row), *numbers, tuned))
     text = (
-        "AUC: mean over labels, on all films of the queries' split. Training: the epochs, or the fit of a hasher after "
-        "the training of its encoder. Films: decoded and encoded on all processors. Query: median of single queries "
+        "AUC: mean over labels, on all films of the queries' split. Training accuracy: share of the training films "
+        "whose nearest other one shares a label. Training: the epochs, or the fit of a hasher after the training of "
+        "its encoder. Films: decoded and encoded on all processors. Query: median of single queries "
         "for ten hits on one thread, from code to list, without encoding. Bytes: what the ranking reads of a film. "
+        "Peak: memory of the whole process while it was trained and encoded. "
     ) + _source_of_costs(report.get("costs_of", {"alone": False}))
     return Table("Costs", text, head, tuple(lines))
 

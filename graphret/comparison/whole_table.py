@@ -170,9 +170,11 @@ def _entries(comparison: Comparison, spec: str, size: int) -> list[dict[str, Any
 
 
 def _figure_of(row: dict[str, Any], measure: str) -> dict[str, Any]:
-    """Mean and interval of a measure; of an AUC, of a label or their mean, the value alone."""
+    """Mean and interval of a measure; of a training accuracy or an AUC, the value alone."""
     if measure in row["measures"]:
         return {name: row["measures"][measure][name] for name in ("mean", "low", "high")}
+    if measure == "training accuracy":
+        return {"mean": row["costs"].get("training_accuracy"), "low": None, "high": None}
     name, _, label = measure.partition(" ")
     areas = (row["costs"].get("auc") or {}) if name == "AUC" else {}
     return {"mean": areas.get(label) if label else mean_auc(row) if areas else None, "low": None, "high": None}

@@ -23,7 +23,7 @@ def figures(comparison):
     """Everything that does not depend on the clock."""
     document = json.loads(comparison.to_json())
     for row in document["rows"]:
-        for name in ("training_seconds", "fitting_seconds", "films_per_second", "query_milliseconds"):
+        for name in ("training_seconds", "fitting_seconds", "films_per_second", "query_milliseconds", "peak_megabytes"):
             row["costs"].pop(name, None)
     return {
         name: document[name]

@@ -98,4 +98,5 @@ def test_every_encoder_says_how_close_it_is_to_its_paper():
     assert set(found.values()) <= set(FIDELITIES)
     unread = {name for name, fidelity in found.items() if fidelity in {"abstract only", "public implementation"}}
     newer = {"csq", "dfh", "dpn", "dtsh", "greedyhash", "orthohash", "bihalf", "cibhash", "greedyhash_unsupervised"}
-    assert unread == {"ddmh", "drh", "osdh", "gist", "gabor_schmid", *newer}
+    regions = {"deep_vision_solo", "rmac_rpn", "solar_local"}
+    assert unread == {"ddmh", "drh", "osdh", "gist", "gabor_schmid", *regions, *newer}

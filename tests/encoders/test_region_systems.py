@@ -136,18 +136,18 @@ def overlap_of(one, other):
 
 
 def masks_of():
-    """Two parts; none; no mask; one part."""
-    masks = torch.zeros(4, 40, 40)
-    masks[0, 5:15, 5:25], masks[0, 30:38, 28:36] = 1, 1
+    """Two parts; none; no mask; one part, of two classes."""
+    masks = torch.zeros(4, 2, 40, 40)
+    masks[0, 0, 5:15, 5:25], masks[0, 0, 30:38, 28:36] = 1, 1
     masks[2] = torch.nan
-    masks[3, 10:30, 20:40] = 1
+    masks[3, 0, 10:30, 20:30], masks[3, 1, 10:30, 30:40] = 1, 1
     return masks
 
 
 def test_parts_of_a_mask():
-    counts = [len(mask_parts(mask)) for mask in masks_of()]
+    counts = [len(mask_parts(mask.sum(dim=0))) for mask in masks_of()]
     assert counts == [2, 0, 0, 1]
-    assert mask_parts(masks_of()[0])[1].nonzero().min(dim=0).values.tolist() == [30, 28]
+    assert mask_parts(masks_of()[0].sum(dim=0))[1].nonzero().min(dim=0).values.tolist() == [30, 28]
 
 
 def log_loss(logit, wanted):

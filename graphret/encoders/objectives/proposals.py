@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -46,10 +47,14 @@ def mask_parts(mask: Tensor) -> list[Tensor]:
 
 
 class _ProposalLoss(Objective):
-    """Classification of the film (Haq et al. 2021, Eq. 1), plus ``proposals`` times the loss of the proposals."""
+    """Classification of the film (Haq et al. 2021, Eq. 1), plus ``proposals`` times the loss of the proposals.
+
+    Classes of a mask are taken together: a cup in a disc is one part.
+    """
 
     uses_masks: ClassVar[bool] = True
     needs: ClassVar[tuple[str, ...]] = ()
+    what: ClassVar[str] = "proposals"
 
     def __init__(self, labels: NDArray[np.int8], n_bits: int | None = None, proposals: float = 1.0) -> None:
         super().__init__()
@@ -64,7 +69,7 @@ class _ProposalLoss(Objective):
         loss: Tensor = self.classification(outputs, targets)
         # Several processes wait for a gradient of every parameter.
         loss = loss + 0 * sum(further[name].sum() for name in self.needs)
-        parts = [] if targets.masks is None else [mask_parts(mask) for mask in targets.masks]
+        parts = [] if targets.masks is None else [mask_parts(mask.sum(dim=0)) for mask in targets.masks]
         with_parts = [film for film, of_film in enumerate(parts) if of_film]
         if targets.masks is None:
             note_once(logger, f"no film has a mask: the {self.what} stay as they began, but for what the labels teach")
@@ -73,11 +78,9 @@ class _ProposalLoss(Objective):
             loss = loss + self.proposals * self.film_loss(of_film, parts[film]) / len(with_parts)
         return loss
 
-    what: ClassVar[str] = "proposals"
-
+    @abstractmethod
     def film_loss(self, further: dict[str, Tensor], parts: list[Tensor]) -> Tensor:
         """Loss of the proposals of one film."""
-        raise NotImplementedError
 
 
 class RegionProposalLoss(_ProposalLoss):
