@@ -140,11 +140,10 @@ def _costs(report: dict[str, Any]) -> Table:
         tuned = "; ".join(dict.fromkeys(str(RankingChoice(one["ranking"], one["options"])) for one in choices))
         lines.append((*_names(row), *numbers, tuned))
     text = (
-        "AUC: mean over labels, on all films of the queries' split. Training accuracy: share of the training films "
-        "whose nearest other one shares a label. Training: the epochs, or the fit of a hasher after the training of "
-        "its encoder. Films: decoded and encoded on all processors. Query: median of single queries "
-        "for ten hits on one thread, from code to list, without encoding. Bytes: what the ranking reads of a film. "
-        "Peak: memory of the whole process while it was trained and encoded. "
+        "AUC: mean over labels, on all films of the queries' split. Training accuracy: the nearest other training film "
+        "shares a label. Training: epochs, or the fit of a hasher after that of its encoder. Films: decoded, encoded "
+        "on all processors. Query: median of single ones for ten hits on one thread, without encoding. Bytes: what the "
+        "ranking reads of a film. Peak: memory of the process while it was trained and encoded. "
     ) + _source_of_costs(report.get("costs_of", {"alone": False}))
     return Table("Costs", text, head, tuple(lines))
 
