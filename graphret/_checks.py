@@ -94,8 +94,10 @@ def as_array(name: str, values: Any) -> NDArray[Any]:
     return array
 
 
-def check_codes(codes: Any, *, name: str = "codes", n_dimensions: int | None = None) -> Codes:
+def check_codes(codes: Any, *, name: str = "codes", n_dimensions: int | None = None, values: bool = True) -> Codes:
     """Return codes as a C-contiguous float32 (n, d) array, or say which row is wrong.
+
+    ``values=False`` leaves the rows to a caller that looks at them elsewhere, on a device.
 
     Raises
     ------
@@ -114,6 +116,8 @@ def check_codes(codes: Any, *, name: str = "codes", n_dimensions: int | None = N
             "encode them with the encoder of the archive"
         )
     array = np.ascontiguousarray(array, dtype=np.float32)
+    if not values:
+        return array
     if array.shape[0] == 1 and 0 < np.einsum("ij,ij->", array, array) < np.inf:
         return array  # one query alone; a sum that float32 cannot hold is looked at again below
     squares = np.einsum("ij,ij->i", array, array, dtype=np.float64)

@@ -13,8 +13,9 @@ from graphret.communities.partition import METHODS as COMMUNITY_METHODS
 from graphret.data.decoding.limits import MAX_AT_ONCE, MAX_MEMORY, MAX_PIXELS, FilmLimits
 from graphret.data.isolated import SECONDS, Decoding
 from graphret.graph.similarity_graph import WEIGHTS, check_threshold
+from graphret.neighbors.backends import BACKENDS
 from graphret.neighbors.graph_search_build import check_recall
-from graphret.neighbors.knn import BACKENDS, METHODS
+from graphret.neighbors.knn import METHODS
 from graphret.retrieval import RankingChoice
 from graphret.retrieval.registry import OWN_RANKINGS
 

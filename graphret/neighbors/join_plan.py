@@ -16,7 +16,7 @@ from graphret.neighbors.tiles import Tiles, principal_order
 if TYPE_CHECKING:
     from graphret._types import Codes, Float64Array
 
-__all__ = ["BLOCK_ROWS", "JoinPlan", "bytes_of_row"]
+__all__ = ["BLOCK_ROWS", "JoinPlan", "bytes_of_row", "guess_rank"]
 
 TILE = 512
 """Rows of a tile."""
@@ -112,7 +112,7 @@ class JoinPlan:
             plan = plan_join(codes, rotation, size, recall, generator)
             tiles = principal_order(rotation.leading(codes, lengths, LEADING), TILE)
             rows = np.sort(generator.choice(n_rows, size=round(GUESS_SHARE * n_rows), replace=False))
-            rank = _guess_rank(size)
+            rank = guess_rank(size, GUESS_SHARE)
             if rank >= rows.shape[0]:
                 rank, rows = 0, rows[:0]
             narrow = _narrow(plan)
@@ -143,13 +143,18 @@ def _narrow(plan: Plan) -> float:
     return min(plan.slack_factor, GUESS_SLACK_FACTOR)
 
 
-def _guess_rank(k: int) -> int:
-    """Rank in the sample, itself counted, that the k-th neighbour surpasses with a chance of ``1 - GUESS_ERROR``.
+def guess_rank(k: int, share: float) -> int:
+    """Rank in a sample, itself counted, that the k-th neighbour surpasses with a chance of ``1 - GUESS_ERROR``.
 
-    Of the k nearest, a binomial number is in the sample.
+    Of the k nearest, a binomial number is in a sample of a share of the rows, below 1.
+
+    Examples
+    --------
+    >>> guess_rank(50, 1 / 64)
+    6
     """
-    odds = GUESS_SHARE / (1.0 - GUESS_SHARE)
-    at_rank = (1.0 - GUESS_SHARE) ** k
+    odds = share / (1.0 - share)
+    at_rank = (1.0 - share) ** k
     rank, at_most = 0, at_rank
     while at_most < 1.0 - GUESS_ERROR and rank < k:
         at_rank *= odds * (k - rank) / (rank + 1)

@@ -1,47 +1,54 @@
-"""The kNN table of an archive: a join, Faiss or torch-CUDA proposes, one canonical routine decides."""
+"""The kNN table of an archive: a join, a CUDA device, Faiss or cuVS proposes, one canonical routine decides."""
 
 from __future__ import annotations
 
-import ctypes
-import importlib
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import replace
-from typing import Any, TypeAlias
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from graphret._checks import check_codes, check_integer, check_number, unit_rows
-from graphret._errors import DeviceError, MissingDependencyError, UnknownNameError
+from graphret._errors import DeviceError, GraphretError, InvalidParameterError, UnknownNameError
 from graphret._notes import note_once
-from graphret._threads import available_threads, borrow_threads, is_forked
-from graphret._types import BoolArray, Codes, Float32Array, Int32Array, Int64Array, Progress
-from graphret.neighbors._kernels import _cosines, _rank_candidates, _scan_tile
-from graphret.neighbors.exact_search import MARGIN, ROUNDING, TILE, ExactSearch, row_lengths
+from graphret._threads import borrow_threads
+from graphret.neighbors.backends import (
+    BACKENDS,
+    JOIN_LIMIT,
+    engines_of,
+    faiss_proposer,
+    faiss_threads,
+    full_float32,
+    has_triton,
+    torch_proposer,
+)
+from graphret.neighbors.cuvs_graph import DEGREES, cuvs_candidates
+from graphret.neighbors.exact_search import MARGIN
+from graphret.neighbors.filling_table import FillingTable
 from graphret.neighbors.join import join_in_memory
 from graphret.neighbors.join_plan import JoinPlan, bytes_of_row
 from graphret.neighbors.neighbor_table import NeighborTable
 
-__all__ = ["BACKENDS", "METHODS", "nearest_neighbors"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from graphret._types import BoolArray, Codes, Progress
+    from graphret.neighbors.backends import Propose
+
+__all__ = ["METHODS", "nearest_neighbors"]
 
 logger = logging.getLogger(__name__)
 
-BACKENDS = ("auto", "faiss", "torch")
 METHODS = ("approximate", "auto", "exact")
 EXACT_LIMIT = 50_000
 """Rows up to which "auto" is exact."""
-JOIN_LIMIT = 4_096
-"""Rows from which the join is faster than a flat search by Faiss."""
 RECALL = {"approximate": 0.99, "auto": 0.999}
 BLOCK = 4_096
-SCAN_BLOCK = 64
-RECALL_SAMPLE = 256
+DEVICE_ROWS = 50_000
+"""Rows for each further CUDA device."""
 
-Join: TypeAlias = Callable[..., BoolArray]
+Join: TypeAlias = "Callable[..., BoolArray]"
 """Joins the blocks of a plan: takes and gives what `join_in_memory` does."""
-Propose: TypeAlias = Callable[[Codes, int], tuple[Float32Array, Int64Array]]
-"""Candidates of some unit rows: (rows (b, d), m) -> (similarities descending (b, m), ids (b, m))."""
 
 
 def nearest_neighbors(
@@ -124,124 +131,151 @@ def nearest_neighbors(
         raise UnknownNameError("backend", backend, BACKENDS)
     if method not in METHODS:
         raise UnknownNameError("method", method, METHODS)
+    if backend == "cuvs" and method == "exact":
+        raise InvalidParameterError("method", method, "'approximate' or 'auto' for cuVS, which proves nothing")
     k = check_integer("k", k, 1, "every film needs at least one neighbour")
     if recall is not None:
         check_number("recall", recall, above=0, below=1, hint='method="exact" finds all')
     if max_memory is not None:
         max_memory = check_integer("max_memory", max_memory, 1, "bytes")
-    codes = check_codes(codes)
+    codes = check_codes(codes, values=False)
     n_rows = codes.shape[0]
     k = min(k, n_rows - 1)
     if k == 0:
+        check_codes(codes)
         return NeighborTable(np.empty((n_rows, 0), np.int32), np.empty((n_rows, 0), np.float32), n_proven=n_rows)
-    engine = "join" if join is not None and n_rows >= JOIN_LIMIT else _engine(backend, n_rows, method)
-    with borrow_threads(n_threads) as threads, _faiss_threads(engine, threads):
-        table = _Table(codes, k, progress, join or join_in_memory)
-        if engine != "join":
-            unit = unit_rows(codes)
-            return _from_proposals(table, _faiss_proposer(unit) if engine == "faiss" else _torch_proposer(unit), unit)
-        if method == "exact" or (method == "auto" and n_rows <= EXACT_LIMIT):
-            _from_join(table, 1.0, np.random.default_rng(seed), threads, max_memory)
+    engines = ["join"] if join is not None and n_rows >= JOIN_LIMIT else engines_of(backend, n_rows, method)
+    with borrow_threads(n_threads) as threads:
+        search = _Search(codes, k, method, recall, seed, threads, max_memory, join or join_in_memory, progress)
+        for engine in engines[:-1]:
+            try:
+                return search.by(engine)
+            except (
+                RuntimeError,
+                ImportError,
+                DeviceError,
+                InvalidParameterError,
+            ) as error:
+                reason = " ".join(str(error).split())  # the memory of a device, its driver, ...
+                note_once(logger, f"{engine} cannot find these neighbours: {reason} (another backend finds the same)")
+        return search.by(engines[-1])
+
+
+@dataclass(frozen=True, eq=False)
+class _Search:
+    """One call of `nearest_neighbors`, whose parameters are checked; values of codes are checked by what reads them."""
+
+    codes: Codes
+    k: int
+    method: str
+    recall: float | None
+    seed: int
+    n_threads: int
+    max_memory: int | None
+    join: Join
+    progress: Progress | None
+
+    def by(self, engine: str) -> NeighborTable:
+        if engine == "torch":
+            return self._by_torch()
+        table = FillingTable(check_codes(self.codes), self.k, self.progress)
+        if engine == "cuvs":
+            return self._by_cuvs(table)
+        if engine == "faiss":
+            unit = unit_rows(self.codes)
+            with faiss_threads(self.n_threads):
+                return _from_proposals(table, faiss_proposer(unit), unit)
+        if self.method == "exact" or (self.method == "auto" and len(self.codes) <= EXACT_LIMIT):
+            self._from_join(table, 1.0, np.random.default_rng(self.seed))
             return table.finish()
-        return _approximate(table, RECALL[method] if recall is None else recall, seed, threads, max_memory)
+        return self._approximate(table)
+
+    def _from_join(self, table: FillingTable, recall: float, generator: np.random.Generator) -> bool:
+        """Fill the table by the join; whether all of it is proven."""
+        n_rows, n_dimensions = self.codes.shape
+        plan = JoinPlan.of(table.codes, table.lengths, self.k, recall, generator, self.max_memory)
+        table.unsure[:] = self.join(
+            table.codes,
+            table.lengths,
+            plan,
+            table.neighbors,
+            table.similarities,
+            n_threads=self.n_threads,
+            all_parts=self.max_memory is None or bytes_of_row(n_dimensions) * n_rows <= self.max_memory,
+            progress=self.progress,
+        )
+        return plan.plan.slack_factor == 1.0
+
+    def _approximate(self, table: FillingTable) -> NeighborTable:
+        """Join with the slack factor that should reach the recall, measure it, and widen the factor until it does."""
+        generator = np.random.default_rng(self.seed)
+        lost = 2.0 * (1.0 - self._wanted)  # the plan is careful: kth_similarities are lower while the join runs
+        while True:
+            if self._from_join(table, 1.0 - lost, generator):
+                return table.finish()
+            result = table.finish("approximate")
+            measured = table.measured_recall(generator, self.n_threads)
+            if measured >= self._wanted:
+                return replace(result, recall=measured)
+            lost = 0.0 if lost < 1e-4 else lost / 4.0
+
+    @property
+    def _wanted(self) -> float:
+        return RECALL.get(self.method, 1.0) if self.recall is None else self.recall
+
+    def _by_torch(self) -> NeighborTable:
+        """Search on CUDA devices by kernels; by torch's products and top-k where none can be compiled."""
+        from graphret.neighbors.device_table import fits_device_lists
+
+        if has_triton() and fits_device_lists(len(self.codes), self.k):
+            try:
+                return self._by_devices()
+            except GraphretError:
+                raise
+            except Exception as error:  # noqa: BLE001 - compilers and drivers fail in ways of their own
+                reason = " ".join(str(error).split())[:300] or type(error).__name__
+                note_once(logger, f"no kernel for this CUDA device: {reason} (torch's top-k finds the same neighbours)")
+        table = FillingTable(check_codes(self.codes), self.k, self.progress)
+        unit = unit_rows(self.codes)
+        return _from_proposals(table, torch_proposer(unit), unit)
+
+    def _by_devices(self) -> NeighborTable:
+        import torch
+
+        from graphret.neighbors.device_table import DeviceTable, device_memory
+
+        n_devices = max(1, min(torch.cuda.device_count(), len(self.codes) // DEVICE_ROWS))
+        devices = [f"cuda:{number}" for number in range(n_devices)]
+        free = device_memory(devices)
+        memory = free if self.max_memory is None else min(free, self.max_memory)
+        generator = np.random.default_rng(self.seed)
+        with full_float32():
+            table = DeviceTable(self.codes, self.k, devices, memory, self.progress)
+            if not table.stays:
+                return table.stream(FillingTable(check_codes(self.codes), self.k, None), generator)
+            if self.method == "approximate":
+                return table.approximate(self._wanted, generator)
+            return table.exact(generator)
+
+    def _by_cuvs(self, table: FillingTable) -> NeighborTable:
+        """Score what cuVS finds, measure the recall, and ask for more links until it is reached."""
+        unit, generator = unit_rows(self.codes), np.random.default_rng(self.seed)
+        rows = np.arange(len(self.codes))
+        size = min(self.k + 1 + MARGIN, len(self.codes) - 1)
+        nothing_is_left_out = np.full(len(self.codes), -np.inf, np.float32)
+        for degree in DEGREES:
+            table.settle(rows, cuvs_candidates(unit, size, degree), nothing_is_left_out)
+            result = table.finish("approximate")
+            measured = table.measured_recall(generator, self.n_threads)
+            if measured >= self._wanted:
+                return replace(result, recall=measured)
+        note_once(
+            logger, f"cuVS found {measured:.3f} of the neighbours, not {self._wanted:g}: torch finds them instead"
+        )
+        return self._by_torch()
 
 
-class _Table:
-    """A table that fills: candidates come in, are scored canonically, and rows that are not sure are scanned."""
-
-    def __init__(self, codes: Codes, k: int, progress: Progress | None = None, join: Join = join_in_memory) -> None:
-        n_rows = codes.shape[0]
-        self.codes = codes
-        self.lengths = row_lengths(codes)
-        self.neighbors = np.empty((n_rows, k), np.int32)
-        self.similarities = np.empty((n_rows, k), np.float32)
-        self.join = join
-        self.progress = progress
-        self.unsure = np.ones(n_rows, np.bool_)
-
-    def settle(self, rows: Int64Array, candidates: Int32Array, kth_similarities: Float32Array) -> None:
-        """Score candidates of some rows and write their k best; no other row may exceed ``kth_similarities``."""
-        k = self.neighbors.shape[1]
-        scored = np.empty(candidates.shape, np.float32)
-        _cosines(self.codes[rows], self.lengths[rows], self.codes, self.lengths, candidates, scored)
-        found = (np.empty((rows.size, k), np.int32), np.empty((rows.size, k), np.float32))
-        _rank_candidates(candidates, scored, rows, np.full(rows.size, k, dtype=np.int64), *found)
-        self.neighbors[rows], self.similarities[rows] = found
-        last = np.where(found[0][:, -1] < 0, -np.inf, found[1][:, -1])
-        self.unsure[rows] = (found[0][:, -1] < 0) | (kth_similarities >= last - ROUNDING)
-
-    def finish(self, method: str = "exact", recall: float = 1.0) -> NeighborTable:
-        """Scan the rows that are not sure, and return the table."""
-        unsure = np.flatnonzero(self.unsure)
-        for first in range(0, unsure.size, SCAN_BLOCK):
-            self._scan(unsure[first : first + SCAN_BLOCK])
-        n_rows = self.neighbors.shape[0]
-        if self.progress is not None:
-            self.progress("neighbors", n_rows, n_rows)
-        n_proven = n_rows - unsure.size if method == "exact" else 0
-        return NeighborTable(self.neighbors, self.similarities, method, recall, n_proven, unsure.size)
-
-    def _scan(self, rows: Int64Array) -> None:
-        """Find the neighbours of some rows among all codes; what they have so far says what is hopeless."""
-        k = self.neighbors.shape[1]
-        unit = unit_rows(self.codes[rows])
-        full = self.neighbors[rows, -1] >= 0
-        kth_similarities = np.where(full, self.similarities[rows, -1] - ROUNDING, -np.inf).astype(np.float32)
-        found = (np.full((rows.size, k), -1, np.int32), np.zeros((rows.size, k), np.float32))
-        n_found = np.zeros(rows.size, np.int64)
-        scales = (1.0 / self.lengths).astype(np.float32)
-        for first in range(0, self.codes.shape[0], TILE):
-            tile = slice(first, first + TILE)
-            products = unit @ self.codes[tile].T
-            _scan_tile(products, scales[tile], first, rows, self.codes, self.lengths, kth_similarities, *found, n_found)
-        self.neighbors[rows], self.similarities[rows] = found
-
-
-def _from_join(
-    table: _Table, recall: float, generator: np.random.Generator, n_threads: int, max_memory: int | None
-) -> bool:
-    """Fill the table by the join; whether all of it is proven."""
-    k = table.neighbors.shape[1]
-    plan = JoinPlan.of(table.codes, table.lengths, k, recall, generator, max_memory)
-    table.unsure[:] = table.join(
-        table.codes,
-        table.lengths,
-        plan,
-        table.neighbors,
-        table.similarities,
-        n_threads=n_threads,
-        all_parts=max_memory is None or bytes_of_row(table.codes.shape[1]) * len(table.codes) <= max_memory,
-        progress=table.progress,
-    )
-    return plan.plan.slack_factor == 1.0
-
-
-def _approximate(table: _Table, recall: float, seed: int, n_threads: int, max_memory: int | None) -> NeighborTable:
-    """Join with the slack factor that should reach the recall, measure it, and widen the slack factor until it does."""
-    generator = np.random.default_rng(seed)
-    lost = 2.0 * (1.0 - recall)  # the plan is careful: kth_similarities are lower while the join runs
-    while True:
-        proven = _from_join(table, 1.0 - lost, generator, n_threads, max_memory)
-        if proven:
-            return table.finish()
-        result = table.finish("approximate")
-        measured = _measured_recall(table, generator, n_threads)
-        if measured >= recall:
-            return replace(result, recall=measured)
-        lost = 0.0 if lost < 1e-4 else lost / 4.0
-
-
-def _measured_recall(table: _Table, generator: np.random.Generator, n_threads: int) -> float:
-    """Share of the true neighbours of some rows that the table holds."""
-    n_rows, k = table.neighbors.shape
-    checked = np.sort(generator.choice(n_rows, size=min(n_rows, RECALL_SAMPLE), replace=False)).astype(np.int32)
-    search = ExactSearch(table.codes, table.lengths)
-    truth = search.search(table.codes[checked], k, forbidden=list(checked[:, None]), n_threads=n_threads)
-    pairs = zip(table.neighbors[checked], truth.neighbors, strict=True)
-    return sum(np.intersect1d(found, true).size for found, true in pairs) / (checked.size * k)
-
-
-def _from_proposals(table: _Table, propose: Propose, unit: Codes) -> NeighborTable:
+def _from_proposals(table: FillingTable, propose: Propose, unit: Codes) -> NeighborTable:
     """Fill the table with what a flat search proposes."""
     n_rows, k = table.neighbors.shape
     size = min(k + 1 + MARGIN, n_rows)
@@ -253,136 +287,3 @@ def _from_proposals(table: _Table, propose: Propose, unit: Codes) -> NeighborTab
         if table.progress is not None:
             table.progress("neighbors", min(int(rows[-1]) + 1, n_rows - 1), n_rows)
     return table.finish()
-
-
-def _engine(backend: str, n_rows: int, method: str) -> str:
-    """What searches: "faiss", "torch" or "join". Where one of them is not there the next takes its place."""
-    if backend != "auto":
-        _import(backend, f"backend={backend!r}")
-        return backend
-    if _has_cuda_driver() and not is_forked():  # a forked process cannot use the GPU of its parent
-        if _faiss_gpus() > 0:
-            return "faiss"
-        if _torch_has_cuda():
-            return "torch"
-    return "faiss" if n_rows < JOIN_LIMIT and method != "approximate" and _there("faiss") else "join"
-
-
-def _faiss_proposer(database: Codes) -> Propose:
-    import faiss
-
-    if _faiss_gpus() > 0:
-        index = faiss.GpuIndexFlatIP(faiss.StandardGpuResources(), database.shape[1])
-        index.add(database)
-        on_gpu: Propose = index.search
-        return on_gpu
-
-    def propose(rows: Codes, size: int) -> tuple[Float32Array, Int64Array]:
-        similarities, ids = faiss.knn(rows, database, size, metric=faiss.METRIC_INNER_PRODUCT)
-        return similarities, ids
-
-    return propose
-
-
-def _torch_proposer(database: Codes, tile: int = 262_144) -> Propose:
-    import torch
-
-    if not torch.cuda.is_available():
-        raise DeviceError("backend='torch' needs a CUDA device and there is none: use backend='faiss'")
-    on_device = torch.from_numpy(database).to("cuda")
-
-    def propose(rows: Codes, size: int) -> tuple[Float32Array, Int64Array]:
-        queries = torch.from_numpy(np.ascontiguousarray(rows)).to("cuda")
-        values: Any = torch.empty((queries.shape[0], 0), device="cuda")
-        ids: Any = torch.empty((queries.shape[0], 0), dtype=torch.int64, device="cuda")
-        for first in range(0, on_device.shape[0], tile):
-            with _full_float32(torch):
-                products = queries @ on_device[first : first + tile].T
-            top = products.topk(min(size, products.shape[1]), dim=1)
-            values = torch.cat([values, top.values], dim=1)
-            ids = torch.cat([ids, top.indices + first], dim=1)
-            best = values.topk(min(size, values.shape[1]), dim=1)
-            values, ids = best.values, ids.gather(1, best.indices)
-        return values.cpu().numpy(), ids.cpu().numpy()
-
-    return propose
-
-
-@contextmanager
-def _full_float32(torch: Any) -> Iterator[None]:
-    """Form products in float32 although the program around us may allow TF32, whose rounding no margin covers."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)
-
-
-def _import(library: str, purpose: str) -> Any:
-    """Import an optional library, or say why it cannot be: it is not installed, or something that it needs is not."""
-    try:
-        return importlib.import_module(library)
-    except (ImportError, OSError, AttributeError, RuntimeError) as error:  # CUDA's libraries, another numpy, ...
-        missing = isinstance(error, ModuleNotFoundError) and error.name == library
-        reason = "" if missing else " ".join(str(error).split()) or type(error).__name__
-        raise MissingDependencyError(library, "cpu", purpose, reason) from error
-
-
-def _there(library: str) -> bool:
-    """Whether a library can be used; why it cannot is said once, since another takes its place."""
-    try:
-        _import(library, f"finding neighbours by {library}")
-    except MissingDependencyError as error:
-        level = logging.WARNING if error.reason else logging.INFO
-        note_once(logger, f"{error} (until then another backend finds the same neighbours)", level)
-        return False
-    return True
-
-
-def _has_cuda_driver() -> bool:
-    """Whether a GPU is possible at all: asking torch costs seconds of import on machines that have none."""
-    for name in ("libcuda.so.1", "nvcuda.dll"):
-        with suppress(OSError):
-            ctypes.CDLL(name)
-            return True
-    return False
-
-
-def _faiss_gpus() -> int:
-    if not _there("faiss"):
-        return 0
-    import faiss
-
-    try:
-        return int(faiss.get_num_gpus()) if hasattr(faiss, "StandardGpuResources") else 0
-    except RuntimeError as error:  # a driver that is older than its CUDA
-        note_once(
-            logger,
-            f"Faiss cannot use the GPU: {' '.join(str(error).split())} (another backend finds the same neighbours)",
-        )
-        return 0
-
-
-def _torch_has_cuda() -> bool:
-    if not _there("torch"):
-        return False
-    import torch
-
-    return bool(torch.cuda.is_available())
-
-
-@contextmanager
-def _faiss_threads(engine: str, n_threads: int) -> Iterator[None]:
-    """Give Faiss the threads of this call, and its old number back afterwards."""
-    if engine != "faiss":
-        yield
-        return
-    import faiss
-
-    before = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(min(n_threads, available_threads()))
-    try:
-        yield
-    finally:
-        faiss.omp_set_num_threads(before)

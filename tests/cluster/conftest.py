@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from graphret.neighbors import join_plan, knn
+from graphret.neighbors import backends, join_plan, knn
 
 
 @pytest.fixture
 def small_blocks(monkeypatch):
     """Blocks of two tiles, and the join also for few codes; workers get both with the plan."""
-    monkeypatch.setattr(knn, "JOIN_LIMIT", 0)
+    for module in (backends, knn):
+        monkeypatch.setattr(module, "JOIN_LIMIT", 0)
     monkeypatch.setattr(join_plan, "TILE", 32)
     monkeypatch.setattr(join_plan, "BLOCK_ROWS", 64)
     monkeypatch.setattr(join_plan, "FEWEST_BLOCKS", 4)

@@ -3,15 +3,18 @@
 import builtins
 import importlib
 import logging
+import os
+import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
 
 import graphret
-from graphret._errors import MissingDependencyError
+from graphret._errors import InvalidParameterError, MissingDependencyError
 from graphret._notes import note_once
-from graphret.neighbors import knn, nearest_neighbors
+from graphret.neighbors import backends, knn, nearest_neighbors
 
 RANDOM = np.random.default_rng(0)
 ABSENT = {
@@ -49,7 +52,8 @@ def broken(monkeypatch):
 
 @pytest.fixture
 def gpu_driver(monkeypatch):
-    monkeypatch.setattr(knn, "_has_cuda_driver", lambda: True)
+    monkeypatch.setattr(backends, "_has_cuda_driver", lambda: True)
+    monkeypatch.setattr(backends, "DEVICE_LIMIT", 1)
 
 
 def check(caplog, codes):
@@ -61,7 +65,7 @@ def check(caplog, codes):
                 table = nearest_neighbors(codes, 5)
                 np.testing.assert_array_equal(table.neighbors, expected.neighbors)
                 np.testing.assert_array_equal(table.similarities, expected.similarities)
-        return [record for record in caplog.records if record.name == "graphret.neighbors.knn"]
+        return [record for record in caplog.records if record.name.startswith("graphret.neighbors.")]
 
     return compare
 
@@ -126,3 +130,127 @@ def test_the_join_is_right_for_few_rows(n_rows, kind, broken, caplog):
     compare = check(caplog, codes)
     broken("faiss", ABSENT["not installed"])
     compare()
+
+
+@pytest.mark.parametrize("left", ["raise SystemError('undefined symbol: cublasLtMatmul')", ""], ids=["broken", "empty"])
+def test_auto_survives_a_faiss_that_is_broken_or_half_removed(left, tmp_path):
+    """In a process of its own, with a module on disk, as a wheel that was removed after another leaves it."""
+    package = tmp_path / "faiss"
+    package.mkdir()
+    (package / "__init__.py").write_text(left)
+    code = (
+        "import numpy as np; from graphret.neighbors import nearest_neighbors;"
+        "codes = np.random.default_rng(0).normal(size=(200, 8)).astype(np.float32);"
+        "print(nearest_neighbors(codes, 5).neighbors.sum())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    codes = np.random.default_rng(0).normal(size=(200, 8)).astype(np.float32)
+    assert int(done.stdout) == nearest_neighbors(codes, 5).neighbors.sum()
+    assert "faiss, which does not load" in done.stderr
+    assert done.stderr.count("faiss") <= 4
+
+
+@pytest.mark.usefixtures("gpu_driver")
+def test_auto_goes_on_where_a_device_fails_at_work(monkeypatch, caplog):
+    codes = RANDOM.normal(size=(300, 8)).astype(np.float32)
+    expected = nearest_neighbors(codes, 5, backend="faiss")
+
+    def out_of_memory(self):
+        raise RuntimeError("CUDA out of memory")
+
+    monkeypatch.setattr(backends, "_torch_has_cuda", lambda: True)
+    monkeypatch.setattr(knn._Search, "_by_torch", out_of_memory)
+    note_once.cache_clear()
+    table = nearest_neighbors(codes, 5)
+    np.testing.assert_array_equal(table.neighbors, expected.neighbors)
+    assert "torch cannot find these neighbours: CUDA out of memory" in caplog.text
+
+
+def test_a_device_without_a_compiler_is_searched_by_top_k(monkeypatch, caplog):
+    codes = RANDOM.normal(size=(300, 8)).astype(np.float32)
+    expected = nearest_neighbors(codes, 5, backend="faiss")
+
+    def no_compiler(self):
+        raise RuntimeError("Failed to find C compiler")
+
+    monkeypatch.setattr(knn, "engines_of", lambda *_: ["torch"])
+    monkeypatch.setattr(knn._Search, "_by_devices", no_compiler)
+    monkeypatch.setattr(knn, "torch_proposer", backends.faiss_proposer)
+    note_once.cache_clear()
+    table = nearest_neighbors(codes, 5, backend="torch")
+    np.testing.assert_array_equal(table.neighbors, expected.neighbors)
+    assert "no kernel for this CUDA device: Failed to find C compiler" in caplog.text
+
+
+@pytest.fixture
+def cuvs(monkeypatch):
+    """A stand-in for cuVS, with its names and its faults: rows among their own neighbours, ids twice, ids of no row."""
+    asked = []
+
+    def build(dataset, k, params, *, indices):
+        best = (dataset @ dataset.T).topk(k, dim=1).indices
+        best[:, -1] = best[:, 0]
+        best[:, -2] = 2**32 - 1
+        lossy = int(len(best) * min(1.0, params["degree"] / 200))
+        best[lossy:, 1:4] = 0
+        indices.copy_(best)
+        asked.append(params["degree"])
+
+    neighbors = types.ModuleType("cuvs.neighbors")
+    neighbors.all_neighbors = types.ModuleType("cuvs.neighbors.all_neighbors")
+    neighbors.all_neighbors.build = build
+    neighbors.all_neighbors.AllNeighborsParams = lambda **kind: {"degree": kind["nn_descent_params"]}
+    neighbors.nn_descent = types.ModuleType("cuvs.neighbors.nn_descent")
+    neighbors.nn_descent.IndexParams = lambda **kind: kind["intermediate_graph_degree"]
+    for module in (types.ModuleType("cuvs"), neighbors, neighbors.all_neighbors, neighbors.nn_descent):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr(backends, "_torch_has_cuda", lambda: True)
+    real = knn.cuvs_candidates
+    monkeypatch.setattr(knn, "cuvs_candidates", lambda unit, size, degree: real(unit, size, degree, device="cpu"))
+    return asked
+
+
+def test_the_recall_of_cuvs_is_measured_and_more_is_asked_where_it_is_short(cuvs):
+    codes = RANDOM.normal(size=(400, 8)).astype(np.float32)
+    expected = nearest_neighbors(codes, 5, method="exact")
+    found = nearest_neighbors(codes, 5, backend="cuvs", method="approximate", recall=0.75)
+    shared = sum(np.intersect1d(a, b).size for a, b in zip(found.neighbors, expected.neighbors, strict=True))
+    assert (found.method, found.n_proven) == ("approximate", 0)
+    assert 0.75 <= found.recall < 1.0
+    assert abs(found.recall - shared / expected.neighbors.size) < 0.05
+    for row, ids in enumerate(found.neighbors):
+        assert row not in ids
+        assert len(set(ids)) == 5
+    assert len(cuvs) == 3
+
+
+def test_where_cuvs_stays_short_torch_finds_the_neighbours(cuvs, monkeypatch, caplog):
+    codes = RANDOM.normal(size=(400, 8)).astype(np.float32)
+    instead = object()
+    monkeypatch.setattr(knn._Search, "_by_torch", lambda self: instead)
+    note_once.cache_clear()
+    assert nearest_neighbors(codes, 5, backend="cuvs", method="approximate", recall=0.999) is instead
+    assert len(cuvs) == 3
+    assert sorted(cuvs) == cuvs
+    assert "cuVS found 0." in caplog.text
+
+
+def test_cuvs_proves_nothing_and_needs_a_device(monkeypatch):
+    codes = np.eye(3, dtype=np.float32) + 0.1
+    with pytest.raises(InvalidParameterError, match="cuVS, which proves nothing"):
+        nearest_neighbors(codes, 1, backend="cuvs", method="exact")
+    with pytest.raises(MissingDependencyError, match=r"needs the package cuvs: pip install 'graphret\[cuvs\]'"):
+        nearest_neighbors(codes, 1, backend="cuvs")
+
+
+def test_few_rows_stay_on_the_processor(monkeypatch):
+    monkeypatch.setattr(backends, "_has_cuda_driver", lambda: True)
+    monkeypatch.setattr(backends, "_torch_has_cuda", lambda: True)
+    assert backends.engines_of("auto", 4_000, "auto") == ["faiss", "join"]
+    assert backends.engines_of("auto", 5_000, "auto")[0] == "torch"

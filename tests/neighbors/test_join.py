@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from graphret._errors import InvalidParameterError
 from graphret.neighbors import ExactSearch, nearest_neighbors
+from graphret.neighbors import backends as backends_module
 from graphret.neighbors import block_join as block_join_module
 from graphret.neighbors import join_plan as join_module
 from graphret.neighbors import knn as knn_module
@@ -17,6 +18,7 @@ from graphret.neighbors import rotation as rotation_module
 from graphret.neighbors._tile_kernels import _promising_share, _replace_root, _survivors, _tighten
 from graphret.neighbors.block_join import best_of_block
 from graphret.neighbors.exact_search import row_lengths
+from graphret.neighbors.filling_table import FillingTable
 from graphret.neighbors.join_plan import JoinPlan
 from graphret.neighbors.rotation import Rotation, plan_join
 from graphret.neighbors.tiles import principal_order, rounds_of_pairs
@@ -25,7 +27,7 @@ from graphret.neighbors.tiles import principal_order, rounds_of_pairs
 @pytest.fixture(autouse=True)
 def small_tiles(monkeypatch):
     """Many tiles and blocks although the codes are few, and no flat search instead of the join."""
-    monkeypatch.setattr(knn_module, "JOIN_LIMIT", 0)
+    monkeypatch.setattr(backends_module, "JOIN_LIMIT", 0)
     monkeypatch.setattr(join_module, "TILE", 48)
     monkeypatch.setattr(rotation_module, "BLOCK_WIDTH", 16)
     monkeypatch.setattr(rotation_module, "LEADING_SIZES", (4, 8, 16, 32))
@@ -101,7 +103,7 @@ def test_same_bits_with_one_thread_and_two_and_another_seed():
 def test_rows_whose_guess_is_too_large_are_scanned(monkeypatch):
     codes = codes_near_a_subspace(3)
     expected = nearest_neighbors(codes, 9, method="exact")
-    monkeypatch.setattr(join_module, "_guess_rank", lambda k: 1)  # the best of the sample, itself among it
+    monkeypatch.setattr(join_module, "guess_rank", lambda k, share: 1)  # the best of the sample, itself among it
     table = nearest_neighbors(codes, 9, method="exact")
     assert_same_table(table, expected)
     assert table.n_scanned > expected.n_scanned
@@ -111,9 +113,10 @@ def test_rows_whose_guess_is_too_large_are_scanned(monkeypatch):
 def test_guess_rank_is_surpassed_as_often_as_it_says():
     generator = np.random.default_rng(0)
     for k in (1, 10, 50, 400):
-        in_sample = generator.binomial(k, join_module.GUESS_SHARE, 200_000)
+        share = join_module.GUESS_SHARE
+        in_sample = generator.binomial(k, share, 200_000)
         # the row itself may be in the sample too, so that one rank more is needed
-        assert (in_sample >= join_module._guess_rank(k) - 1).mean() <= 2 * join_module.GUESS_ERROR
+        assert (in_sample >= join_module.guess_rank(k, share) - 1).mean() <= 2 * join_module.GUESS_ERROR
 
 
 def test_memory_is_bounded_and_nothing_else_changes(tmp_path, monkeypatch):
@@ -166,7 +169,7 @@ def test_less_recall_asked_is_less_found():
 
 
 def test_approximate_falls_back_to_the_proof_when_nothing_less_reaches_the_recall(monkeypatch):
-    monkeypatch.setattr(knn_module, "_measured_recall", lambda *_: 0.5)
+    monkeypatch.setattr(FillingTable, "measured_recall", lambda *_: 0.5)
     table = nearest_neighbors(codes_near_a_subspace(6), 5, method="approximate")
     assert (table.method, table.recall) == ("exact", 1.0)
     assert_same_table(table, truth(codes_near_a_subspace(6), 5))

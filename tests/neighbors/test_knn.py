@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from graphret._errors import CodesError, DeviceError, InvalidParameterError, UnknownNameError
 from graphret.neighbors import ExactSearch, nearest_neighbors
+from graphret.neighbors import backends as backends_module
 from graphret.neighbors import knn as knn_module
 
 
@@ -95,7 +96,7 @@ def test_auto_turns_approximate_beyond_its_limit(monkeypatch):
     codes = (codes + 0.3 * generator.standard_normal(codes.shape)).astype(np.float32)
     assert nearest_neighbors(codes, 3).method == "exact"
     monkeypatch.setattr(knn_module, "EXACT_LIMIT", 100)
-    monkeypatch.setattr(knn_module, "JOIN_LIMIT", 100)
+    monkeypatch.setattr(backends_module, "JOIN_LIMIT", 100)
     table = nearest_neighbors(codes, 3)
     assert table.method == "approximate"
     assert table.recall >= 0.999

@@ -6,7 +6,7 @@ import pytest
 from graphret.neighbors import ExactSearch
 from graphret.neighbors._kernels import _round_similarity, _scan_tile
 from graphret.neighbors.exact_search import MARGIN, row_lengths
-from graphret.neighbors.knn import _Table
+from graphret.neighbors.filling_table import FillingTable
 
 K, N_FILMS = 5, 60
 
@@ -32,7 +32,7 @@ def test_a_search_looks_further_while_what_fell_out_may_be_equal(codes, n_querie
 
 def test_a_scan_keeps_films_that_are_below_the_kth_by_rounding_only(codes):
     """The table has the last films so far; their rounded cosine is above the products of all."""
-    table = _Table(np.concatenate([np.array([[1, 0]], np.float32), codes]), K, None)
+    table = FillingTable(np.concatenate([np.array([[1, 0]], np.float32), codes]), K, None)
     everybody = np.arange(N_FILMS + 1)
     candidates = np.tile(np.arange(N_FILMS + 1 - K, N_FILMS + 1, dtype=np.int32), (N_FILMS + 1, 1))
     table.settle(everybody, candidates, np.ones(N_FILMS + 1, np.float32))
@@ -43,7 +43,7 @@ def test_a_scan_keeps_films_that_are_below_the_kth_by_rounding_only(codes):
 @pytest.mark.parametrize(("below", "n_scanned"), [(3e-6, 1), (2e-5, 0)])
 def test_a_row_is_scanned_when_others_may_reach_its_kth_by_rounding(codes, below, n_scanned):
     """Film 0 has its right neighbours; the bound for all others lies a little below the last of them."""
-    table = _Table(np.concatenate([np.array([[1, 0]], np.float32), codes]), K, None)
+    table = FillingTable(np.concatenate([np.array([[1, 0]], np.float32), codes]), K, None)
     bounds = np.full(N_FILMS + 1, -np.inf, np.float32)
     bounds[0] = 0.9 - below
     candidates = np.tile(np.arange(N_FILMS + 1, dtype=np.int32), (N_FILMS + 1, 1))

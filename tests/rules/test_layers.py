@@ -69,7 +69,7 @@ TORCH_FREE = {
     *("files", "html", "data", "hashing", "graph", "communities", "retrieval", "mapping", "figures", "overview"),
     "plotting",
 }
-FAISS_AT = {"graphret/neighbors/knn.py"}
+FAISS_AT = {"graphret/neighbors/backends.py"}
 IMPORTS = [entry for path in rules.package_files() for entry in rules.imports_of(path)]
 
 

@@ -1,0 +1,134 @@
+#!/usr/bin/env bash
+# All that is measured on a CUDA device, in one call of less than 12 minutes on a machine that may have nothing but torch and no network:
+#
+#     benchmarks/gpu_session.sh [--wheels DIR] [--results DIR] [--seconds N] [--dry-run]
+#
+# tests marked gpu, kNN graphs (gpu.py), codes (gpu_codes.py) and training (gpu_training.py, each where it is there). Every part has a time of its own, is
+# ended when that is over, and its failure stops none of the others. Results are gpu_*, and gpu_session.md says what was done and on which card.
+#
+#     --wheels DIR    wheels to install what is missing from, into a folder of this call (pip download -d DIR graphret[test] faiss-gpu on a machine with a network)
+#     --results DIR   where results go (benchmarks/results)
+#     --seconds N     for all parts together (690)
+#     --dry-run       the same parts on the processor, with small sizes, to see that they go through
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+wheels="" results=benchmarks/results seconds=690 dry=0
+while [ $# -gt 0 ]; do
+    case "$1" in
+        --wheels) wheels=${2:?--wheels needs a folder}; shift 2 ;;
+        --results) results=${2:?--results needs a folder}; shift 2 ;;
+        --seconds) seconds=${2:?--seconds needs a number}; shift 2 ;;
+        --dry-run) dry=1; shift ;;
+        *) echo "gpu_session.sh: unknown option $1 (--wheels DIR, --results DIR, --seconds N, --dry-run)" >&2; exit 2 ;;
+    esac
+done
+python=${PYTHON:-python3}
+export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}"
+start=$(date +%s)
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+mkdir -p "$results"
+report="$results/gpu_session.md"
+say() { echo "$(date +%H:%M:%S) $*" >&2; }
+left() { echo $((seconds - $(date +%s) + start)); }
+
+# What is missing is installed beside what is there, into a folder that goes away with this call.
+if [ -n "$wheels" ]; then
+    [ -d "$wheels" ] || { echo "gpu_session.sh: --wheels $wheels is not a folder" >&2; exit 2; }
+    mkdir -p "$scratch/packages"
+    for wheel in "$wheels"/*.whl; do
+        [ -e "$wheel" ] || continue
+        name=$(basename "$wheel" | cut -d- -f1)
+        if ! "$python" -c 'import importlib.metadata, sys; importlib.metadata.version(sys.argv[1])' "$name" 2>/dev/null; then
+            "$python" -m pip install --quiet --no-index --no-deps --target "$scratch/packages" "$wheel" 2>"$scratch/pip" ||
+                say "$(basename "$wheel") cannot be installed: $(tail -1 "$scratch/pip")"
+        fi
+    done
+    export PYTHONPATH="$PYTHONPATH:$scratch/packages"
+fi
+
+if ! "$python" -c 'import torch, numba, numpy, scipy' 2>"$scratch/missing"; then
+    echo "gpu_session.sh: $(tail -1 "$scratch/missing") (give the wheels of what is missing: --wheels DIR)" >&2
+    exit 1
+fi
+device=cuda
+[ "$dry" = 1 ] && device=cpu
+if [ "$device" = cuda ] && ! "$python" -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then
+    echo "gpu_session.sh: torch sees no CUDA device (--dry-run goes through the same parts on the processor)" >&2
+    exit 1
+fi
+card=$([ "$device" = cuda ] && "$python" -c 'import torch; print(torch.cuda.get_device_name())' || echo "the processor (dry run: no figure of it counts)")
+versions=$("$python" -c 'import platform, torch; print("Python", platform.python_version() + ", torch", torch.__version__ + ", CUDA", torch.version.cuda)')
+# Faiss's wheel is made for one version of CUDA, whose libraries such a machine may lack.
+faiss=$("$python" -c 'import faiss; print("Faiss", faiss.__version__, "with", faiss.get_num_gpus() if hasattr(faiss, "StandardGpuResources") else 0, "GPUs")' 2>"$scratch/faiss") ||
+    faiss="without Faiss: $(tail -1 "$scratch/faiss")"
+say "$card; $versions; $faiss"
+{
+    echo "# Session on $card"
+    echo
+    echo "$versions; $faiss."
+    echo
+    echo "| part | what came of it | seconds |"
+    echo "|---|---|---|"
+} >"$report"
+
+failed=0
+# part NAME SECONDS COMMAND...: at most so many seconds, and no more than are left
+part() {
+    local name=$1 limit=$2 begun outcome rest
+    shift 2
+    rest=$(left)
+    [ "$rest" -lt "$limit" ] && limit=$rest
+    begun=$(date +%s)
+    if [ "$limit" -lt 10 ]; then
+        outcome="not run: no time left"
+    else
+        say "$name, at most $limit s"
+        timeout --kill-after=5 "$limit" "$@" >"$scratch/out" 2>&1
+        case $? in
+            0) outcome=done ;;
+            124 | 137) outcome="ended after $limit s" failed=1 ;;
+            *) outcome="failed: $(grep -v '^ *$' "$scratch/out" | tail -1 | tr '|' ' ' | cut -c1-200)" failed=1 ;;
+        esac
+        [ "$outcome" = done ] || tail -30 "$scratch/out" >&2
+        [ "$name" = "tests marked gpu" ] && outcome="$outcome ($(grep -E '[0-9]+ (passed|failed|skipped|deselected)' "$scratch/out" | tail -1 | tr -d '='))"
+    fi
+    say "$name: $outcome"
+    echo "| $name | $outcome | $(($(date +%s) - begun)) |" >>"$report"
+}
+# script NAME SECONDS FILE ARGUMENTS...: a benchmark, where this checkout has it
+script() {
+    local name=$1 limit=$2 file=$3
+    shift 3
+    if [ -f "benchmarks/$file" ]; then
+        part "$name" "$limit" "$python" "benchmarks/$file" --results "$results" --device "$device" "$@"
+    else
+        say "$name: this checkout has no benchmarks/$file"
+        echo "| $name | not run: this checkout has no benchmarks/$file | 0 |" >>"$report"
+    fi
+}
+
+if "$python" -c 'import pytest' 2>/dev/null; then
+    workers=()
+    "$python" -c 'import xdist' 2>/dev/null && workers=(-n 0)
+    tests=(tests/neighbors/test_neighbors_gpu.py)
+    [ "$dry" = 1 ] || tests=(tests)
+    part "tests marked gpu" 200 "$python" -m pytest -q -o addopts= --import-mode=importlib -p no:cacheprovider "${workers[@]}" -m gpu "${tests[@]}"
+else
+    say "tests marked gpu: not run, pytest is not there"
+    echo "| tests marked gpu | not run: pytest is not there (--wheels DIR) | 0 |" >>"$report"
+fi
+if [ "$dry" = 1 ]; then
+    script "kNN graphs" 120 gpu.py --n 2000 --sizes 2000x32 --runs 1
+    script codes 120 gpu_codes.py --dry-run
+    script training 120 gpu_training.py --dry-run
+else
+    script "kNN graphs" 240 gpu.py --runs 3
+    script codes 130 gpu_codes.py
+    script training 130 gpu_training.py
+fi
+echo >>"$report"
+echo "$(($(date +%s) - start)) seconds in all." >>"$report"
+cat "$report"
+exit "$failed"
