@@ -121,8 +121,8 @@ else
 fi
 if [ "$dry" = 1 ]; then
     script "kNN graphs" 120 gpu.py --n 2000 --sizes 2000x32 --runs 1
-    script codes 120 gpu_codes.py --dry-run
-    script training 120 gpu_training.py --dry-run
+    script codes 120 gpu_codes.py --films 32 --files 8 --side 128 --size 32 --encoder resnet18
+    script training 120 gpu_training.py --films 32 --size 32 --batch 8 --epochs 1 --seeds 1 --encoder resnet18 --seconds 0.2
 else
     script "kNN graphs" 240 gpu.py --runs 3
     script codes 130 gpu_codes.py

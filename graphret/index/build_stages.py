@@ -27,7 +27,7 @@ __all__ = ["check_backends", "divide_films", "keep_neighbors", "link_films", "pr
 
 def check_backends(config: BuildConfig) -> None:
     """Run both libraries on three nodes: one that is missing is reported before hours of encoding, not after."""
-    tiny = nearest_neighbors(np.eye(3, dtype=np.float32) + 0.1, 2, backend=config.backend)
+    tiny = nearest_neighbors(np.eye(3, dtype=np.float32) + 0.1, 2, backend=config.backend, method=config.method)
     partition(similarity_graph(tiny), method=config.communities)
 
 

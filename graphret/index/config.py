@@ -50,7 +50,8 @@ class BuildConfig:
         How neighbours are found: "exact" proves them, "approximate" finds a measured share of at least 0.99, "auto" is
         exact up to 50,000 films and beyond them approximate with a share of at least 0.999.
     backend
-        What finds the neighbours: "faiss" or "torch"; "auto" takes a GPU where there is one, else the processor.
+        What finds the neighbours: "torch" or "cuvs" (CUDA devices), or "faiss"; "auto" takes a GPU for many films, else
+        the processor.
     communities
         Method of the partition into communities; "igraph" and "leiden" need the extra "compare".
     objective

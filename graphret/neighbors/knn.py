@@ -43,6 +43,8 @@ METHODS = ("approximate", "auto", "exact")
 EXACT_LIMIT = 50_000
 """Rows up to which "auto" is exact."""
 RECALL = {"approximate": 0.99, "auto": 0.999}
+CUVS_LIMIT = 256
+"""Rows below which cuVS is not asked: NN-descent needs more than it has links."""
 BLOCK = 4_096
 DEVICE_ROWS = 50_000
 """Rows for each further CUDA device."""
@@ -79,22 +81,25 @@ def nearest_neighbors(
     k
         At least 1; the table has k' = min(k, n - 1) columns.
     backend
-        "faiss" (flat search, on a GPU where its GPU build and a device are there), "torch" (CUDA: chunked products and
-        top-k), or "auto": Faiss on a GPU, else torch on a CUDA device, else the processor, by Faiss for few rows and
-        by the join for many. Where one of them is not there, or does not load, the next takes its place, which is
-        logged once: the join needs neither.
+        "torch" (CUDA devices, see `device_join`), "faiss" (flat search, on a GPU where its GPU build and a device are
+        there), "cuvs" (NVIDIA's NN-descent, approximate), or "auto": from 4,096 rows on torch on CUDA devices, else
+        Faiss on a GPU, else the processor, by Faiss for few rows and by the join for many. Where one of them is not
+        there, does not load, or fails at work, the next takes its place, which is logged once: the join needs none.
     method
         "exact": proven, up to rounding; "approximate": pairs are followed only while they are likely neighbours,
         with the recall measured on a sample of rows and reported in the table; "auto": exact up to 50,000 rows (and
-        wherever a GPU searches), beyond them approximate with a measured recall of at least 0.999.
+        wherever a GPU searches, cuVS excepted), beyond them approximate with a measured recall of at least 0.999.
+        Faiss, and codes larger than a device, are always exact.
     recall
-        In (0, 1): the measured share of true neighbours that "approximate" (0.99) or "auto" (0.999) must reach.
+        In (0, 1): the measured share of true neighbours that "approximate" (0.99) or "auto" (0.999) must reach; where
+        it is not reached, the table is made anew, in the end by proof.
     seed
         Chooses the rows that directions, plan and recall are estimated on; "exact" does not depend on it.
     n_threads
         CPU threads; ``None`` for all processors.
     max_memory
-        Bytes that rotated codes may take; ``None``: one copy of the codes. Beside them stand O(n k) for the result.
+        Bytes that rotated codes may take, or that each CUDA device is used for; ``None``: one copy of the codes, and
+        four fifths of what is free on a device. Beside them stand O(n k) for the result.
     join
         What joins the blocks of the plan, where not this process in memory does: called as `join_in_memory`, with the
         same result.
@@ -176,7 +181,7 @@ class _Search:
     progress: Progress | None
 
     def by(self, engine: str) -> NeighborTable:
-        if engine == "torch":
+        if engine == "torch" or (engine == "cuvs" and len(self.codes) < CUVS_LIMIT):
             return self._by_torch()
         table = FillingTable(check_codes(self.codes), self.k, self.progress)
         if engine == "cuvs":

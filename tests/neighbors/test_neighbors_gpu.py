@@ -1,10 +1,10 @@
-"""The torch backend on a CUDA device gives the table of the processor, to the bit, in bounded memory."""
+"""The torch backend on CUDA devices gives the table of the processor, to the bit, in bounded memory."""
 
 import numpy as np
 import pytest
 import torch
 
-from graphret.neighbors import ExactSearch, nearest_neighbors
+from graphret.neighbors import ExactSearch, knn, nearest_neighbors
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
 BACKEND = "torch"
@@ -108,3 +108,36 @@ def test_memory_of_the_device_is_bounded():
     half, whole = peak(40_000), peak(80_000)
     assert whole < 6 * 2**30  # all similarities at once would be 24 GiB
     assert whole < 2.5 * half + 2**27
+
+
+@pytest.mark.parametrize("memory", [64 * 2**20, 16 * 2**20])
+def test_little_memory_of_the_device_changes_nothing(memory):
+    """Lists of some rows at a time; then codes that pass in blocks, which the processor scores."""
+    codes = gaussian(9, 20_000, 128, n_duplicates=40)
+    table = nearest_neighbors(codes, 50, backend=BACKEND, method="exact", max_memory=memory)
+    rows = np.arange(0, len(codes), 53)
+    assert_rows_are_those_of_the_processor(codes, table, 50, rows)
+    assert table.n_proven > 0.9 * len(codes)
+
+
+def test_most_rows_are_proven_by_the_join():
+    codes = np.maximum(gaussian(10, 30_000, 24) @ gaussian(11, 24, 300), 0.0)
+    table = nearest_neighbors(codes, 50, backend=BACKEND, method="exact")
+    assert table.n_proven + table.n_scanned == len(codes)
+    assert table.n_proven > 0.97 * len(codes)
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA devices")
+def test_two_devices_share_the_rows():
+    codes = gaussian(12, 100_001, 64)
+    table = nearest_neighbors(codes, 20, backend=BACKEND, method="exact")
+    assert_rows_are_those_of_the_processor(codes, table, 20, np.arange(0, len(codes), 301))
+
+
+def test_without_a_compiler_top_k_finds_the_same(monkeypatch):
+    codes = gaussian(13, 5_000, 64)
+    expected = nearest_neighbors(codes, 20, backend=BACKEND, method="exact")
+    monkeypatch.setattr(knn, "has_triton", lambda: False)
+    table = nearest_neighbors(codes, 20, backend=BACKEND, method="exact")
+    np.testing.assert_array_equal(table.neighbors, expected.neighbors)
+    np.testing.assert_array_equal(table.similarities, expected.similarities)
