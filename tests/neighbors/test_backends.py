@@ -7,6 +7,8 @@ import os
 import subprocess
 import sys
 import types
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ import graphret
 from graphret._errors import InvalidParameterError, MissingDependencyError
 from graphret._notes import note_once
 from graphret.neighbors import backends, knn, nearest_neighbors
+from graphret.neighbors.cuvs_graph import cuvs_candidates
 
 RANDOM = np.random.default_rng(0)
 ABSENT = {
@@ -202,7 +205,7 @@ def cuvs(monkeypatch):
         indices.copy_(best)
         asked.append(params["degree"])
 
-    neighbors = types.ModuleType("cuvs.neighbors")
+    neighbors: Any = types.ModuleType("cuvs.neighbors")
     neighbors.all_neighbors = types.ModuleType("cuvs.neighbors.all_neighbors")
     neighbors.all_neighbors.build = build
     neighbors.all_neighbors.AllNeighborsParams = lambda **kind: {"degree": kind["nn_descent_params"]}
@@ -211,8 +214,7 @@ def cuvs(monkeypatch):
     for module in (types.ModuleType("cuvs"), neighbors, neighbors.all_neighbors, neighbors.nn_descent):
         monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.setattr(backends, "_torch_has_cuda", lambda: True)
-    real = knn.cuvs_candidates
-    monkeypatch.setattr(knn, "cuvs_candidates", lambda unit, size, degree: real(unit, size, degree, device="cpu"))
+    monkeypatch.setattr(knn, "cuvs_candidates", partial(cuvs_candidates, device="cpu"))
     return asked
 
 
