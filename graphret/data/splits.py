@@ -115,7 +115,7 @@ def patient_folds(patients: StrArray, n_folds: int, seed: int = 0) -> NDArray[np
     Examples
     --------
     >>> patient_folds(np.array(["ann", "bob", "ann", "cid"]), 3)
-    array([2, 0, 2, 1])
+    array([1, 0, 1, 2])
     """
     n_folds, seed = check_integer("n_folds", n_folds, 2), check_integer("seed", seed, 0)
     names, rows = np.unique(np.asarray(patients, dtype=np.str_), return_inverse=True)

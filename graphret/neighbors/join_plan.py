@@ -151,7 +151,7 @@ def guess_rank(k: int, share: float) -> int:
     Examples
     --------
     >>> guess_rank(50, 1 / 64)
-    6
+    7
     """
     odds = share / (1.0 - share)
     at_rank = (1.0 - share) ** k

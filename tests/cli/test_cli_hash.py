@@ -30,6 +30,7 @@ def test_the_recipe_of_the_paper_lies_under_what_the_user_says(hash_encoder):
         epochs=1,
         batch_size=20,
         device="cpu",
+        mixed_precision="no",  # "auto" on a processor
         objective_options={"loss": 1},
         optimizer="adam",
     )

@@ -31,7 +31,7 @@ def test_datasets_and_encoders_list_their_registries(run, run_json):
 def test_train_gives_the_parameters_to_the_training(workshop):
     encoder = graphret.load_encoder(workshop.encoder)
     assert (encoder.name, encoder.size) == ("resnet18", 32)
-    expected = TrainConfig(size=32, epochs=1, batch_size=16, device="cpu").to_json()
+    expected = TrainConfig(size=32, epochs=1, batch_size=16, device="cpu", mixed_precision="no").to_json()
     assert encoder.record["training"] == {**expected, "epochs done": 1}
 
 
