@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from graphret._checks import check_codes, check_integer
-from graphret._errors import CodesError
+from graphret._errors import CodesError, InvalidParameterError
 from graphret._threads import borrow_threads
 from graphret.neighbors._kernels import _cosines, _rank_candidates, _scan, _update_heaps
 from graphret.neighbors.neighbor_table import NeighborTable, SearchCounts
@@ -174,6 +174,8 @@ class ExactSearch:
         k = min(check_integer("k", k, 1), self.codes.shape[0])
         queries = check_codes(queries, name="query codes", n_dimensions=self.codes.shape[1])
         mask = np.empty(0, np.bool_) if allowed is None else np.ascontiguousarray(allowed, dtype=np.bool_)
+        if seen is not None and allowed is not None:
+            raise InvalidParameterError("seen", "a function", "a function without allowed", "products are of all films")
         if allowed is not None and mask.shape != (self.codes.shape[0],):
             raise CodesError(f"allowed has shape {mask.shape}: give bool ({self.codes.shape[0]},), one per film")
         neighbors = np.empty((queries.shape[0], k), dtype=np.int32)

@@ -91,6 +91,7 @@ def test_codes_on_ray_with_storage_at_a_url(many_codes, tmp_path, hashes_of, met
         progress=killer,
         **OPTIONS,
     )
+    assert killer.killed == ["pair"]
     assert hashes_of(tmp_path / "ray") == hashes_of(tmp_path / "local")
     assert [path for path in storage.rglob("*") if path.is_file()] == []
     assert sorted(path.name for path in (tmp_path / "ray").iterdir()) == sorted(

@@ -97,3 +97,9 @@ def test_k_is_checked():
     table = nearest_neighbors(codes[:3], 2)
     with pytest.raises(InvalidParameterError, match="k"):
         with_rows_added(table, ExactSearch(codes), 0)
+
+
+def test_products_are_only_told_of_all_films():
+    search = ExactSearch(np.eye(4, dtype=np.float32))
+    with pytest.raises(InvalidParameterError, match="without allowed"):
+        search.search(np.eye(4, dtype=np.float32), 1, allowed=np.ones(4, bool), seen=lambda *_: None)
