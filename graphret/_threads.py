@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numba
@@ -71,8 +72,10 @@ class _InForce(threading.local):
 _in_force = _InForce()
 _one_call = ProcessLock()
 _blas_change = ProcessLock()
-_blas_inside: list[Any] = []
-"""The limit that the first thread has set, once for each block that is open."""
+_blas_inside: list[None] = []
+"""One entry for each block of `one_blas_thread` that is open."""
+_blas_before: list[int] = []
+"""Threads of each BLAS before the first of them."""
 _forked = False
 
 
@@ -140,18 +143,44 @@ def one_blas_thread() -> Iterator[None]:
 
     The limit holds for the whole process, so it stays until the last of the threads of a program has left its block.
     """
-    import scipy.linalg.cython_blas  # noqa: F401 - numba calls it; a library that is not loaded can not be limited
-    from threadpoolctl import threadpool_limits
-
+    libraries = _blas_libraries()
     with _blas_change:
-        _blas_inside.append(_blas_inside[0] if _blas_inside else threadpool_limits(1, user_api="blas"))
+        if not _blas_inside:
+            _blas_before[:] = [library.num_threads for library in libraries]
+        _blas_inside.append(None)
+        for library in libraries:
+            _set_blas_threads(library, 1)
     try:
         yield
     finally:
         with _blas_change:
-            limits = _blas_inside.pop()
-            if not _blas_inside:
-                limits.restore_original_limits()
+            _blas_inside.pop()
+            for library, before in zip(libraries, _blas_before, strict=True):
+                of_this_thread = getattr(library, "threading_layer", None) == "openmp"
+                if of_this_thread or not _blas_inside:
+                    _set_blas_threads(library, before)
+
+
+@cache
+def _blas_libraries() -> list[Any]:
+    """The BLAS of numpy and the one of scipy, which numba calls; looked for once, which takes some milliseconds."""
+    import scipy.linalg.cython_blas  # noqa: F401 - a library that is not loaded can not be limited
+    from threadpoolctl import ThreadpoolController
+
+    found: list[Any] = ThreadpoolController().select(user_api="blas").lib_controllers
+    return found
+
+
+def _set_blas_threads(library: Any, number: int) -> None:
+    """Set the threads of a BLAS, whichever thread asks.
+
+    From 3.8 on threadpoolctl leaves OpenBLAS as it is, in silence, unless the first thread that ever changed it asks.
+    """
+    if library.num_threads != number:
+        getattr(library, "_real_set_num_threads", library.set_num_threads)(number)
+    if library.num_threads != number:
+        name = f"{library.internal_api} {library.version}"
+        note_once(logger, f"{name} works with {library.num_threads} threads and can not be told to use {number}")
 
 
 def call_in_threads(kernel: Callable[..., Any], arguments: tuple[Any, ...], n_threads: int) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from graphret import _threads
 from graphret._errors import InvalidParameterError
 from graphret._numba import jit
 from graphret._threads import ProcessLock, borrow_threads, one_blas_thread, threads_in_force
@@ -76,3 +77,30 @@ def test_the_blas_has_one_thread_until_the_last_block_is_left():
         assert blas_threads() == {1}, "another thread of the program is still inside"
         second.__exit__(None, None, None)
         assert blas_threads() == {2}
+
+
+def test_the_blas_has_one_thread_for_any_thread_that_asks():
+    """From 3.8 on threadpoolctl lets only the first thread that changed OpenBLAS change it again, and says nothing."""
+    seen = []
+
+    def ask():
+        with one_blas_thread():
+            seen.append(blas_threads())
+        seen.append(blas_threads())
+
+    with threadpool_limits(2, user_api="blas"):  # this thread has changed it
+        thread = threading.Thread(target=ask)
+        thread.start()
+        thread.join()
+    assert seen == [{1}, {2}]
+
+
+def test_a_blas_that_can_not_be_limited_is_said(caplog):
+    class Stubborn:
+        internal_api, version, num_threads = "somelib", "1.0", 7
+
+        def set_num_threads(self, number):
+            return None
+
+    _threads._set_blas_threads(Stubborn(), 1)
+    assert "somelib 1.0 works with 7 threads" in caplog.text

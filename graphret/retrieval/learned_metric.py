@@ -88,7 +88,9 @@ class LabelScatter:
 
 @dataclass(frozen=True, eq=False)
 class WithinScatter:
-    """S_w of films by its eigenvectors, and the scatter of all and between findings in these coordinates.
+    """S_w of films by its eigenvectors, and the scatter between findings in these coordinates.
+
+    The scatter of all observations is the sum of both, ``diag(values) + between' between``.
 
     Parameters
     ----------
@@ -96,8 +98,6 @@ class WithinScatter:
         float64 (d,), of all observations, less the origin.
     values, vectors
         float64 (d,) and (d, d): S_w = V diag(values) V'.
-    everything
-        float64 (d, d): V' S V, S being the scatter of all observations.
     between
         float64 (f, d): the means of the f findings that are there, less the mean, weighted, times V.
     """
@@ -105,14 +105,11 @@ class WithinScatter:
     mean: Float64Array
     values: Float64Array
     vectors: Float64Array
-    everything: Float64Array
     between: Float64Array
 
     @classmethod
     def of(cls, scatter: LabelScatter) -> WithinScatter:
-        """Decompose the sums over films; single-threaded."""
-        from scipy.linalg import eigh
-
+        """Decompose the sums over films; single-threaded, by numpy: beside scipy's other threads wait."""
         total = scatter.counts.sum()
         with one_blas_thread():
             mean = scatter.sums.sum(axis=0) / total
@@ -120,8 +117,8 @@ class WithinScatter:
             counts = scatter.counts[there, None]
             between = (scatter.sums[there] / counts - mean) * np.sqrt(counts / total)
             everything = scatter.squares / total - np.outer(mean, mean)
-            values, vectors = eigh(everything - between.T @ between)
-            return cls(mean, np.maximum(values, 0.0), vectors, vectors.T @ everything @ vectors, between @ vectors)
+            values, vectors = np.linalg.eigh(everything - between.T @ between)
+            return cls(mean, np.maximum(values, 0.0), vectors, between @ vectors)
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,9 +189,10 @@ class LearnedMetric:
             # W is diagonal in the coordinates of the eigenvectors
             whiten = 1.0 / np.sqrt(within.values + floor)
             leading = [max(n_dimensions - dimensions, 0), n_dimensions - 1]
-            _, axes = eigh(within.everything * np.outer(whiten, whiten), subset_by_index=leading)
+            between = within.between * whiten
+            _, axes = eigh(np.diag(within.values * whiten**2) + between.T @ between, subset_by_index=leading)
             # W S_b W has the rank of the findings: its eigenvectors are the right singular vectors of their means.
-            _, strengths, found = np.linalg.svd(within.between * whiten, full_matrices=False)
+            _, strengths, found = np.linalg.svd(between, full_matrices=False)
             eigenvalues = strengths[:AT_MOST] ** 2
             kept = eigenvalues > 1e-9
             weights = np.sqrt(eigenvalues[kept] / (1.0 + eigenvalues[kept]))

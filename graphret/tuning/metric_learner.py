@@ -114,14 +114,16 @@ class MetricLearner:
     def prepare(self, metrics: Sequence[Mapping[str, Any]], folds: Sequence[int], n_threads: int | None = None) -> None:
         """Learn several metrics for several folds of queries, and project the codes by all of them in one pass.
 
-        They are learned in threads; each by itself is single-threaded, so that nothing depends on their number.
+        They are learned in threads; each by itself is single-threaded, so that nothing depends on their number. What
+        the metric that is chosen will be learned from, all films, is decomposed beside them.
         """
         wanted = [(fold, options) for fold in folds for options in metrics]
         different = list({self._unshared(options): options for options in metrics}.values())
         _ = self._scatters  # once, for all threads
         with ThreadPoolExecutor(max_workers=n_threads or available_threads()) as pool:
-            list(pool.map(lambda fold: self._sums(fold).within, folds))
-            list(pool.map(lambda pair: self.fit(*pair), [(one, fold) for fold in folds for one in different]))
+            learnt = pool.map(lambda fold: [self.fit(one, fold) for one in different], folds)
+            _ = self._sums(OUTSIDE).within
+            list(learnt)
         learned = [self.fit(options, fold) for fold, options in wanted]
         vectors = project_all(learned, self.archive.search.read_codes())
         for (fold, options), metric, projected in zip(wanted, learned, vectors, strict=True):
