@@ -1,31 +1,71 @@
-"""The one door to numba: the jit wrapper of every kernel, and two instructions that numba has no word for."""
+"""The one door to numba: the jit wrapper of every kernel, its parallel loop, and two instructions that it lacks.
+
+Numba is imported when the first kernel is called. A program that has called none yet, as a service that starts, does
+not wait for it.
+"""
 
 from __future__ import annotations
 
 import functools
+import os
+import threading
 from collections.abc import Callable
-from types import FunctionType
-from typing import Any, TypeVar, cast
-
-import numba
-from llvmlite import ir
-from numba.core import cgutils, types
-from numba.extending import intrinsic
+from types import CodeType, FunctionType
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from graphret._threads import call_in_threads, threads_in_force
 
-__all__ = ["jit", "popcount", "prefetch"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["jit", "popcount", "prange", "prefetch"]
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class _Making:
+    """The lock of what is made; a forked child begins with a free one, whoever held it before."""
+
+    def __init__(self) -> None:
+        self.free()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self.free)
+
+    def free(self) -> None:
+        self.lock = threading.RLock()  # a kernel is made with those that it calls
+
+
+_making = _Making()
+
+
+class _Deferred:
+    """What numba makes of a function, made at its first use; until then it stands in the place of it."""
+
+    def __init__(self, make: Callable[[], Callable[..., Any]]) -> None:
+        self._make: Callable[[], Callable[..., Any]] | None = make
+        self._made: Callable[..., Any] | None = None
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self.made()(*arguments)
+
+    def made(self) -> Callable[..., Any]:
+        """Return what numba knows."""
+        if self._made is None:
+            with _making.lock:
+                if self._make is not None:
+                    self._made, self._make = self._make(), None
+        return cast("Callable[..., Any]", self._made)
 
 
 def jit(*, parallel: bool = False, reassociate: bool = False) -> Callable[[F], F]:
     """Compile a kernel in nopython mode, without the GIL, cached on disk where a cache can be written.
 
+    Kernels are functions of a module: what they name of this one, and kernels that they call, are its globals.
+
     Parameters
     ----------
     parallel
-        Turn ``numba.prange`` loops into threads, as many as `graphret._threads.borrow_threads` has put in force. For
+        Turn ``prange`` loops into threads, as many as `graphret._threads.borrow_threads` has put in force. For
         one thread the same lines are compiled as plain loops, which need no threads to be there. Such a kernel is
         called from Python only, with positional arguments, and returns nothing.
     reassociate
@@ -55,11 +95,33 @@ def jit(*, parallel: bool = False, reassociate: bool = False) -> Callable[[F], F
 
 def _compiled(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
     options |= {"nogil": True, "error_model": "numpy"}
-    try:
-        kernel = numba.njit(cache=True, **options)(function)
-    except RuntimeError:  # numba found no folder to write its cache to
-        kernel = numba.njit(cache=False, **options)(function)
-    return cast("Callable[..., Any]", kernel)
+
+    def make() -> Callable[..., Any]:
+        import numba
+
+        _make_what_is_named(cast("FunctionType", function))
+        try:
+            kernel = numba.njit(cache=True, **options)(function)
+        except RuntimeError:  # numba found no folder to write its cache to
+            kernel = numba.njit(cache=False, **options)(function)
+        return cast("Callable[..., Any]", kernel)
+
+    return functools.update_wrapper(_Deferred(make), function)
+
+
+def _make_what_is_named(function: FunctionType) -> None:
+    """Put what numba knows in the place of what stands for it, in the globals that a function names."""
+    for name in _names(function.__code__):
+        value = function.__globals__.get(name)
+        if isinstance(value, _Deferred):
+            function.__globals__[name] = value.made()
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names(constant)
 
 
 def _named(function: Callable[..., Any], form: str) -> Callable[..., Any]:
@@ -71,34 +133,57 @@ def _named(function: Callable[..., Any], form: str) -> Callable[..., Any]:
     return copy
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def prefetch(_typing: Any, array: Any, row: Any) -> Any:
-    """Ask the processor to fetch the start of a row of an array while a kernel does something else.
+def _make_prange() -> Callable[..., Any]:
+    import numba
 
-    For kernels that read rows in an order that no hardware foresees; it changes no result.
-    """
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        found = context.make_array(signature.args[0])(context, builder, arguments[0])
-        stride = cgutils.unpack_tuple(builder, found.strides)[0]
-        number = context.cast(builder, arguments[1], signature.args[1], types.intp)
-        address = builder.add(builder.ptrtoint(found.data, stride.type), builder.mul(stride, number))
-        pointer, integer = ir.IntType(8).as_pointer(), ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [pointer, integer, integer, integer])
-        fetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        # to read, to keep in every level of cache, data
-        flags = [ir.Constant(integer, flag) for flag in (0, 3, 1)]
-        builder.call(fetch, [builder.inttoptr(address, pointer), *flags])
-        return context.get_dummy_value()
-
-    return types.void(array, row), generate
+    return cast("Callable[..., Any]", numba.prange)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def popcount(_typing: Any, word: Any) -> Any:  # noqa: ARG001 - numba matches its types by name
-    """Count the bits of a uint64 that are 1, as int64: one instruction, and one that loops over arrays vectorise."""
+def _make_prefetch() -> Callable[..., Any]:
+    from llvmlite import ir
+    from numba.core import cgutils, types
+    from numba.extending import intrinsic
 
-    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return builder.ctpop(arguments[0])
+    @intrinsic  # type: ignore[untyped-decorator]
+    def prefetch(_typing: Any, array: Any, row: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            found = context.make_array(signature.args[0])(context, builder, arguments[0])
+            stride = cgutils.unpack_tuple(builder, found.strides)[0]
+            number = context.cast(builder, arguments[1], signature.args[1], types.intp)
+            address = builder.add(builder.ptrtoint(found.data, stride.type), builder.mul(stride, number))
+            pointer, integer = ir.IntType(8).as_pointer(), ir.IntType(32)
+            kind = ir.FunctionType(ir.VoidType(), [pointer, integer, integer, integer])
+            fetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+            # to read, to keep in every level of cache, data
+            flags = [ir.Constant(integer, flag) for flag in (0, 3, 1)]
+            builder.call(fetch, [builder.inttoptr(address, pointer), *flags])
+            return context.get_dummy_value()
 
-    return types.int64(types.uint64), generate
+        return types.void(array, row), generate
+
+    return cast("Callable[..., Any]", prefetch)
+
+
+def _make_popcount() -> Callable[..., Any]:
+    from numba.core import types
+    from numba.extending import intrinsic
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def popcount(_typing: Any, word: Any) -> Any:  # noqa: ARG001 - numba matches its types by name
+        def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+            return builder.ctpop(arguments[0])
+
+        return types.int64(types.uint64), generate
+
+    return cast("Callable[..., Any]", popcount)
+
+
+prange: Any = _Deferred(_make_prange)
+"""``numba.prange``, a loop whose turns threads may take."""
+prefetch: Any = _Deferred(_make_prefetch)
+"""``prefetch(array, row)`` asks the processor to fetch the start of a row while a kernel does something else.
+
+For kernels that read rows in an order that no hardware foresees; it changes no result.
+"""
+popcount: Any = _Deferred(_make_popcount)
+"""``popcount(word)``: the bits of a uint64 that are 1, as int64; one instruction, and loops over arrays vectorise."""

@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import numba
-
 from graphret._errors import InvalidParameterError
 from graphret._notes import note_once
 
@@ -128,6 +126,8 @@ def borrow_threads(n_threads: int | None, *, at_most: int | None = None) -> Iter
     """
     if n_threads is not None and (isinstance(n_threads, bool) or int(n_threads) != n_threads or n_threads < 1):
         raise InvalidParameterError("n_threads", n_threads, "an integer >= 1, or None for all processors")
+    import numba  # not before a kernel is about to run: it takes a fifth of a second
+
     wanted = available_threads() if n_threads is None else int(n_threads)
     number = max(1, min(wanted, numba.config.NUMBA_NUM_THREADS, wanted if at_most is None else at_most))
     before, _in_force.number = _in_force.number, number if number == 1 or _can_start() else 1
@@ -185,6 +185,8 @@ def _set_blas_threads(library: Any, number: int) -> None:
 
 def call_in_threads(kernel: Callable[..., Any], arguments: tuple[Any, ...], n_threads: int) -> None:
     """Run a parallel kernel in ``n_threads`` threads of numba; one call at a time where its layer needs that."""
+    import numba
+
     if numba.threading_layer() in SAFE_LAYERS:
         _call(kernel, arguments, n_threads)
     else:
@@ -193,6 +195,8 @@ def call_in_threads(kernel: Callable[..., Any], arguments: tuple[Any, ...], n_th
 
 
 def _call(kernel: Callable[..., Any], arguments: tuple[Any, ...], n_threads: int) -> None:
+    import numba
+
     before = numba.get_num_threads()
     numba.set_num_threads(n_threads)
     try:
@@ -203,6 +207,8 @@ def _call(kernel: Callable[..., Any], arguments: tuple[Any, ...], n_threads: int
 
 def _can_start() -> bool:
     """Start the threads of numba, or say why there are none."""
+    import numba
+
     if _forked:
         note_once(logger, FORKED)
         return False
@@ -216,8 +222,11 @@ def _can_start() -> bool:
 
 
 def _numba_has_started() -> bool:
+    layer = getattr(sys.modules.get("numba"), "threading_layer", None)  # None while, or before, numba is imported
+    if layer is None:
+        return False
     try:
-        numba.threading_layer()
+        layer()
     except ValueError:
         return False
     return True

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
-from graphret._numba import jit, popcount
+from graphret._numba import jit, popcount, prange
 
 BLOCK = 64
 """Codes that are compared with the threshold at once."""
@@ -168,7 +167,7 @@ def _scan_all(planes, queries, k, group, n_parts, allowed, names, starts, forbid
     n_films = planes.shape[1]
     n_groups = -(-n_queries // group)
     part = -(-n_films // n_parts)
-    for task in numba.prange(n_groups * n_parts):
+    for task in prange(n_groups * n_parts):
         number = task // n_parts
         chosen = task % n_parts
         low, high = number * group, min((number + 1) * group, n_queries)
@@ -213,7 +212,7 @@ def _merge_parts(ids, distances, n_distances, out_ids, out_distances):
 def _distances_to_all(planes, queries, out):
     """Write the distance of every query to every film, out int32 (q, n)."""
     n_films = planes.shape[1]
-    for query in numba.prange(queries.shape[0]):
+    for query in prange(queries.shape[0]):
         for word in range(planes.shape[0]):
             bits = queries[query, word]
             plane = planes[word]

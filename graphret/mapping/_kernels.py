@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
-from graphret._numba import jit
+from graphret._numba import jit, prange
 
 __all__ = [
     "_average",
@@ -125,7 +124,7 @@ def _mark_overlaps(order, centers, radii, slight, marked):
 def _heaviest_inside(indptr, indices, weights, labels, neighbors, shares):
     """Find the heaviest edges of every node inside its community, ties by the smaller neighbour; -1 and 0 pad."""
     width = neighbors.shape[1]
-    for node in numba.prange(labels.shape[0]):
+    for node in prange(labels.shape[0]):
         here = labels[node]
         for column in range(width):
             neighbors[node, column] = -1
@@ -147,7 +146,7 @@ def _heaviest_inside(indptr, indices, weights, labels, neighbors, shares):
 def _average(neighbors, shares, values, kept, out):
     """Mix ``kept`` of a node's own two values with the rest from the weighted mean of its neighbours."""
     width = neighbors.shape[1]
-    for node in numba.prange(values.shape[0]):
+    for node in prange(values.shape[0]):
         x, y, total = 0.0, 0.0, 0.0
         for column in range(width):
             other = neighbors[node, column]
@@ -168,7 +167,7 @@ def _average(neighbors, shares, values, kept, out):
 @jit(parallel=True)
 def _outward_pull(indptr, indices, weights, labels, centers, out):
     """Sum, for every node, the directions to the other communities that it has edges to, by their weights."""
-    for node in numba.prange(labels.shape[0]):
+    for node in prange(labels.shape[0]):
         here = labels[node]
         x, y = 0.0, 0.0
         for place in range(indptr[node], indptr[node + 1]):
@@ -188,7 +187,7 @@ def _outward_pull(indptr, indices, weights, labels, centers, out):
 def _medoids(codes, order, ends, found):
     """Find the row of every group whose unit code has the largest product with the sum of those of the group."""
     d = codes.shape[1]
-    for community in numba.prange(ends.shape[0]):
+    for community in prange(ends.shape[0]):
         first = 0 if community == 0 else ends[community - 1]
         stop = ends[community]
         inverse = np.empty(stop - first)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numba
 import numpy as np
 
-from graphret._numba import jit
+from graphret._numba import jit, prange
 
 if TYPE_CHECKING:
     from graphret._types import Float32Array, Int64Array
@@ -17,7 +16,7 @@ __all__ = ["_close_up", "_merge_into_lists", "_reaching"]
 
 @jit(parallel=True)
 def _count_reaching(products, scales, least, counts):
-    for row in numba.prange(products.shape[0]):
+    for row in prange(products.shape[0]):
         count = 0
         for column in range(least.shape[0]):
             count += products[row, column] * scales[column] >= least[column]
@@ -26,7 +25,7 @@ def _count_reaching(products, scales, least, counts):
 
 @jit(parallel=True)
 def _write_reaching(products, scales, least, starts, out):
-    for row in numba.prange(products.shape[0]):
+    for row in prange(products.shape[0]):
         place = starts[row]
         for column in range(least.shape[0]):
             if products[row, column] * scales[column] >= least[column]:

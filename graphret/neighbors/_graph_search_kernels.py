@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 
-from graphret._numba import jit, prefetch
+from graphret._numba import jit, prange, prefetch
 from graphret._sort_kernels import _sort_ascending
 from graphret.neighbors._checksum_kernels import _is_unchanged
 from graphret.neighbors._kernels import _dot, _round_similarity
@@ -321,7 +320,7 @@ def _search_queries(
     out_counts: Any,
 ) -> None:
     """Search for every query, each worker its share; see `_search_share`."""
-    for worker in numba.prange(n_workers):
+    for worker in prange(n_workers):
         _search_share(
             np.int64(worker),
             n_workers,

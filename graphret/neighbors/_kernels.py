@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numba
 import numpy as np
 
-from graphret._numba import jit
+from graphret._numba import jit, prange
 from graphret._sort_kernels import _best_first
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ def _cosines(
     out: Float32Array,
 ) -> None:
     """Cosine of every query with its candidates, summed in float64, rounded to 1e-6; -2 where the candidate is -1."""
-    for row in numba.prange(candidates.shape[0]):
+    for row in prange(candidates.shape[0]):
         for column in range(candidates.shape[1]):
             node = candidates[row, column]
             if node < 0:
@@ -75,7 +74,7 @@ def _rank_candidates(
 
     ``n_wanted[row]`` caps how many are written.
     """
-    for row in numba.prange(candidates.shape[0]):
+    for row in prange(candidates.shape[0]):
         order = _best_first(candidates[row], similarities[row])
         filled = 0
         limit = min(n_wanted[row], out_neighbors.shape[1])
@@ -99,7 +98,7 @@ def _update_heaps(scores, lengths, films, allowed, forbidden_starts, forbidden, 
     ``allowed`` has length 0 when every film may come; ``forbidden[starts[q]:starts[q + 1]]`` is sorted.
     """
     size = heap_scores.shape[1]
-    for query in numba.prange(scores.shape[0]):
+    for query in prange(scores.shape[0]):
         root = heap_scores[query, 0]
         for column in range(scores.shape[1]):
             node = films[column]
@@ -147,7 +146,7 @@ def _scan_tile(
     rise as lists fill. Ids ascend, so that of equal cosines the smaller id is there first.
     """
     k = out_neighbors.shape[1]
-    for query in numba.prange(rows.shape[0]):
+    for query in prange(rows.shape[0]):
         row = rows[query]
         for column in range(products.shape[1]):
             node = first + column

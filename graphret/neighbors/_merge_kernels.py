@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numba
-
-from graphret._numba import jit
+from graphret._numba import jit, prange
 
 if TYPE_CHECKING:
     from graphret._types import Float32Array, Int32Array, Int64Array
@@ -28,7 +26,7 @@ def _merge_found(
     order of rows in a list is total, so that what comes out does not depend on the order of the calls.
     """
     k = out_neighbors.shape[1]
-    for row in numba.prange(out_neighbors.shape[0]):
+    for row in prange(out_neighbors.shape[0]):
         own_ids = out_neighbors[row]
         own_similarities = out_similarities[row]
         filled = k

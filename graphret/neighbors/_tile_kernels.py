@@ -9,10 +9,9 @@ blocks, and what lies beyond adds at most the product of its lengths.
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
-from graphret._numba import jit
+from graphret._numba import jit, prange
 
 __all__ = ["_colour_pairs", "_join_tiles"]
 
@@ -126,7 +125,7 @@ def _join_tiles(
     right_scores, right_ids, right_kth_similarities = right_best
     n_blocks = left_rest.shape[0]
     n_workers = scratch[0].shape[0]
-    for worker in numba.prange(n_workers):
+    for worker in prange(n_workers):
         products = scratch[0][worker]
         columns = scratch[1][worker]
         scores = scratch[2][worker]

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numba
 import numpy as np
 
-from graphret._numba import jit
+from graphret._numba import jit, prange
 from graphret._sort_kernels import _best_few, _smallest_few, _sort_ascending
 from graphret.retrieval._numbering import _add_number, _number_of, _number_table
 
@@ -109,7 +108,7 @@ def _rank_in_context(
     out_terms: Float64Array,
 ) -> None:
     """Write the best films of every pool (q, m), padded with -1, and the three terms (3, q, k) of their scores."""
-    for worker in numba.prange(n_workers):
+    for worker in prange(n_workers):
         for query in range(worker, pool.shape[0], n_workers):
             n_pool = _n_films(pool[query])
             if n_pool == 0:
@@ -189,7 +188,7 @@ def _rank_in_contexts(
     Forms that share cosines, context and rounds stand together: what they share is computed once.
     """
     views, contexts, rounds, strengths, kinds = forms
-    for worker in numba.prange(n_workers):
+    for worker in prange(n_workers):
         for query in range(worker, pool.shape[0], n_workers):
             n_pool = _n_films(pool[query])
             if n_pool == 0:

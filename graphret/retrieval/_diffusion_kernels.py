@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numba
 import numpy as np
 
-from graphret._numba import jit
+from graphret._numba import jit, prange
 from graphret._sort_kernels import _best_first
 from graphret.retrieval._numbering import _add_number, _number_of, _number_table
 
@@ -131,7 +130,7 @@ def _diffuse(
     out_scores: Float32Array,
 ) -> None:
     """Diffuse from every query's edges and write the best eligible nodes; outputs start as padding."""
-    for worker in numba.prange(n_workers):
+    for worker in prange(n_workers):
         local = (_number_table(n_local), np.empty(n_local, np.int32), np.empty(n_local, np.float64))
         for query in range(worker, edge_nodes.shape[0], n_workers):
             n_known = _neighborhood(indptr, indices, transition, edge_nodes[query], edge_masses[query], n_local, local)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numba
 import numpy as np
 
-from graphret._numba import jit
+from graphret._numba import jit, prange
 from graphret._sort_kernels import _best_first
 from graphret.retrieval._context_kernels import GRID
 
@@ -52,7 +51,7 @@ def _vote(
     out: Float64Array,
 ) -> None:
     """Write the probability of every finding (q, L): the weighted share of the neighbours, shrunk, then calibrated."""
-    for query in numba.prange(neighbors.shape[0]):
+    for query in prange(neighbors.shape[0]):
         n = _count(neighbors[query])
         weights = np.ones(n)
         if sharpness > 0.0 and n > 0:
@@ -83,7 +82,7 @@ def _rank_by_findings(
     out_terms: Float64Array,
 ) -> None:
     """Write the best films of every pool (q, m), padded with -1, and the two terms (2, q, k) of their scores."""
-    for query in numba.prange(pool.shape[0]):
+    for query in prange(pool.shape[0]):
         n = _count(pool[query])
         if n > 0:
             expected = probabilities[query].sum()

@@ -7,10 +7,9 @@ and an entry for each community.
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
-from graphret._numba import jit
+from graphret._numba import jit, prange
 from graphret.retrieval._numbering import _add_number, _number_of, _number_table
 
 __all__ = ["_community_totals", "_grow_regions"]
@@ -311,7 +310,7 @@ def _grow_regions(
     n_communities = community_inside.shape[0]
     graph = (indptr, indices, weights)
     stored = (labels, degrees, inside, members, starts, community_inside, community_degrees, total)
-    for worker in numba.prange(n_workers):
+    for worker in prange(n_workers):
         scratch = _scratch(FIRST_CAPACITY)
         community_scratch = (
             np.empty(n_communities, np.float64),  # to_community

@@ -57,8 +57,9 @@ def create_app(roots: Sequence[str | os.PathLike[str]], config: ServeConfig) -> 
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        service.warm()
+        warming = service.warm()
         yield
+        warming.cancel()
         service.uploads.close()
 
     app = FastAPI(

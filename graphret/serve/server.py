@@ -40,17 +40,17 @@ def serve(
     NotAnIndexError, DamagedIndexError, StoreError
         An index that cannot be opened, or an address that cannot be listened on.
     """
+    config = config or ServeConfig()
+    if not indexes:
+        raise InvalidParameterError("indexes", list(indexes), "at least one folder of an index")
     with importing():
         import uvicorn
 
         from graphret.serve.app import create_app
 
-    config = config or ServeConfig()
-    if not indexes:
-        raise InvalidParameterError("indexes", list(indexes), "at least one folder of an index")
-    app = create_app(indexes, config)
+        app = create_app(indexes, config)
     settings = uvicorn.Config(
-        app, host=config.host, port=config.port, log_level="warning", access_log=False, server_header=False,
+        app, host=config.host, port=config.port, log_level="warning", access_log=False, server_header=False, ws="none",
         ssl_certfile=config.certificate, ssl_keyfile=config.certificate_key, timeout_graceful_shutdown=5,
     )  # fmt: skip
     server = uvicorn.Server(settings)
@@ -61,10 +61,11 @@ def serve(
             f"cannot listen on {config.host}, port {config.port}: it is in use, or not an address of this machine "
             "(choose another host or port; port 0 takes a free one)"
         ) from error
-    if on_start is not None:
-        scheme = "https" if config.certificate is not None else "http"
-        host = f"[{config.host}]" if ":" in config.host else config.host
-        on_start(f"{scheme}://{host}:{listening.getsockname()[1]}/")
-    gc.freeze()  # what is there now stays: searching it for garbage would make requests wait
     with listening:
+        listening.listen(settings.backlog)  # who reads the address may connect at once
+        if on_start is not None:
+            scheme = "https" if config.certificate is not None else "http"
+            host = f"[{config.host}]" if ":" in config.host else config.host
+            on_start(f"{scheme}://{host}:{listening.getsockname()[1]}/")
+        gc.freeze()  # what is there now stays: searching it for garbage would make requests wait
         server.run(sockets=[listening])

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Service"]
 
+_WARM_AFTER = 0.5
+"""Seconds: what a service that starts is asked first does not share the processor with it."""
+
 
 class Service:
     """What a running service consists of.
@@ -78,8 +81,14 @@ class Service:
         served = self.served[name]
         return self._pictures[served.name].fresh(identity) if served.is_current else None
 
-    def warm(self) -> threading.Thread:
-        """Read in the background what first requests would wait for: tables, filters, and kernels of a query."""
+    def warm(self) -> threading.Timer:
+        """Read in the background, in a moment, what requests would wait for: tables, filters, kernels of a query.
+
+        Returns
+        -------
+        threading.Timer
+            Running; `cancel` stops it where it has not begun.
+        """
 
         def read() -> None:
             for index in self.served.indexes.values():
@@ -87,9 +96,10 @@ class Service:
                 _ = state.rows, state.filters, state.sizes
                 describe_hits(state.index, state.index.query([str(state.films.ids[0])], 1, n_threads=1))
 
-        thread = threading.Thread(target=read, name="graphret-warm", daemon=True)
-        thread.start()
-        return thread
+        timer = threading.Timer(_WARM_AFTER, read)
+        timer.daemon = True
+        timer.start()
+        return timer
 
     @property
     def hidden(self) -> list[str]:

@@ -2,11 +2,15 @@
 
 import json
 import signal
+import socket
 import subprocess
 import sys
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
+
+from graphret.serve import ServeConfig, serve
 
 
 @pytest.fixture
@@ -39,6 +43,28 @@ def test_the_service_says_where_it_is_and_ends_when_told(started):
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=20) in {0, 130}
     assert "Traceback" not in process.stderr.read()
+
+
+def test_who_is_told_the_address_can_connect(code_root, tmp_path):
+    def connect(address):
+        parts = urlsplit(address)
+        socket.create_connection((parts.hostname, parts.port), timeout=5).close()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        serve([code_root], ServeConfig(port=0, lists=tmp_path / "lists.sqlite", thumbnails=False), on_start=connect)
+
+
+def test_a_start_waits_for_nothing_that_only_queries_need(code_root):
+    script = f"""
+import sys
+from graphret.serve import ServeConfig
+from graphret.serve.app import create_app
+create_app([{str(code_root)!r}], ServeConfig(thumbnails=False))
+print(sorted({{"faiss", "llvmlite", "matplotlib", "numba", "pandas", "scipy", "sklearn", "torch"}} & set(sys.modules)))
+"""
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    assert said.stdout == "[]\n"
 
 
 def test_a_wrong_call_ends_at_once(run, code_root, tmp_path):
