@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import socket
 from typing import TYPE_CHECKING
 
 from graphret._errors import InvalidParameterError, StoreError
@@ -62,6 +63,8 @@ def serve(
             "(choose another host or port; port 0 takes a free one)"
         ) from error
     with listening:
+        # connections inherit it; without it the body of an answer waits up to 40 ms, until the caller has its headers
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         listening.listen(settings.backlog)  # who reads the address may connect at once
         if on_start is not None:
             scheme = "https" if config.certificate is not None else "http"

@@ -13,6 +13,11 @@ import pytest
 from graphret.serve import ServeConfig, serve
 
 
+def _connected(address):
+    parts = urlsplit(address)
+    return socket.create_connection((parts.hostname, parts.port), timeout=5)
+
+
 @pytest.fixture
 def started(code_root, tmp_path):
     processes = []
@@ -47,12 +52,26 @@ def test_the_service_says_where_it_is_and_ends_when_told(started):
 
 def test_who_is_told_the_address_can_connect(code_root, tmp_path):
     def connect(address):
-        parts = urlsplit(address)
-        socket.create_connection((parts.hostname, parts.port), timeout=5).close()
+        _connected(address).close()
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         serve([code_root], ServeConfig(port=0, lists=tmp_path / "lists.sqlite", thumbnails=False), on_start=connect)
+
+
+def test_no_answer_waits_for_the_caller_to_confirm_its_headers(code_root, tmp_path, monkeypatch):
+    callers, found = [], []
+
+    def accept(_, sockets):
+        connection, _ = sockets[0].accept()
+        found.append(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        connection.close()
+
+    monkeypatch.setattr("uvicorn.Server.run", accept)
+    config = ServeConfig(port=0, lists=tmp_path / "lists.sqlite", thumbnails=False)
+    serve([code_root], config, on_start=lambda address: callers.append(_connected(address)))
+    callers[0].close()
+    assert found == [1]
 
 
 def test_a_start_waits_for_nothing_that_only_queries_need(code_root):
