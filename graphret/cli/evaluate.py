@@ -9,21 +9,37 @@ from graphret.cli.info import IndexFolder
 from graphret.cli.options import parse_names
 from graphret.cli.reporting import AsJson, Quiet, report_to_user
 
-__all__ = ["evaluate"]
+__all__ = ["JudgementsFile", "evaluate"]
+
+JudgementsFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="What people judged: TREC judgements (qrels), or a list of `graphret serve` as CSV. It names the queries, "
+        "and what is relevant for them, in the place of labels.",
+    ),
+]
 
 
 def evaluate(
     index: IndexFolder,
     *,
     split: Annotated[
-        str,
+        str | None,
         typer.Option(
-            metavar="NAME", help="Query films: those of the index, or else those of the data set it was built from."
+            metavar="NAME",
+            help="Query films: those of the index, or else those of the data set it was built from; test if not given.",
         ),
-    ] = "test",
+    ] = None,
+    judgements: JudgementsFile = None,
     measures: Annotated[
-        str, typer.Option(metavar="NAME@K,...", help="P, ACG, DCG, nDCG, mAP, gmAP, R or HR, each with its K.")
-    ] = "P@10,ACG@10,nDCG@100,mAP@100",
+        str | None,
+        typer.Option(
+            metavar="NAME@K,...",
+            help="P, ACG, DCG, nDCG, mAP, gmAP, R or HR, each with its K; P@10,ACG@10,nDCG@100,mAP@100 if not given, "
+            "with judgements without ACG.",
+        ),
+    ] = None,
     rankings: Annotated[
         str | None,
         typer.Option(
@@ -63,7 +79,8 @@ def evaluate(
         report = graphret.evaluate(
             index,
             split,
-            measures=parse_names(measures),
+            judgements=judgements,
+            measures=None if measures is None else parse_names(measures),
             rankings=rankings,
             reference=reference,
             baselines=() if baselines == "none" else parse_names(baselines),

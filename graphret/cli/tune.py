@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
+from graphret.cli.evaluate import JudgementsFile
 from graphret.cli.info import IndexFolder
 from graphret.cli.options import parse_names, parse_word
 from graphret.cli.reporting import AsJson, Quiet, report_to_user
@@ -27,8 +28,9 @@ def tune(
             help="By shared findings, or by whether similar films get the same hits; auto: labels where there are any.",
         ),
     ] = "auto",
+    judgements: JudgementsFile = None,
     measures: Annotated[
-        str, typer.Option(metavar="NAME@K,...", help="With labels: the mean of these is compared.")
+        str, typer.Option(metavar="NAME@K,...", help="With labels or judgements: the mean of these is compared.")
     ] = "P@10,nDCG@100,mAP@100",
     learn: Annotated[
         bool,
@@ -78,6 +80,7 @@ def tune(
         found = graphret.tune(
             opened,
             by=by,
+            judgements=judgements,
             measures=parse_names(measures),
             candidates=label_aware_candidates() if label_aware else None,
             learn=learn,

@@ -3,6 +3,7 @@
 from graphret.evaluation.bootstrap import Difference, Interval, macro_bootstrap, paired_difference, patient_bootstrap
 from graphret.evaluation.column_measures import column_scores
 from graphret.evaluation.contact_sheet import contact_sheet
+from graphret.evaluation.judgements import read_judgements
 from graphret.evaluation.localisation import Localisation, localise, localise_findings
 from graphret.evaluation.measures import evaluate_ranking, list_measures
 from graphret.evaluation.protocol import evaluate
@@ -35,6 +36,7 @@ __all__ = [
     "paired_difference",
     "patient_bootstrap",
     "qrels_text",
+    "read_judgements",
     "read_qrels",
     "read_run",
     "saliency_overlay",

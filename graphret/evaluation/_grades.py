@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from graphret._types import BoolArray, Int32Array, Int64Array
 
-__all__ = ["Grader", "Judged"]
+__all__ = ["Grader", "Judged", "PairGrader"]
 
 
 @dataclass(frozen=True)
@@ -109,6 +109,52 @@ class Grader:
         counts -= np.bincount(bins[queries, self._pattern_of[films]], minlength=size)
         self._counted = (rows, common, counts.reshape(len(common), -1))
         return self._counted[1:]
+
+
+class PairGrader:
+    """Grades of pairs that were judged one by one; as in TREC, a film that nobody judged has grade 0.
+
+    Parameters
+    ----------
+    of, films, grades
+        int64 (p,) each: query, film and grade (>= 0) of every judged pair that a ranking could find, each pair once.
+    n_films
+        Films of the database.
+    n_possible
+        int64 (q,), how many of them each query could get.
+    """
+
+    def __init__(
+        self, of: Int64Array, films: Int64Array, grades: Int64Array, n_films: int, n_possible: Int64Array
+    ) -> None:
+        keys = of * n_films + films
+        order = np.argsort(keys)
+        end = np.array([np.iinfo(np.int64).max])  # behind every pair, so that a place among the keys is always there
+        self._keys = np.concatenate([keys[order], end])
+        self._grades = np.concatenate([grades[order], [0]])
+        self._n_films = n_films
+        n_queries, n_grades = len(n_possible), int(grades.max(initial=0)) + 1
+        counts = np.bincount(of * n_grades + grades, minlength=n_queries * n_grades).reshape(n_queries, n_grades)
+        counts[:, 0] = n_possible - counts[:, 1:].sum(axis=1)
+        self._counts = counts
+
+    def is_judged(self, lists: Int32Array | Int64Array) -> BoolArray:
+        """Whether each hit of the lists (q, K) of all queries was judged; False for a pad."""
+        return self._find(np.arange(len(lists)), lists)[0]
+
+    def judge(self, rows: slice, lists: Int32Array | Int64Array) -> Judged:
+        """Grade lists (m b, K); see `Grader.judge`. There are no labels: what only they can say is not to be asked."""
+        counts = self._counts[rows]
+        repeats = len(lists) // len(counts)
+        judged, places = self._find(np.tile(np.arange(rows.start, rows.stop), repeats), lists)
+        grades = np.where(judged, self._grades[places], 0).astype(np.int32)
+        nothing = np.zeros((1, 0), dtype=np.bool_)
+        return Judged(grades, np.ones((len(counts), 1), np.bool_), counts, nothing, np.zeros_like(lists, np.int64))
+
+    def _find(self, queries: Int64Array, lists: Int32Array | Int64Array) -> tuple[BoolArray, Int64Array]:
+        keys = queries[:, None] * self._n_films + lists
+        places = np.searchsorted(self._keys, keys)
+        return np.asarray((self._keys[places] == keys) & (lists >= 0)), places
 
 
 def _distinct_rows(labels: BoolArray) -> tuple[BoolArray, Int64Array]:

@@ -59,17 +59,19 @@ def to_markdown(report: dict[str, Any]) -> str:
         for row in report["rankings"]
         if row["fill_share"]
     ]
-    measure = report["rankings"][0]["per_label"]["measure"]
-    parts += [
-        "## Means over labels",
-        _MACRO,
-        _macro_table(report),
-        f"## {measure} by label",
-        "Over the queries that have the label; a hit counts if it shares any label with the query.",
-        _label_table(report),
-        "## What was measured",
-        _details(report),
-    ]
+    if report.get("judgements") is None:
+        measure = report["rankings"][0]["per_label"]["measure"]
+        parts += [
+            "## Means over labels",
+            _MACRO,
+            _macro_table(report),
+            f"## {measure} by label",
+            "Over the queries that have the label; a hit counts if it shares any label with the query.",
+            _label_table(report),
+        ]
+    else:
+        parts += ["## Judgements", _judgements(report)]
+    parts += ["## What was measured", _details(report)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -148,6 +150,19 @@ def _label_table(report: dict[str, Any]) -> str:
     return _table(["label", "queries", "films searched", *(_marked(row) for row in rows)], lines)
 
 
+def _judgements(report: dict[str, Any]) -> str:
+    about = report["judgements"]
+    shares = ", ".join(f"{row['name']} {row['judged_share']:.1%}" for row in report["rankings"])
+    return (
+        f"People judged, not labels: {about['n_judged']} pairs of query and film, {about['n_relevant']} of them "
+        f"relevant, the largest grade {about['largest_grade']}. {about['n_that_no_hit_could_be']} more pairs do not "
+        "count, because the query could not get that film (itself, or of its patient); "
+        f"{about['n_queries_without_a_relevant_film_left']} queries have no relevant film left by that. A film that "
+        "nobody judged counts as not relevant. Of the first 10 hits were judged: "
+        f"{shares}. A ranking that finds what nobody looked at seems worse than it is."
+    )
+
+
 def _marked(row: dict[str, Any]) -> str:
     return f"{row['name']} (uses labels)" if row["uses_labels"] else str(row["name"])
 
@@ -166,7 +181,9 @@ def _details(report: dict[str, Any]) -> str:
         f"Films that the reader of the queries' table had left out (all splits): {queries['n_problems_of_the_table']}.",
         f"Queries among the films searched, never their own hit: {queries['n_in_the_archive_themselves']}.",
         f"Excluded pairs of query and film: {queries['n_excluded_pairs']}.",
-        f"Uncertain labels count as {queries['uncertain_labels']}.",
+        "Relevant is what people judged so."
+        if report.get("judgements")
+        else f"Uncertain labels count as {queries['uncertain_labels']}.",
         f"{settings['k']} hits per query; {settings['n_resamples']} resamples; seed {settings['seed']}.",
         "Versions: " + ", ".join(f"{name} {version}" for name, version in report["versions"].items()) + ".",
         "The time per query is the median over batches on the machine at hand; it is no quality figure.",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from graphret._errors import InvalidParameterError, UnknownNameError
-from graphret.evaluation._grades import Grader, Judged
+from graphret.evaluation._grades import Grader, Judged, PairGrader
 from graphret.evaluation._inputs import (
     BLOCK,
     check_allowed,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from graphret._types import BoolArray, Float64Array, Int32Array
 
-__all__ = ["RankingJudge", "evaluate_ranking", "largest_k", "list_measures", "parse_measure"]
+__all__ = ["RankingJudge", "check_judged_measures", "evaluate_ranking", "largest_k", "list_measures", "parse_measure"]
 
 _LARGEST_DCG_GRADE = 1000
 """Above this grade ``2**r`` summed over a list leaves the range of float64 (2**1024)."""
@@ -127,6 +127,9 @@ _MEASURES: dict[str, Callable[[Judged, int], Float64Array]] = {
     "P@K:relevant": _precision_relevant,
     "MMV@K": _majority_vote,
 }
+
+
+_NEED_LABELS = frozenset({"ACG@K", "MMV@K"})
 
 
 class Measure(NamedTuple):
@@ -271,30 +274,44 @@ class RankingJudge:
 
     Parameters
     ----------
-    query_labels, database_labels, measures, excluded
-        As for `evaluate_ranking`. The lists that come are not checked: they are a ranking's own.
+    grader
+        The grades: `of_labels` makes them, or judged pairs have them.
+    measures
+        As for `evaluate_ranking`; of judged pairs no measure that asks for labels. The lists that come are not checked:
+        they are a ranking's own.
+
+    Raises
+    ------
+    UnknownNameError, InvalidParameterError
+        A measure that is none, or that judged pairs cannot have.
 
     Examples
     --------
     >>> database = np.array([[1, 1], [1, 0], [0, 0], [0, 1]], dtype=bool)
-    >>> judge = RankingJudge(database[:2], database, ["P@2"])
+    >>> judge = RankingJudge.of_labels(database[:2], database, ["P@2"])
     >>> two_rankings_of_query_1 = np.array([[[0, 2]], [[0, 1]]], np.int32)
     >>> judge.scores(two_rankings_of_query_1, slice(1, 2))["P@2"].tolist()
     [[0.5], [1.0]]
     """
 
-    def __init__(
-        self,
+    def __init__(self, grader: Grader | PairGrader, measures: Sequence[str]) -> None:
+        self._wanted, self._grader = _of_labels(measures), grader
+        if isinstance(grader, PairGrader):
+            check_judged_measures(measures)
+
+    @classmethod
+    def of_labels(
+        cls,
         query_labels: BoolArray,
         database_labels: BoolArray,
         measures: Sequence[str],
         *,
         excluded: Sequence[Any] | None = None,
-    ) -> None:
-        self._wanted = _of_labels(measures)
+    ) -> RankingJudge:
+        """Judge by shared labels; see `evaluate_ranking`."""
         of_queries, of_films = label_pair(query_labels, database_labels)
         forbidden = excluded_pairs(excluded, len(of_queries), len(of_films))
-        self._grader = Grader(of_queries, of_films, np.ones(len(of_films), np.bool_), forbidden)
+        return cls(Grader(of_queries, of_films, np.ones(len(of_films), np.bool_), forbidden), measures)
 
     def scores(self, lists: Int32Array, rows: slice) -> dict[str, Float64Array]:
         """Score lists int32 (c, b, K) of c rankings for the b queries of ``rows``; by measure float64 (c, b)."""
@@ -302,6 +319,21 @@ class RankingJudge:
         flat = lists.reshape(n_rankings * n_queries, width)
         values = _score(self._grader.judge(rows, flat), self._wanted)
         return {name: of_lists.reshape(n_rankings, n_queries) for name, of_lists in values.items()}
+
+
+def check_judged_measures(measures: Sequence[str]) -> None:
+    """Refuse measures that judged pairs cannot have: they count the labels of a query, or those of its hits.
+
+    Raises
+    ------
+    UnknownNameError, InvalidParameterError
+        A measure that is none, or one of these.
+    """
+    for measure in _parse_all(measures):
+        if measure.form in _NEED_LABELS:
+            allowed = ", ".join(form for form in _MEASURES if form not in _NEED_LABELS)
+            hint = "it counts labels, and judgements are of pairs of films"
+            raise InvalidParameterError("measures", measure.name, f"with judgements one of {allowed}", hint)
 
 
 def _of_labels(measures: Sequence[str]) -> list[Measure]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,34 +14,37 @@ from graphret._errors import InvalidParameterError, UnknownNameError
 from graphret._version import __version__
 from graphret.encoding import NO_COSINE
 from graphret.evaluation.baselines import BASELINES
-from graphret.evaluation.bootstrap import Difference, macro_bootstrap, paired_difference, patient_bootstrap
-from graphret.evaluation.column_measures import column_scores, split_measures
-from graphret.evaluation.measures import evaluate_ranking, largest_k
-from graphret.evaluation.queries import QuerySet, resolve_queries, rows_with_same
-from graphret.evaluation.report import RankingScores, Report
+from graphret.evaluation.judgements import resolve_judgements
+from graphret.evaluation.judging import Answers, Judge, PairJudge
+from graphret.evaluation.measures import check_judged_measures, largest_k
+from graphret.evaluation.queries import QuerySet, judged_queries, resolve_queries, rows_with_same
+from graphret.evaluation.report import Report
 from graphret.index import as_index
 from graphret.retrieval import RankingChoice, parse_rankings
 from graphret.retrieval.choice import TUNED
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from graphret._types import BoolArray, Float32Array, Float64Array, Int32Array, Int64Array, Progress
+    from graphret._types import BoolArray, Int64Array, Progress
     from graphret.data import ImageTable
+    from graphret.evaluation.judgements import Judgements
     from graphret.index import Index
 
 __all__ = ["evaluate"]
 
 _BATCH = 64
-_LABEL_K = 10
+MEASURES = ("P@10", "ACG@10", "nDCG@100", "mAP@100")
+JUDGED_MEASURES = ("P@10", "nDCG@100", "mAP@100")
 
 
 def evaluate(
     index: Index | str | os.PathLike[str],
-    queries: str | ImageTable | tuple[Any, ...] = "test",
+    queries: str | ImageTable | tuple[Any, ...] | None = None,
     *,
-    measures: Sequence[str] = ("P@10", "ACG@10", "nDCG@100", "mAP@100"),
+    judgements: str | os.PathLike[str] | Mapping[str, Mapping[str, int]] | None = None,
+    measures: Sequence[str] | None = None,
     rankings: str | RankingChoice | Sequence[str | RankingChoice] | None = None,
     exclude: str | None = "patient",
     baselines: Sequence[str] = ("random",),
@@ -65,8 +68,15 @@ def evaluate(
         ``(codes, labels)`` or ``(codes, labels, patients)``, labels in any form that `build` takes. Without patients no
         film is left out for its patient. Films of the archive that belong to
         the split are searched in the films of all its other splits; the report then says that the queries are part of
-        the graph (transductive). Otherwise the split is read from the data set that the index was built from.
+        the graph (transductive). Otherwise the split is read from the data set that the index was built from. None:
+        "test", or those of the judgements.
+    judgements
+        What people judged, in the place of labels: a file of TREC judgements (qrels), a list of `graphret serve` as
+        CSV, or for every query the grades of films, 0 not relevant. Their queries, films of the archive, ask the whole
+        archive. A film that nobody judged for a query has grade 0 (``judged_share`` says how many hits were judged).
+        Queries that are no films of the archive, or without a relevant film, are left out and counted.
     measures
+        None: P@10, ACG@10, nDCG@100 and mAP@100; with judgements all of them but ACG@10, which counts labels.
         See `list_measures`; and of columns of the films "gap@K:column=NAME" and "P@K:column=NAME", see `column_scores`.
     rankings
         Names from ``graphret.list_rankings()``, perhaps with options ("alpha_qe:n=20,alpha=2"), "NAME:default",
@@ -96,16 +106,25 @@ def evaluate(
     Raises
     ------
     InvalidParameterError
-        A value is not allowed, no query has a positive label, or a ranking returned an excluded film.
+        A value is not allowed, no query has a positive label, a ranking returned an excluded film, or a judged film is
+        not in the archive.
     UnknownNameError
         An unknown measure, ranking, baseline, reference or exclusion.
+    MissingFileError, DataError
+        The file of judgements is not there, or one of its lines is none.
 
     Notes
     -----
     The time is that of the queries; the measures take O(q K + q u L) for u distinct label rows of the archive.
     """
     index = as_index(index)
-    names = _names("measures", measures)
+    if judgements is not None and queries is not None:
+        hint = "judgements name their queries"
+        raise InvalidParameterError("queries", queries, "None beside judgements", hint)
+    default = MEASURES if judgements is None else JUDGED_MEASURES
+    names = _names("measures", default if measures is None else measures)
+    if judgements is not None:
+        check_judged_measures(names)
     depth = _depth(k, names)
     if exclude not in {None, "patient"}:
         raise UnknownNameError("exclude", exclude, ["patient"], "or None")
@@ -118,10 +137,15 @@ def evaluate(
             raise UnknownNameError("baselines", name, BASELINES)
     against = _reference(index, reference, rows)
 
-    given = resolve_queries(index, queries, progress)
-    asked = _with_a_finding(given)
+    judged = None if judgements is None else resolve_judgements(index, judgements)
+    if judged is None:
+        given = resolve_queries(index, "test" if queries is None else queries, progress)
+        asked = _with_a_finding(given)
+    else:
+        given = asked = judged_queries(index, judged)
     excluded, exclude_by = _exclusions(index, asked, exclude)
-    judge = _Judge(index, asked, excluded, names, depth, n_resamples, seed)
+    about = (index.films, asked, excluded, names, depth, n_resamples, seed)
+    judge = Judge(*about) if judged is None else PairJudge(judged, *about)
     scored = [
         judge.score(str(choice), _ask(index, asked, depth, choice, exclude_by, progress), choice=choice, asked=named)
         for named, choice in rows.items()
@@ -130,110 +154,20 @@ def evaluate(
         hits = BASELINES[name](
             len(index.films), len(asked.films), depth, allowed=asked.allowed, excluded=excluded, seed=seed
         )
-        scored.append(judge.score(name, _Answers(hits)))
+        scored.append(judge.score(name, Answers(hits)))
 
     return Report(
         rankings=tuple(scored),
         reference=against,
         differences=judge.differences(scored, against),
-        description=_describe(index, given, asked, excluded, exclude)
+        description=_describe(index, given, asked, excluded, exclude, judged)
         | {"settings": {"measures": names, "k": depth, "n_resamples": n_resamples, "level": 0.95, "seed": seed}},
         queries=asked.films,
         archive=index.films,
         excluded=excluded,
         allowed=asked.allowed,
+        judgements=judged,
     )
-
-
-@dataclass(frozen=True, eq=False)
-class _Answers:
-    """What one ranking gave all queries, with the median milliseconds per query."""
-
-    positions: Int32Array
-    similarities: Float32Array | None = None
-    milliseconds: float | None = None
-    fill_share: float | None = None
-    notes: tuple[str, ...] = ()
-
-
-class _Judge:
-    """Scores every ranking on the same queries, with the same resampled patients."""
-
-    def __init__(
-        self,
-        index: Index,
-        asked: QuerySet,
-        excluded: list[Int64Array],
-        measures: list[str],
-        depth: int,
-        n_resamples: int,
-        seed: int,
-    ) -> None:
-        self.tables = asked.films, index.films
-        self.of_queries = asked.films.relevance()
-        self.of_films = index.films.relevance()
-        self.label_names = index.films.label_names
-        self.patients = asked.films.patients
-        self.excluded = excluded
-        self.allowed = asked.allowed
-        self.measures = measures
-        self.label_measure = f"P@{min(_LABEL_K, depth)}"
-        self.resampling = {"n_resamples": n_resamples, "seed": seed}
-
-    def score(
-        self,
-        name: str,
-        answers: _Answers,
-        *,
-        choice: RankingChoice | None = None,
-        asked: str = "",
-    ) -> RankingScores:
-        """Turn the hits of one ranking into means and intervals."""
-        measures = list(dict.fromkeys([*self.measures, self.label_measure]))
-        of_labels, of_columns = split_measures(measures)
-        values = evaluate_ranking(
-            answers.positions, self.of_queries, self.of_films, of_labels, excluded=self.excluded, allowed=self.allowed
-        )
-        values |= column_scores(answers.positions, *self.tables, of_columns)
-        by_label = values[self.label_measure]
-        return RankingScores(
-            name=name,
-            scores={
-                measure: patient_bootstrap(values[measure], self.patients, **self.resampling)
-                for measure in self.measures
-            },
-            macro={
-                measure: macro_bootstrap(values[measure], self.of_queries, self.patients, **self.resampling)
-                for measure in self.measures
-            },
-            label_measure=self.label_measure,
-            per_label={
-                label: patient_bootstrap(by_label[having], self.patients[having], **self.resampling)
-                for label, having in zip(self.label_names, self.of_queries.T, strict=True)
-            },
-            milliseconds=answers.milliseconds,
-            fill_share=answers.fill_share,
-            values=values,
-            positions=answers.positions,
-            similarities=answers.similarities,
-            notes=answers.notes,
-            choice=choice,
-            asked=asked,
-        )
-
-    def differences(self, scored: list[RankingScores], against: str | None) -> dict[str, dict[str, Difference]]:
-        """Compare every row with the reference, query by query."""
-        base: dict[str, Float64Array] | None = next((row.values for row in scored if row.name == against), None)
-        if base is None:
-            return {}
-        return {
-            row.name: {
-                measure: paired_difference(row.values[measure], base[measure], self.patients, **self.resampling)
-                for measure in self.measures
-            }
-            for row in scored
-            if row.name != against
-        }
 
 
 def _names(parameter: str, given: str | Sequence[str]) -> list[str]:
@@ -326,7 +260,7 @@ def _ask(
     ranking: RankingChoice,
     exclude_by: dict[str, list[str]],
     progress: Progress | None,
-) -> _Answers:
+) -> Answers:
     """Run all queries in batches."""
     n_queries = len(asked.films)
     positions = np.full((n_queries, depth), -1, dtype=np.int32)
@@ -348,11 +282,16 @@ def _ask(
         if progress is not None:
             progress(f"rank by {ranking}", batch.stop, n_queries)
     fill_share = n_filled / max(1, int((positions >= 0).sum()))
-    return _Answers(positions, similarities, 1000 * float(np.median(seconds)), fill_share, tuple(notes))
+    return Answers(positions, similarities, 1000 * float(np.median(seconds)), fill_share, tuple(notes))
 
 
 def _describe(
-    index: Index, given: QuerySet, asked: QuerySet, excluded: list[Int64Array], exclude: str | None
+    index: Index,
+    given: QuerySet,
+    asked: QuerySet,
+    excluded: list[Int64Array],
+    exclude: str | None,
+    judged: Judgements | None,
 ) -> dict[str, Any]:
     searchable = np.ones(len(index.films), dtype=np.bool_) if asked.allowed is None else asked.allowed
     relevance = index.films.relevance()[searchable]
@@ -360,6 +299,7 @@ def _describe(
     itself = rows_with_same(asked.films.ids, index.films.ids, asked.allowed)
     n_no_cosine = sum(problem.reason in NO_COSINE for problem in given.problems)
     encoder = index.manifest["encoder"]
+    not_asked = {} if judged is None else judged.left_out
     return {
         "archive": {
             "n_films": len(index.films),
@@ -372,13 +312,14 @@ def _describe(
         "queries": {
             "origin": given.origin,
             "transductive": given.transductive,
-            "n_given": len(given.films) + len(given.problems),
+            "n_given": len(given.films) + len(given.problems) + sum(not_asked.values()),
             "n_scored": len(asked.films),
             "n_patients": len(np.unique(asked.films.patients)),
             "left_out": {
                 "film could not be read": len(given.problems) - n_no_cosine,
                 "code all zeros or not finite": n_no_cosine,
                 "no positive label": len(given.films) - len(asked.films),
+                **not_asked,
             },
             "problems": [asdict(problem) for problem in given.problems],
             "n_problems_of_the_table": given.films.n_left_out,
@@ -388,9 +329,21 @@ def _describe(
             "n_excluded_pairs": sum(len(rows) for rows in excluded),
             "uncertain_labels": "positive",
         },
+        "judgements": None if judged is None else _describe_judgements(judged, excluded, len(index.films)),
         "versions": {
             "graphret": __version__,
             "numpy": np.__version__,
             "python": platform.python_version(),
         },
+    }
+
+
+def _describe_judgements(judged: Judgements, excluded: list[Int64Array], n_films: int) -> dict[str, int]:
+    possible = judged.without(excluded, n_films)
+    return {
+        "n_judged": len(possible.films),
+        "n_relevant": int((possible.grades > 0).sum()),
+        "largest_grade": int(possible.grades.max(initial=0)),
+        "n_that_no_hit_could_be": len(judged.films) - len(possible.films),
+        "n_queries_without_a_relevant_film_left": len(judged.queries) - len(possible.with_relevant),
     }

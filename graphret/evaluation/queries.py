@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from graphret._types import BoolArray, Codes, Int64Array, Progress
     from graphret.data import FilmProblem
     from graphret.encoding import EncodedFilms
+    from graphret.evaluation.judgements import Judgements
     from graphret.index import Index
 
-__all__ = ["QuerySet", "resolve_queries", "rows_with_same"]
+__all__ = ["QuerySet", "judged_queries", "resolve_queries", "rows_with_same"]
 
 logger = logging.getLogger(__name__)
 _BATCH = 16
@@ -102,6 +103,13 @@ def resolve_queries(
     films = _with_labels(films, index.films.label_names)
     encoded = _encode(index, films, progress)
     return QuerySet(encoded.codes, films.select(encoded.rows), None, None, False, encoded.problems, origin)
+
+
+def judged_queries(index: Index, judgements: Judgements) -> QuerySet:
+    """The films of the archive that people judged hits for; they ask the whole archive."""
+    rows = judgements.queries
+    codes = np.ascontiguousarray(index.codes[rows], dtype=np.float32)
+    return QuerySet(codes, index.films.select(rows), None, None, True, (), judgements.origin)
 
 
 def _split_of_archive(index: Index, name: str, inside: BoolArray) -> QuerySet:

@@ -13,13 +13,14 @@ import numpy as np
 from graphret._errors import UnknownNameError
 from graphret.evaluation.contact_sheet import contact_sheet
 from graphret.evaluation.markdown import USES_LABELS, to_markdown
-from graphret.evaluation.trec import write_qrels, write_run
+from graphret.evaluation.trec import qrels_text, write_qrels, write_run
 from graphret.files import storage_errors, write_text
 
 if TYPE_CHECKING:
     from graphret._types import BoolArray, Float32Array, Float64Array, Int32Array, Int64Array
     from graphret.data import ImageTable
     from graphret.evaluation.bootstrap import Difference, Interval
+    from graphret.evaluation.judgements import Judgements
     from graphret.retrieval import RankingChoice
 
 __all__ = ["RankingScores", "Report"]
@@ -56,6 +57,8 @@ class RankingScores:
         How the ranking was asked for ("tuned", say); `Report` finds the row by it, too.
     notes
         What a reader should know of how this archive was ranked.
+    judged_share
+        Share of the first ten hits that somebody judged, where judgements and not labels say what is relevant.
     """
 
     name: str
@@ -71,6 +74,7 @@ class RankingScores:
     choice: RankingChoice | None = field(default=None, repr=False)
     asked: str = field(default="", repr=False)
     notes: tuple[str, ...] = ()
+    judged_share: float | None = None
 
     @property
     def uses_labels(self) -> bool:
@@ -97,6 +101,7 @@ class RankingScores:
             },
             "milliseconds_per_query": self.milliseconds,
             "fill_share": self.fill_share,
+            "judged_share": self.judged_share,
         }
 
 
@@ -116,6 +121,8 @@ class Report:
         The films that were scored as queries, and all films of the archive.
     excluded, allowed
         The rows of the archive that a query could not get, and the mask of those that any could (None for all).
+    judgements
+        What people judged, where that and not labels says what is relevant.
     """
 
     rankings: tuple[RankingScores, ...]
@@ -126,6 +133,7 @@ class Report:
     archive: ImageTable = field(repr=False)
     excluded: list[Int64Array] = field(repr=False)
     allowed: BoolArray | None = field(repr=False)
+    judgements: Judgements | None = field(default=None, repr=False)
 
     def __getitem__(self, name: str) -> RankingScores:
         for row in self.rankings:
@@ -167,9 +175,10 @@ class Report:
         Returns
         -------
         list of Path
-            ``report.json``, ``report.md``, ``qrels.txt`` (grades of all retrieved films and of the best ones to the
-            depth of the lists), ``runs/NAME.run`` per ranking, and ``contact_sheet.png`` if a query has a film. Run and
-            qrels files hold the ids of films; the sheet holds none.
+            ``report.json``, ``report.md``, ``qrels.txt`` (the judgements that were given; of labels the grades of all
+            retrieved films and of the best ones to the depth of the lists), ``runs/NAME.run`` per ranking, and
+            ``contact_sheet.png`` if a query has a film. Run and qrels files hold the ids of films; the sheet holds
+            none.
 
         Raises
         ------
@@ -182,17 +191,7 @@ class Report:
             (home / "runs").mkdir(parents=True, exist_ok=True)
             write_text(written[0], self.to_json() + "\n")
             write_text(written[1], self.to_markdown())
-            write_qrels(
-                written[2],
-                self.queries.ids.tolist(),
-                self.queries.relevance(),
-                self.archive.ids.tolist(),
-                self.archive.relevance(),
-                pool=np.hstack([row.positions for row in self.rankings]),
-                depth=self.rankings[0].positions.shape[1],
-                excluded=self.excluded,
-                allowed=self.allowed,
-            )
+            self._write_qrels(written[2])
             for row in self.rankings:
                 written.append(home / "runs" / f"{_file_name(row.name)}.run")
                 write_run(
@@ -213,6 +212,23 @@ class Report:
                     seed=self.description["settings"]["seed"],
                 )
         return written
+
+    def _write_qrels(self, path: Path) -> None:
+        if self.judgements is not None:
+            possible = self.judgements.without(self.excluded, len(self.archive))
+            write_text(path, qrels_text(possible.by_id(self.archive.ids)))
+            return
+        write_qrels(
+            path,
+            self.queries.ids.tolist(),
+            self.queries.relevance(),
+            self.archive.ids.tolist(),
+            self.archive.relevance(),
+            pool=np.hstack([row.positions for row in self.rankings]),
+            depth=self.rankings[0].positions.shape[1],
+            excluded=self.excluded,
+            allowed=self.allowed,
+        )
 
 
 def _file_name(ranking: str) -> str:

@@ -179,7 +179,7 @@ def read_qrels(path: str | Path) -> dict[str, dict[str, int]]:
     Raises
     ------
     MissingFileError, DataError
-        The file is absent, or a line has not the four fields of a judgement.
+        The file is absent, a line has not the four fields of a judgement, or one pair has two grades.
     """
     grades: dict[str, dict[str, int]] = {}
     for number, fields in _fields(path, 4, "judgements: query 0 film grade"):
@@ -187,8 +187,9 @@ def read_qrels(path: str | Path) -> dict[str, dict[str, int]]:
             grade = int(fields[3])
         except ValueError as error:
             raise DataError(f"{path}, line {number}: the grade must be an integer, got {fields[3]!r}") from error
-        of_query = grades.setdefault(unquote(fields[0], errors="surrogatepass"), {})
-        of_query[unquote(fields[2], errors="surrogatepass")] = grade
+        query, film = (unquote(field, errors="surrogatepass") for field in (fields[0], fields[2]))
+        if grades.setdefault(query, {}).setdefault(film, grade) != grade:
+            raise DataError(f"{path}, line {number}: {query!r} and {film!r} have two grades: keep one")
     return grades
 
 

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from graphret._types import BoolArray, Float64Array, Int32Array
+    from graphret.evaluation.judgements import Judgements
 
-__all__ = ["SHORT", "Criterion", "ListAgreement", "SharedFindings"]
+__all__ = ["SHORT", "Criterion", "JudgedHits", "ListAgreement", "SharedFindings"]
 
 SHORT = 10
 """Hits that somebody looks at."""
@@ -39,7 +40,24 @@ class Criterion(Protocol):
         ...
 
 
-class SharedFindings:
+class _Measured:
+    """Retrieval measures of hits, by what a judge knows to be relevant."""
+
+    def __init__(self, judge: RankingJudge, query_patients: NDArray[Any], measures: Sequence[str]) -> None:
+        self._judge, self._patients = judge, query_patients
+        self.depth = max(SHORT, largest_k(measures))
+        self.name = f"mean of {', '.join(measures)}"
+
+    def values(self, lists: Int32Array, rows: slice) -> dict[str, Float64Array]:
+        """Score every query; see `Criterion.values`."""
+        return self._judge.scores(lists, rows)
+
+    def patients(self, n_values: int) -> NDArray[Any]:
+        """The patients of the queries."""
+        return self._patients[:n_values]
+
+
+class SharedFindings(_Measured):
     """Criterion with labels: retrieval measures, see `evaluate_ranking`.
 
     Parameters
@@ -69,18 +87,38 @@ class SharedFindings:
         excluded: Sequence[Any],
         measures: Sequence[str] = ("P@10", "nDCG@100", "mAP@100"),
     ) -> None:
-        self._judge = RankingJudge(query_labels, database_labels, measures, excluded=excluded)
-        self._patients = query_patients
-        self.depth = max(SHORT, largest_k(measures))
-        self.name = f"mean of {', '.join(measures)}"
+        super().__init__(
+            RankingJudge.of_labels(query_labels, database_labels, measures, excluded=excluded), query_patients, measures
+        )
 
-    def values(self, lists: Int32Array, rows: slice) -> dict[str, Float64Array]:
-        """Score every query; see `Criterion.values`."""
-        return self._judge.scores(lists, rows)
 
-    def patients(self, n_values: int) -> NDArray[Any]:
-        """The patients of the queries."""
-        return self._patients[:n_values]
+class JudgedHits(_Measured):
+    """Criterion with judgements of people: retrieval measures of judged pairs.
+
+    Parameters
+    ----------
+    judgements
+        Of the queries, in their order.
+    query_patients
+        str (q,).
+    n_films
+        Films of the archive.
+    excluded
+        For each query the rows that it could not get.
+    measures
+        Their mean is compared; none that asks for labels.
+    """
+
+    def __init__(
+        self,
+        judgements: Judgements,
+        query_patients: NDArray[Any],
+        n_films: int,
+        excluded: Sequence[Any],
+        measures: Sequence[str] = ("P@10", "nDCG@100", "mAP@100"),
+    ) -> None:
+        super().__init__(RankingJudge(judgements.grader(n_films, excluded), measures), query_patients, measures)
+        self.name += ", by relevance judgements"
 
 
 class ListAgreement:

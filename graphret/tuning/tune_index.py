@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from graphret._checks import check_integer
 from graphret._errors import InvalidParameterError, UnknownNameError
+from graphret.evaluation.judgements import resolve_judgements
 from graphret.evaluation.queries import rows_with_same
 from graphret.index import as_index
 from graphret.retrieval import QueryBatch
 from graphret.tuning.candidates import read_labels
 from graphret.tuning.contest import choose_ranking
-from graphret.tuning.criteria import ListAgreement, SharedFindings
+from graphret.tuning.criteria import JudgedHits, ListAgreement, SharedFindings
 from graphret.tuning.metric_learner import MetricLearner, folds_of
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from graphret._types import BoolArray, Int32Array, Int64Array, Progress
+    from graphret.evaluation.judgements import Judgements
     from graphret.index import Index
     from graphret.retrieval import Archive
     from graphret.tuning.candidates import Candidate
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
     from graphret.tuning.outcome import Tuning
 
 __all__ = ["own_films", "pairs_of", "tune"]
+
+logger = logging.getLogger(__name__)
 
 BY = ("auto", "labels", "agreement")
 NEIGHBORS = 400
@@ -44,6 +49,7 @@ def tune(
     index: Index | str | os.PathLike[str],
     *,
     by: str = "auto",
+    judgements: str | os.PathLike[str] | Mapping[str, Mapping[str, int]] | None = None,
     measures: Sequence[str] = ("P@10", "nDCG@100", "mAP@100"),
     candidates: Sequence[Candidate] | None = None,
     learn: bool = True,
@@ -69,8 +75,12 @@ def tune(
     by
         "labels", "agreement", or "auto": labels where any film that may ask shares a positive one with a film of
         another patient. Films that share none with anybody cannot be judged, and do not ask.
+    judgements
+        What people judged, in the place of labels: see `graphret.evaluate`. The films that they name as queries ask, if
+        they can get one that was judged relevant; the others are counted in a warning. No metric is learned then: it
+        would be learned from labels.
     measures
-        With labels: their mean is compared.
+        With labels or judgements: their mean is compared.
     candidates
         ``None``: `default_candidates`, with learned metrics where ``learn`` says so. Rankings that read the archive's
         labels at query time are tuned apart: `label_aware_candidates`.
@@ -96,8 +106,10 @@ def tune(
     Raises
     ------
     InvalidParameterError
-        A value out of its range, labels asked for where no patients share one, films of one patient only, or nobody to
-        ask.
+        A value out of its range, labels asked for where no patients share one, films of one patient only, nobody to
+        ask, or a judged film that is not in the archive.
+    MissingFileError, DataError
+        The file of judgements is not there, or one of its lines is none.
 
     Notes
     -----
@@ -108,31 +120,34 @@ def tune(
     if by not in BY:
         raise UnknownNameError("by", by, BY)
     check_integer("n_queries", n_queries, 2, "1000 tell good candidates apart")
-    relevance, patients = index.films.relevance(), index.films.patients
+    patients = index.films.patients
     if np.unique(patients).size < 2:
         hint = "no film gets films of its own patient, so nobody would get any"
         raise InvalidParameterError("index", "films of one patient", "films of at least two patients", hint)
-    judged: BoolArray = np.any(relevance[:, _shared(relevance, patients)], axis=1)
-    rows = _asking(index.films.splits, np.ones(len(judged), np.bool_) if by == "agreement" else judged, split)
-    with_finding = rows[judged[rows]]
-    if by == "labels" and not with_finding.size:
-        hint = "no film that may ask shares a positive label with a film of another patient"
-        raise InvalidParameterError("by", by, '"agreement"', hint)
-    labelled = by != "agreement" and with_finding.size > 0
-    asking = np.random.default_rng(seed).permutation(with_finding if labelled else rows)[:n_queries]
+    marks, labelled = None, False
+    if judgements is not None:
+        if by != "auto":
+            raise InvalidParameterError("by", by, '"auto" beside judgements', "they say what is relevant")
+        marks = _marks_that_ask(index, judgements, split, n_queries, seed)
+        asking = marks.queries
+    else:
+        asking, labelled = _films_that_ask(index, by, split, n_queries, seed)
     archive = index.labelled_archive if read_labels(candidates or ()) else index.archive
-    if not labelled:
+    if marks is None and not labelled:
         asking = pairs_of(archive, asking[: max(1, n_queries // 2)], patients, n_threads)
     forbidden = own_films(asking, patients)
     codes = archive.search.read_codes(asking)
     queries = QueryBatch.of(archive, codes, NEIGHBORS, forbidden=forbidden, n_threads=n_threads)
     criterion: Criterion = ListAgreement()
-    if labelled:
-        criterion = SharedFindings(relevance[asking], relevance, patients[asking], forbidden, measures)
     learner = None
-    if labelled and learn:
-        folds = folds_of(patients, FOLDS, seed)
-        learner = MetricLearner(archive, relevance, folds, folds[asking])
+    if marks is not None:
+        criterion = JudgedHits(marks, patients[asking], len(patients), forbidden, measures)
+    elif labelled:
+        relevance = index.films.relevance()
+        criterion = SharedFindings(relevance[asking], relevance, patients[asking], forbidden, measures)
+        if learn:
+            folds = folds_of(patients, FOLDS, seed)
+            learner = MetricLearner(archive, relevance, folds, folds[asking])
     return choose_ranking(
         archive,
         queries,
@@ -145,6 +160,40 @@ def tune(
         progress=progress,
         learner=learner,
     )
+
+
+def _films_that_ask(index: Index, by: str, split: str | None, n_queries: int, seed: int) -> tuple[Int64Array, bool]:
+    """Films that ask without judgements, drawn by the seed, and whether labels judge their hits."""
+    relevance, patients = index.films.relevance(), index.films.patients
+    judged: BoolArray = np.any(relevance[:, _shared(relevance, patients)], axis=1)
+    rows = _asking(index.films.splits, np.ones(len(judged), np.bool_) if by == "agreement" else judged, split)
+    with_finding = rows[judged[rows]]
+    if by == "labels" and not with_finding.size:
+        hint = "no film that may ask shares a positive label with a film of another patient"
+        raise InvalidParameterError("by", by, '"agreement"', hint)
+    labelled = bool(by != "agreement" and with_finding.size > 0)
+    return np.random.default_rng(seed).permutation(with_finding if labelled else rows)[:n_queries], labelled
+
+
+def _marks_that_ask(index: Index, given: Any, split: str | None, n_queries: int, seed: int) -> Judgements:
+    """Judgements of the films that ask, drawn by the seed: those that can get a film that was judged relevant."""
+    all_marks = resolve_judgements(index, given)
+    patients = index.films.patients
+    can_ask = all_marks.without(own_films(all_marks.queries, patients), len(patients)).with_relevant
+    left_out = all_marks.left_out | {"no relevant film of another patient": len(all_marks.queries) - len(can_ask)}
+    if any(left_out.values()):
+        reasons = ", ".join(f"{reason}: {number}" for reason, number in left_out.items() if number)
+        logger.warning("%d queries of the judgements do not ask (%s)", sum(left_out.values()), reasons)
+    if split is not None:
+        can_ask = can_ask[
+            np.isin(all_marks.queries[can_ask], _asking(index.films.splits, np.ones(len(patients), np.bool_), split))
+        ]
+    if not can_ask.size:
+        where = "" if split is None else f" of the split {split!r}"
+        hint = "hits of a query are never films of its own patient"
+        allowed = f"a query{where} with a relevant film of another patient"
+        raise InvalidParameterError("judgements", all_marks.origin, allowed, hint)
+    return all_marks.select(np.random.default_rng(seed).permutation(can_ask)[:n_queries])
 
 
 def _asking(splits: NDArray[Any], can_ask: BoolArray, split: str | None) -> Int64Array:
