@@ -69,9 +69,13 @@ class Pictures:
         self._generation = ""
         self._lock = threading.Lock()
 
-    def fresh(self, identity: str) -> Picture | None:
-        """Return the picture of a film that was looked at a moment ago; nothing on a disk is touched."""
-        kept = self._kept.get(identity)
+    def fresh(self, state: State, identity: str) -> Picture | None:
+        """Return the picture of a film that was looked at a moment ago; nothing on a disk is touched.
+
+        What was looked at in another generation is not returned: the film may have been taken out.
+        """
+        with self._lock:
+            kept = self._kept.get(identity) if state.generation == self._generation else None
         return kept.picture if kept is not None and time.monotonic() - kept.looked < _FRESH_SECONDS else None
 
     def of(self, state: State, row: int) -> Picture:

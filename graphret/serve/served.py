@@ -146,9 +146,9 @@ class ServedIndex:
         return self._state
 
     @property
-    def is_current(self) -> bool:
-        """Whether nothing has changed on disk since `state` was last asked for."""
-        return self._signs() == self._seen
+    def current(self) -> State | None:
+        """The present generation, where nothing has changed on disk since `state` was last asked for."""
+        return self._state if self._signs() == self._seen else None
 
     def _open_again(self) -> None:
         loaded = self._state.loaded_encoder

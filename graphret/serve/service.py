@@ -79,7 +79,8 @@ class Service:
             No index is served under this name.
         """
         served = self.served[name]
-        return self._pictures[served.name].fresh(identity) if served.is_current else None
+        state = served.current
+        return None if state is None else self._pictures[served.name].fresh(state, identity)
 
     def warm(self) -> threading.Timer:
         """Read in the background, in a moment, what requests would wait for: tables, filters, kernels of a query.

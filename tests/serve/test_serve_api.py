@@ -251,6 +251,9 @@ def test_a_film_that_was_taken_out_leaves_no_picture(client_of, run, tmp_path, c
     assert run(command[0], tmp_path / "index", *command[1:]).status == 0
     assert not kept("a")
     assert kept("b") == (command[0] == "remove")
+    assert (
+        client.get("/api/v1/health").json()["indexes"][0]["films"] == 1
+    )  # who asks this sees the new generation first
     assert client.get("/api/v1/film/picture", params={"id": "a"}).status_code == 404
 
 
