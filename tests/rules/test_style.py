@@ -16,7 +16,7 @@ FILES = sorted(
 SOURCES = [path for path in FILES if (ROOT / "graphret") in path.parents]
 NEVER_IMPORTED = {"pickle", "shelve", "marshal", "joblib", "requests", "http", "socket"}
 NETWORK = {("graphret/data/dicomweb.py", "requests"), ("graphret/serve/server.py", "socket")}
-"""`graphret fetch` alone calls the network, where its command names the server; the service listens, and calls nobody."""
+"""`graphret fetch` alone calls others, where its command names the server; the service listens, and calls nobody."""
 NEVER_WRITTEN = {
     "unpickles arrays": re.compile("allow_pickle" + "=True"),
     "opens the network": re.compile(r"urllib\.(request|error)|urlopen"),
