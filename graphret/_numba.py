@@ -7,18 +7,21 @@ not wait for it.
 from __future__ import annotations
 
 import functools
+import inspect
 import os
 import threading
 from collections.abc import Callable
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+import numpy as np
+
 from graphret._threads import call_in_threads, threads_in_force
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["jit", "popcount", "prange", "prefetch"]
+__all__ = ["jit", "popcount", "prange", "prefetch", "read_only"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -57,7 +60,7 @@ class _Deferred:
         return cast("Callable[..., Any]", self._made)
 
 
-def jit(*, parallel: bool = False, reassociate: bool = False) -> Callable[[F], F]:
+def jit(*, parallel: bool = False, reassociate: bool = False, writes: tuple[str, ...] = ()) -> Callable[[F], F]:
     """Compile a kernel in nopython mode, without the GIL, cached on disk where a cache can be written.
 
     Kernels are functions of a module: what they name of this one, and kernels that they call, are its globals.
@@ -67,10 +70,14 @@ def jit(*, parallel: bool = False, reassociate: bool = False) -> Callable[[F], F
     parallel
         Turn ``prange`` loops into threads, as many as `graphret._threads.borrow_threads` has put in force. For
         one thread the same lines are compiled as plain loops, which need no threads to be there. Such a kernel is
-        called from Python only, with positional arguments, and returns nothing.
+        called from Python only, with positional arguments, and returns nothing. Its arrays are passed read-only but for
+        those named "out..." and those in ``writes``: numba compiles read-only and writeable arrays apart, so a kernel
+        would else be compiled once for arrays in memory and again for those of files, for seconds each.
     reassociate
         Let sums be re-ordered so that they vectorise. Only for kernels whose results are rounded
         afterwards, because the order then depends on the width of the processor's registers.
+    writes
+        Further parameters that a parallel kernel writes to.
     """
     fastmath: bool | set[str] = {"reassoc", "contract"} if reassociate else False
 
@@ -79,18 +86,41 @@ def jit(*, parallel: bool = False, reassociate: bool = False) -> Callable[[F], F
             return cast("F", _compiled(function, fastmath=fastmath))
         plain = _compiled(_named(function, "in_one_thread"), fastmath=fastmath)
         threaded = _compiled(_named(function, "in_threads"), parallel=True, fastmath=fastmath)
+        written = [name.startswith("out") or name in writes for name in inspect.signature(function).parameters]
 
         @functools.wraps(function)
         def call(*arguments: Any) -> None:
+            given = tuple(
+                argument if is_written else read_only(argument)
+                for argument, is_written in zip(arguments, written, strict=True)
+            )
             n_threads = threads_in_force()
             if n_threads == 1:
-                plain(*arguments)
+                plain(*given)
             else:
-                call_in_threads(threaded, arguments, n_threads)
+                call_in_threads(threaded, given, n_threads)
 
         return cast("F", call)
 
     return compile_kernel
+
+
+def read_only(argument: Any) -> Any:
+    """Return an array as a view that cannot be written to, a tuple with such views, anything else as it is.
+
+    Examples
+    --------
+    >>> array = np.zeros(2)
+    >>> read_only(array).flags.writeable, array.flags.writeable
+    (False, True)
+    """
+    if isinstance(argument, tuple):
+        return tuple(read_only(part) for part in argument)
+    if not isinstance(argument, np.ndarray) or not argument.flags.writeable:
+        return argument
+    view = argument.view()
+    view.flags.writeable = False
+    return view
 
 
 def _compiled(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from graphret import _threads
+from graphret import _numba, _threads
 from graphret._errors import InvalidParameterError
 from graphret._numba import jit
 from graphret._threads import ProcessLock, borrow_threads, one_blas_thread, threads_in_force
@@ -48,6 +48,45 @@ def test_a_kernel_is_written_once_and_compiled_in_two_forms():
         with borrow_threads(n_threads):
             count_up(out)
         assert out.tolist() == [0, 1, 2, 3, 4]
+
+
+def test_arrays_of_files_and_of_memory_share_what_was_compiled(monkeypatch):
+    import numba
+
+    kernels, compiled = [], _numba._compiled
+    monkeypatch.setattr(
+        _numba, "_compiled", lambda function, **options: kernels.append(compiled(function, **options)) or kernels[-1]
+    )
+
+    @jit(parallel=True, writes=("found",))
+    def add_up(rows, pair, found, out):
+        for place in numba.prange(out.shape[0]):
+            found[place] = pair[0][place]
+            out[place] = rows[place].sum() + pair[1][place]
+
+    rows, first, second = np.ones((2, 3)), np.arange(2), np.arange(2.0)
+    with borrow_threads(1):
+        for writeable in (True, False):
+            for array in (rows, first, second):
+                array.flags.writeable = writeable
+            found, out = np.zeros(2, np.int64), np.zeros(2)
+            add_up(rows, (first, second), found, out)
+            assert (found.tolist(), out.tolist()) == ([0, 1], [3, 4])
+            assert rows.flags.writeable == writeable
+    assert [len(kernel.made().signatures) for kernel in kernels] == [1, 0]
+
+
+def test_a_kernel_that_writes_to_what_it_says_to_read_is_refused():
+    import numba
+    from numba.core.errors import TypingError
+
+    @jit(parallel=True)
+    def change(rows, out):
+        for place in numba.prange(out.shape[0]):
+            rows[place] = 0
+
+    with borrow_threads(1), pytest.raises(TypingError, match="readonly"):
+        change(np.ones(2), np.ones(2))
 
 
 def test_a_lock_is_free_in_a_forked_child():

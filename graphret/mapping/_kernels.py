@@ -120,7 +120,7 @@ def _mark_overlaps(order, centers, radii, slight, marked):
                 marked[max(i, j)] = True
 
 
-@jit(parallel=True)
+@jit(parallel=True, writes=("neighbors", "shares"))
 def _heaviest_inside(indptr, indices, weights, labels, neighbors, shares):
     """Find the heaviest edges of every node inside its community, ties by the smaller neighbour; -1 and 0 pad."""
     width = neighbors.shape[1]
@@ -183,7 +183,7 @@ def _outward_pull(indptr, indices, weights, labels, centers, out):
         out[node, 1] = y
 
 
-@jit(parallel=True)
+@jit(parallel=True, writes=("found",))
 def _medoids(codes, order, ends, found):
     """Find the row of every group whose unit code has the largest product with the sum of those of the group."""
     d = codes.shape[1]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["_close_up", "_merge_into_lists", "_reaching"]
 
 
-@jit(parallel=True)
+@jit(parallel=True, writes=("counts",))
 def _count_reaching(products, scales, least, counts):
     for row in prange(products.shape[0]):
         count = 0

@@ -300,7 +300,7 @@ def _search_share(
             capacity = min(2 * capacity, capacities[1])
 
 
-@jit(parallel=True)
+@jit(parallel=True, writes=("checks",))
 def _search_queries(
     n_workers: int,
     queries: Any,

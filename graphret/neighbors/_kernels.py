@@ -91,7 +91,7 @@ def _rank_candidates(
             out_similarities[row, place] = np.float32(0.0)
 
 
-@jit(parallel=True)
+@jit(parallel=True, writes=("heap_scores", "heap_ids"))
 def _update_heaps(scores, lengths, films, allowed, forbidden_starts, forbidden, heap_scores, heap_ids):
     """Push inner products (q, tile) with ``films`` over ``lengths`` into a min-heap of fixed size per query.
 
@@ -135,7 +135,7 @@ def _update_heaps(scores, lengths, films, allowed, forbidden_starts, forbidden, 
             root = heap_scores[query, 0]
 
 
-@jit(parallel=True)
+@jit(parallel=True, writes=("kth_similarities", "n_found"))
 def _scan_tile(
     products, scales, first, rows, codes, lengths, kth_similarities, out_neighbors, out_similarities, n_found
 ):

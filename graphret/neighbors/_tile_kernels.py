@@ -105,7 +105,7 @@ def _tighten(bounds, products, left_before, left_after, right_before, right_afte
             row_bounds[column] += row_products[column] + allowed
 
 
-@jit(parallel=True)
+@jit(parallel=True, writes=("left_best", "right_best", "scratch"))
 def _join_tiles(
     left, right, left_best, right_best, pairs, left_starts, right_starts, firsts, mirror, slack_factor, scratch
 ):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from graphret._numba import read_only
 from graphret.neighbors._checksum_kernels import _first_changed_row, _write_row_checksums
 
 if TYPE_CHECKING:
@@ -75,7 +76,8 @@ class RowChecksums:
     """
 
     def __init__(self, codes: Codes, checksums: NDArray[np.uint64], error: Callable[[int], Exception]) -> None:
-        self.arguments = (_words(codes), _multipliers(codes.shape[1]), checksums, np.zeros(len(codes), np.uint8))
+        compared = read_only((_words(codes), _multipliers(codes.shape[1]), checksums))
+        self.arguments = (*compared, np.zeros(len(codes), np.uint8))
         self._error = error
         self._all = False
 
@@ -100,8 +102,7 @@ class RowChecksums:
 
 def no_checksums(codes: Codes) -> tuple[Any, ...]:
     """Arguments of a kernel for codes that have none: nothing is compared."""
-    nothing = np.empty(0, np.uint32)
-    return _words(codes), nothing, np.empty(0, np.uint64), np.empty(0, np.uint8)
+    return *read_only((_words(codes), np.empty(0, np.uint32), np.empty(0, np.uint64))), np.empty(0, np.uint8)
 
 
 def _words(codes: Codes) -> NDArray[np.uint32]:

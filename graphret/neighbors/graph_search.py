@@ -208,7 +208,7 @@ class GraphSearch:
             self.lengths,
             self._checks,
             (mask, *ragged_lists(forbidden)),
-            np.full(n_queries, -1, np.int64) if absent is None else absent,
+            np.full(n_queries, -1, np.int64) if absent is None else np.ascontiguousarray(absent),
             (first, most),
             structure.expanded_share if allowed is None else 1.0,  # it was chosen where every film may come
             wanted,
