@@ -63,6 +63,13 @@ def evaluate(
     ] = True,
     n_resamples: Annotated[int, typer.Option(help="Bootstrap samples for the 95 % intervals.")] = 2000,
     seed: Annotated[int, typer.Option(help="Of the bootstrap and of the random baseline.")] = 0,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|cpu|cuda",
+            help="Compare queries with every code by torch there, as exact search does; if not given, without torch.",
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Write report.json, report.md, TREC files and a contact sheet here."),
@@ -87,6 +94,7 @@ def evaluate(
             exclude="patient" if exclude_same_patient else None,
             n_resamples=n_resamples,
             seed=seed,
+            device=device,
             progress=reporter.progress,
         )
         document = report.to_dict()

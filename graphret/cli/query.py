@@ -109,6 +109,7 @@ def query(
             "ranking": config.ranking,
             "fill": config.fill,
             "search": config.search,
+            "device": config.device,
             "n_threads": config.n_threads,
             "alarm_level": config.alarm_level,
             "where": conditions,

@@ -51,6 +51,13 @@ def tune(
     ] = 0.5,
     seed: Annotated[int, typer.Option(help="Draws the queries.")] = 0,
     n_threads: Annotated[int | None, typer.Option(help="Threads; all processors if not given.")] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|cpu|cuda",
+            help="Compare queries with every code by torch there, as exact search does; if not given, without torch.",
+        ),
+    ] = None,
     label_aware: Annotated[
         bool,
         typer.Option(
@@ -90,6 +97,7 @@ def tune(
             variety=variety,
             seed=seed,
             n_threads=n_threads,
+            device=device,
             progress=reporter.progress,
         )
         document = found.to_dict()

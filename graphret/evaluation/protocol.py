@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from graphret._checks import check_integer
 from graphret._errors import InvalidParameterError, UnknownNameError
 from graphret._version import __version__
 from graphret.encoding import NO_COSINE
+from graphret.evaluation.asking import ask_all
 from graphret.evaluation.baselines import BASELINES
 from graphret.evaluation.judgements import resolve_judgements
 from graphret.evaluation.judging import Answers, Judge, PairJudge
@@ -20,6 +20,7 @@ from graphret.evaluation.measures import check_judged_measures, largest_k
 from graphret.evaluation.queries import QuerySet, judged_queries, resolve_queries, rows_with_same
 from graphret.evaluation.report import Report
 from graphret.index import as_index
+from graphret.neighbors.device_search import check_search_device
 from graphret.retrieval import RankingChoice, parse_rankings
 from graphret.retrieval.choice import TUNED
 
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
 __all__ = ["evaluate"]
 
-_BATCH = 64
 MEASURES = ("P@10", "ACG@10", "nDCG@100", "mAP@100")
 JUDGED_MEASURES = ("P@10", "nDCG@100", "mAP@100")
 
@@ -52,6 +52,7 @@ def evaluate(
     k: int | None = None,
     n_resamples: int = 2000,
     seed: int = 0,
+    device: str | None = None,
     progress: Progress | None = None,
 ) -> Report:
     """Measure how well rankings of an index find films that share findings with the queries.
@@ -95,6 +96,8 @@ def evaluate(
         Hits per query, at least the largest K of ``measures`` (the default).
     n_resamples, seed
         Of the bootstrap; ``seed`` also draws the random baseline and the rows of the contact sheet.
+    device
+        As in ``Index.query``: where queries are compared with every code, to the figures of ``search="exact"``.
     progress
         Called as ``progress(stage, done, total)``.
 
@@ -109,7 +112,9 @@ def evaluate(
         A value is not allowed, no query has a positive label, a ranking returned an excluded film, or a judged film is
         not in the archive.
     UnknownNameError
-        An unknown measure, ranking, baseline, reference or exclusion.
+        An unknown measure, ranking, baseline, reference, exclusion or device.
+    DeviceError, MissingDependencyError
+        The device is not there, fails, or torch is not there.
     MissingFileError, DataError
         The file of judgements is not there, or one of its lines is none.
 
@@ -130,6 +135,7 @@ def evaluate(
         raise UnknownNameError("exclude", exclude, ["patient"], "or None")
     check_integer("n_resamples", n_resamples, 1)
     check_integer("seed", seed, 0)
+    check_search_device(device)  # before films are encoded
     rows = _rows(index, rankings)
     chance = _names("baselines", baselines)
     for name in chance:
@@ -147,7 +153,9 @@ def evaluate(
     about = (index.films, asked, excluded, names, depth, n_resamples, seed)
     judge = Judge(*about) if judged is None else PairJudge(judged, *about)
     scored = [
-        judge.score(str(choice), _ask(index, asked, depth, choice, exclude_by, progress), choice=choice, asked=named)
+        judge.score(
+            str(choice), ask_all(index, asked, depth, choice, exclude_by, device, progress), choice=choice, asked=named
+        )
         for named, choice in rows.items()
     ]
     for name in chance:
@@ -251,38 +259,6 @@ def _exclusions(index: Index, asked: QuerySet, exclude: str | None) -> tuple[lis
             rows = [np.union1d(before, found) for before, found in zip(rows, same, strict=True)]
             by[column] = values.tolist()
     return rows, by
-
-
-def _ask(
-    index: Index,
-    asked: QuerySet,
-    depth: int,
-    ranking: RankingChoice,
-    exclude_by: dict[str, list[str]],
-    progress: Progress | None,
-) -> Answers:
-    """Run all queries in batches."""
-    n_queries = len(asked.films)
-    positions = np.full((n_queries, depth), -1, dtype=np.int32)
-    similarities = np.full((n_queries, depth), np.nan, dtype=np.float32)
-    seconds: list[float] = []
-    n_filled = 0
-    notes: dict[str, None] = {}
-    for start in range(0, n_queries, _BATCH):
-        batch = slice(start, min(start + _BATCH, n_queries))
-        exclude = {column: values[batch] for column, values in exclude_by.items()} or None
-        began = time.perf_counter()
-        hits = index.query(asked.codes[batch], depth, ranking=ranking, where=asked.where, exclude=exclude, fill=True)
-        seconds.append((time.perf_counter() - began) / (batch.stop - start))
-        width = hits.positions.shape[1]
-        positions[batch, :width] = hits.positions
-        similarities[batch, :width] = hits.similarities
-        n_filled += int((hits.sources == "fill").sum())
-        notes |= dict.fromkeys(hits.notes)
-        if progress is not None:
-            progress(f"rank by {ranking}", batch.stop, n_queries)
-    fill_share = n_filled / max(1, int((positions >= 0).sum()))
-    return Answers(positions, similarities, 1000 * float(np.median(seconds)), fill_share, tuple(notes))
 
 
 def _describe(

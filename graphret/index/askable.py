@@ -72,6 +72,7 @@ class Askable(ABC):
         patients: Any = None,
         fill: bool = True,
         search: str = "auto",
+        device: str | None = None,
         n_threads: int | None = None,
         options: Mapping[str, Any] | None = None,
         group_by: str | None = None,
@@ -109,6 +110,10 @@ class Askable(ABC):
         search
             "exact": compare the queries with every code. "graph": follow links from film to film, if the index has
             them. "auto": graph search where that is faster; ``manifest["search"]`` says with what recall.
+        device
+            "cuda", "cpu", or "auto" (a CUDA device where there is one): compare the queries with every code by torch
+            there, which pays for many of them at once. The hits are those of ``search="exact"`` to the bit. Unit codes
+            stay on the device until the index is closed, where they fit. ``None``: as ``search`` says, without torch.
         n_threads
             Threads; ``None`` for all processors. Hits do not depend on it.
         options
@@ -140,12 +145,14 @@ class Askable(ABC):
             A film cannot be decoded.
         DataError
             With ``on_problem``: no query is left.
+        DeviceError, MissingDependencyError
+            The device is not there, fails, or torch is not there.
 
         Notes
         -----
         O(n d) where a query meets every code; graph search grows about as log n. Then what the ranking takes.
         """
-        config = QueryConfig(k=k, fill=fill, search=search, n_threads=n_threads, alarm_level=alarm_level)
+        config = QueryConfig(k=k, fill=fill, search=search, device=device, n_threads=n_threads, alarm_level=alarm_level)
         asking = Asking(self._parts, config, ranking, options, where, exclude, group_by)
         return self._answered(asking.ask(what, patients, on_problem))
 
@@ -162,6 +169,7 @@ class Askable(ABC):
         patients: Any = None,
         fill: bool = True,
         search: str = "auto",
+        device: str | None = None,
         n_threads: int | None = None,
         options: Mapping[str, Any] | None = None,
         alarm_level: float = 0.01,
@@ -183,7 +191,7 @@ class Askable(ABC):
         exclude, patients
             ``"patient"``: no film of the patient of any example; ``patients`` names those of examples that are no film
             of the archive, positives first, then negatives (None for those of the archive).
-        ranking, where, fill, search, n_threads, options, alarm_level, group_by
+        ranking, where, fill, search, device, n_threads, options, alarm_level, group_by
             As for `query`.
 
         Returns
@@ -208,6 +216,6 @@ class Askable(ABC):
         (['like 3, 7; unlike 12'], (1, 2))
         """
         weight = check_number("negative_weight", negative_weight, at_least=0)
-        config = QueryConfig(k=k, fill=fill, search=search, n_threads=n_threads, alarm_level=alarm_level)
+        config = QueryConfig(k=k, fill=fill, search=search, device=device, n_threads=n_threads, alarm_level=alarm_level)
         asking = Asking(self._parts, config, ranking, options, where, exclude, group_by)
         return self._answered(asking.ask_by_examples(positives, negatives, weight, patients))

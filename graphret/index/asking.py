@@ -62,7 +62,7 @@ class Asking:
         self._groups()  # an unknown column, before a film is decoded
         kept, codes = self._encode(queries, on_problem)
         forbidden = None if forbidden is None else [forbidden[number] for number in kept]
-        archive = self.parts.rankings.archive_for(self.config.search, labels=choice.uses_labels)
+        archive = self._archive(choice)
         batch = self._batch(archive, codes, self.config.k, allowed, forbidden)
         return self._answer(choice, queries.take(kept), batch, lambda: self._p_values(archive, batch))
 
@@ -81,7 +81,7 @@ class Asking:
         _, codes = self._encode(examples)
         themselves = films_of_codes(self.parts.stored.search, codes, examples.known)
         out = np.unique(np.concatenate([*(own or []), *(of_all or []), themselves])).astype(np.int32)
-        archive = self.parts.rankings.archive_for(self.config.search, labels=choice.uses_labels)
+        archive = self._archive(choice)
         query = combine(codes[: len(like)], codes[len(like) :], weight)
         batch = self._batch(archive, query[None], self.config.k, allowed, [out])
 
@@ -94,6 +94,10 @@ class Asking:
 
     def _choice(self) -> RankingChoice:
         return self.parts.rankings.choose(self.ranking, self.options)
+
+    def _archive(self, choice: RankingChoice) -> Archive:
+        how = self.config
+        return self.parts.rankings.archive_for(how.search, labels=choice.uses_labels, device=how.device)
 
     def _p_values(self, archive: Archive, batch: QueryBatch) -> Float64Array:
         return self.parts.novelty.p_values(best_similarities(archive, batch, self.config.n_threads))
@@ -123,8 +127,8 @@ class Asking:
         self, choice: RankingChoice, queries: Queries, batch: QueryBatch, p_values: Callable[[], Float64Array]
     ) -> Hits:
         config, rankings = self.config, self.parts.rankings
-        ranker, groups = rankings.ranker(config.search, choice), self._groups()
-        archive = rankings.archive_for(config.search, labels=choice.uses_labels)
+        ranker, groups = rankings.ranker(config.search, choice, config.device), self._groups()
+        archive = self._archive(choice)
         how: dict[str, Any] = {"fill": config.fill, "n_threads": config.n_threads}
         if groups is None:
             ranked = ranker.rank(batch, config.k, **how)

@@ -14,6 +14,7 @@ from graphret.data.decoding.limits import MAX_AT_ONCE, MAX_MEMORY, MAX_PIXELS, F
 from graphret.data.isolated import SECONDS, Decoding
 from graphret.graph.similarity_graph import WEIGHTS, check_threshold
 from graphret.neighbors.backends import BACKENDS
+from graphret.neighbors.device_search import SEARCH_DEVICES
 from graphret.neighbors.graph_search_build import check_recall
 from graphret.neighbors.knn import METHODS
 from graphret.retrieval import RankingChoice
@@ -206,6 +207,10 @@ class QueryConfig:
     search
         How the nearest films are found: "exact" compares the query with every code, "graph" follows links where the
         index has them, "auto" takes graph search where that is faster.
+    device
+        Compare queries with every code by torch on this device, as "exact" does and with its hits to the bit: "cuda",
+        for batches of many queries, "cpu", or "auto", which is a CUDA device where there is one; ``None``: as search
+        says, without torch.
     n_threads
         Threads; ``None``: all processors. No result depends on it.
     alarm_level
@@ -221,6 +226,7 @@ class QueryConfig:
     ranking: str | None = _one_of(None, OWN_RANKINGS)
     fill: bool = True
     search: str = _one_of("auto", SEARCHES)
+    device: str | None = _one_of(None, SEARCH_DEVICES)
     n_threads: int | None = None
     alarm_level: float = 0.01
 
@@ -230,6 +236,11 @@ class QueryConfig:
             RankingChoice.of(self.ranking)
         if self.search not in SEARCHES:
             raise UnknownNameError("search", self.search, SEARCHES)
+        if self.device is not None and self.search == "graph":
+            hint = "a device compares queries with every code"
+            raise InvalidParameterError("device", self.device, "None with search='graph'", hint)
+        if self.device is not None and self.device not in SEARCH_DEVICES:
+            raise UnknownNameError("device", self.device, SEARCH_DEVICES, "or None")
         check_flag("fill", self.fill)
         if self.n_threads is not None:
             _settle(self, "n_threads", 1, "None takes every processor")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from graphret.neighbors.device_search import check_search_device, search_on
 from graphret.retrieval import Findings, RankingChoice
 
 if TYPE_CHECKING:
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from graphret.data import ImageTable
     from graphret.index.stored_archive import StoredArchive
     from graphret.index.tuned import TunedRankings
+    from graphret.neighbors import Search
     from graphret.retrieval import Archive, Ranker
 
 __all__ = ["IndexRankings"]
@@ -36,8 +39,10 @@ class IndexRankings:
         self, tuned: TunedRankings, read_archive: Callable[[], StoredArchive], read_films: Callable[[], ImageTable]
     ) -> None:
         self.tuned, self._read_archive, self._read_films = tuned, read_archive, read_films
-        self._archives: dict[tuple[str, bool], Archive] = {}
-        self._rankers: dict[tuple[str, Hashable], Ranker] = {}
+        self._archives: dict[tuple[str, str | None, bool], Archive] = {}
+        self._rankers: dict[tuple[int, Hashable], Ranker] = {}
+        self._searches: dict[str, Search] = {}
+        self._lock = threading.Lock()
 
     @cached_property
     def archive(self) -> StoredArchive:
@@ -52,20 +57,34 @@ class IndexRankings:
         self.ranker("auto", choice)  # which checks the values of the options
         return choice
 
-    def archive_for(self, search: str, *, labels: bool) -> Archive:
-        """The archive with the search that a query asks for, and with findings only for a ranking that reads them."""
-        found = self._archives.get((search, labels))
+    def archive_for(self, search: str, *, labels: bool, device: str | None = None) -> Archive:
+        """The archive with the search that a query asks for, and with findings only for a ranking that reads them.
+
+        With a device every search is exact, on that device.
+        """
+        on, search = check_search_device(device), search if device is None else "exact"
+        found = self._archives.get((search, on, labels))
         if found is None:
             found = self.archive.searched_by(search)
+            if on is not None:
+                found = found.with_parts(search=self._search_on(on, found.search))
             films = self._read_films() if labels else None
             if films is not None and films.label_names:
                 found = found.with_parts(findings=Findings(films.labels, films.label_names, films.patients))
-            self._archives[search, labels] = found
+            self._archives[search, on, labels] = found
         return found
 
-    def ranker(self, search: str, choice: RankingChoice) -> Ranker:
+    def _search_on(self, device: str, search: Search) -> Search:
+        """One search for each device, whoever asks first: it holds a copy of the codes there."""
+        with self._lock:
+            if device not in self._searches:
+                self._searches[device] = search_on(search, device)
+            return self._searches[device]
+
+    def ranker(self, search: str, choice: RankingChoice, device: str | None = None) -> Ranker:
         """Rankings are kept: some prepare themselves for the archive at their first use."""
-        key = (search, choice.key)
+        archive = self.archive_for(search, labels=choice.uses_labels, device=device)
+        key = (id(archive), choice.key)  # archives are kept as well
         if key not in self._rankers:
-            self._rankers[key] = choice.ranker(self.archive_for(search, labels=choice.uses_labels))
+            self._rankers[key] = choice.ranker(archive)
         return self._rankers[key]

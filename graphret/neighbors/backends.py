@@ -25,6 +25,7 @@ __all__ = [
     "faiss_threads",
     "full_float32",
     "has_triton",
+    "import_library",
     "torch_proposer",
 ]
 
@@ -59,7 +60,7 @@ def engines_of(backend: str, n_rows: int, method: str) -> list[str]:
         The backend that was named is not there.
     """
     if backend != "auto":
-        _import(backend, f"backend={backend!r}")
+        import_library(backend, f"backend={backend!r}")
         if backend in {"torch", "cuvs"} and not _torch_has_cuda():
             raise DeviceError(f"backend={backend!r} needs a CUDA device and there is none: use backend='faiss'")
         return [backend]
@@ -68,6 +69,26 @@ def engines_of(backend: str, n_rows: int, method: str) -> list[str]:
         return processor
     devices = [name for name, there in (("torch", _torch_has_cuda), ("faiss", _faiss_gpus)) if there()]
     return devices + [name for name in processor if name not in devices]
+
+
+def import_library(name: str, purpose: str) -> None:
+    """Import an optional library of `LIBRARIES`, or say why it cannot be: it, or something that it needs, is not there.
+
+    Raises
+    ------
+    MissingDependencyError
+        With what ``purpose`` needs it for.
+    """
+    module, extra, needed = LIBRARIES[name]
+    try:
+        library = importlib.import_module(module)
+    except Exception as error:
+        missing = isinstance(error, ModuleNotFoundError) and (error.name or "") in {name, module}
+        reason = "" if missing else " ".join(str(error).split()) or type(error).__name__
+        raise MissingDependencyError(name, extra, purpose, reason) from error
+    lacking = [attribute for attribute in needed if not hasattr(library, attribute)]
+    if lacking:  # what is left where one of Faiss's wheels was removed after the other was installed over it
+        raise MissingDependencyError(name, extra, purpose, f"it has no {', '.join(lacking)}: reinstall it")
 
 
 def has_triton() -> bool:
@@ -141,24 +162,10 @@ def faiss_threads(n_threads: int) -> Iterator[None]:
         faiss.omp_set_num_threads(before)
 
 
-def _import(name: str, purpose: str) -> None:
-    """Import an optional library, or say why it cannot be: it is not installed, or something that it needs is not."""
-    module, extra, needed = LIBRARIES[name]
-    try:
-        library = importlib.import_module(module)
-    except Exception as error:
-        missing = isinstance(error, ModuleNotFoundError) and (error.name or "") in {name, module}
-        reason = "" if missing else " ".join(str(error).split()) or type(error).__name__
-        raise MissingDependencyError(name, extra, purpose, reason) from error
-    lacking = [attribute for attribute in needed if not hasattr(library, attribute)]
-    if lacking:  # what is left where one of Faiss's wheels was removed after the other was installed over it
-        raise MissingDependencyError(name, extra, purpose, f"it has no {', '.join(lacking)}: reinstall it")
-
-
 def _there(name: str) -> bool:
     """Whether a library can be used; why it cannot is said once, since another takes its place."""
     try:
-        _import(name, f"finding neighbours by {name}")
+        import_library(name, f"finding neighbours by {name}")
     except MissingDependencyError as error:
         level = logging.WARNING if error.reason else logging.INFO
         note_once(logger, f"{error} (until then another backend finds the same neighbours)", level)

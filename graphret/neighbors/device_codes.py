@@ -18,7 +18,20 @@ from graphret.neighbors.exact_search import ROUNDING, TILE, row_lengths
 if TYPE_CHECKING:
     from graphret._types import Codes, Float32Array, Float64Array, Int64Array
 
-__all__ = ["DEPTH", "FUSED", "SCALE", "TILE_ROWS", "DeviceCodes", "padded_shape", "unit_halves", "upload"]
+__all__ = [
+    "CHUNK_VALUES",
+    "DEPTH",
+    "FUSED",
+    "SCALE",
+    "SCAN_VALUES",
+    "TILE_ROWS",
+    "DeviceCodes",
+    "float32_margin",
+    "hopeful_columns",
+    "padded_shape",
+    "unit_halves",
+    "upload",
+]
 
 Tensor: TypeAlias = Any
 """A tensor of torch, which is imported where it is used."""
@@ -88,6 +101,49 @@ def unit_halves(codes: Tensor) -> tuple[Tensor, Tensor]:
         lengths[first : first + rows] = of_part
         halves[first : first + len(part), :n_dimensions] = part.mul_((SCALE / of_part)[:, None]).half()
     return lengths, halves
+
+
+def float32_margin(n_dimensions: int) -> float:
+    """How far below the k-th largest float32 product of unit rows one of the k most similar rows may lie.
+
+    An entry of a unit row is rounded by 2^-24, a sum of d terms by ``d 2^-24`` in any order. So a product is within
+    ``(d + 4) 2^-23`` of its cosine, which is twice what is needed, and two of them may be wrong. The rounding of
+    similarities to 1e-6 comes on top.
+
+    Examples
+    --------
+    >>> float32_margin(1024) < 3e-4
+    True
+    """
+    return 2.0 * (n_dimensions + 4) * 2.0**-23 + 3.0 * ROUNDING
+
+
+def hopeful_columns(products: Tensor, k: int, margin: float) -> tuple[Tensor, Tensor]:
+    """Columns of every row that lie below its k-th product by ``margin`` at most; -inf is none.
+
+    Parameters
+    ----------
+    products
+        float32 (r, n), -inf where a column may not come.
+    k, margin
+        1 to n; at least 0.
+
+    Returns
+    -------
+    tuple
+        int64 (r, w), ascending, w of the longest row; and bool (r, w): which of them count.
+    """
+    import torch
+
+    hopeful = (products >= products.topk(k, dim=1).values[:, -1:] - margin) & (products > float("-inf"))
+    counts = hopeful.sum(dim=1)
+    places = torch.nonzero(hopeful)
+    begins = counts.cumsum(0) - counts
+    column = torch.arange(len(places), device=products.device) - begins[places[:, 0]]
+    columns = torch.zeros((len(products), int(counts.max())), dtype=torch.int64, device=products.device)
+    columns[places[:, 0], column] = places[:, 1]
+    there = torch.arange(columns.shape[1], device=products.device)[None, :] < counts[:, None]
+    return columns, there
 
 
 class DeviceCodes:
@@ -201,9 +257,7 @@ class DeviceCodes:
     def scan(self, rows: Int64Array, k: int) -> tuple[np.ndarray, Float32Array]:
         """Find the k nearest of some rows among all codes, proven, whatever the number of ties.
 
-        Products are formed in float32. An entry of a unit row is rounded by 2^-24, a sum of d terms by ``d 2^-24`` in
-        any order, so a product is within ``(d + 4) 2^-23`` of its cosine, twice what is needed. What lies below the
-        k-th product by less than two of these is scored.
+        Products are formed in float32. What lies below the k-th product by less than `float32_margin` is scored.
 
         Parameters
         ----------
@@ -220,7 +274,7 @@ class DeviceCodes:
         import torch
 
         n_rows, n_dimensions = self.codes.shape
-        margin = 2.0 * (n_dimensions + 4) * 2.0**-23 + 3.0 * ROUNDING
+        margin = float32_margin(n_dimensions)
         batch, chunk = max(1, SCAN_VALUES // n_rows), max(1, CHUNK_VALUES // n_dimensions)
         out = np.empty((rows.size, k), np.int32), np.empty((rows.size, k), np.float32)
         for start in range(0, rows.size, batch):
@@ -231,14 +285,7 @@ class DeviceCodes:
                 part = self.codes[first : first + chunk].double() / self.lengths[first : first + chunk, None]
                 products[:, first : first + len(part)] = unit @ part.float().T
             products[torch.arange(len(mine), device=mine.device), mine] = float("-inf")
-            hopeful = products >= products.topk(k, dim=1).values[:, -1:] - margin
-            counts = hopeful.sum(dim=1)
-            places = torch.nonzero(hopeful)
-            begins = counts.cumsum(0) - counts
-            column = torch.arange(len(places), device=mine.device) - begins[places[:, 0]]
-            candidates = torch.zeros((len(mine), int(counts.max())), dtype=torch.int64, device=mine.device)
-            candidates[places[:, 0], column] = places[:, 1]
-            there = torch.arange(candidates.shape[1], device=mine.device)[None, :] < counts[:, None]
+            candidates, there = hopeful_columns(products, k, margin)
             found = self.rank(mine, candidates, there, k)
             for array, tensor in zip(out, found, strict=True):
                 array[start : start + batch] = tensor.cpu().numpy()

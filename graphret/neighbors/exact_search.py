@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from graphret._types import BoolArray, Codes, Float32Array, Float64Array, Int32Array, Int64Array
     from graphret.neighbors.checksums import RowChecksums
 
-__all__ = ["ExactSearch", "Search", "ragged_lists", "row_lengths"]
+__all__ = ["ExactSearch", "Search", "allowed_mask", "ragged_lists", "row_lengths"]
 
 MARGIN = 16
 """Candidates taken beyond k, so that rounding in float32 products can not cost a true neighbour."""
@@ -173,11 +173,9 @@ class ExactSearch:
         """
         k = min(check_integer("k", k, 1), self.codes.shape[0])
         queries = check_codes(queries, name="query codes", n_dimensions=self.codes.shape[1])
-        mask = np.empty(0, np.bool_) if allowed is None else np.ascontiguousarray(allowed, dtype=np.bool_)
+        mask = np.empty(0, np.bool_) if allowed is None else allowed_mask(allowed, self.codes.shape[0])
         if seen is not None and allowed is not None:
             raise InvalidParameterError("seen", "a function", "a function without allowed", "products are of all films")
-        if allowed is not None and mask.shape != (self.codes.shape[0],):
-            raise CodesError(f"allowed has shape {mask.shape}: give bool ({self.codes.shape[0]},), one per film")
         neighbors = np.empty((queries.shape[0], k), dtype=np.int32)
         similarities = np.empty((queries.shape[0], k), dtype=np.float32)
         few = queries.shape[0] <= SCAN_QUERIES
@@ -259,6 +257,25 @@ class ExactSearch:
             # A row is sure when its heap did not overflow, or when what fell out is clearly worse than its k-th.
             sure = (heap_ids < 0).any(axis=1) | (size == n_films) | (heap_scores[:, 0] < found[1][:, -1] - ROUNDING)
             pending, size = pending[~sure], min(2 * size, n_films)
+
+
+def allowed_mask(allowed: BoolArray, n_films: int) -> BoolArray:
+    """Return a mask of films, bool (n,), C-contiguous.
+
+    Raises
+    ------
+    CodesError
+        It is of another number of films.
+
+    Examples
+    --------
+    >>> allowed_mask([1, 0], 2).tolist()
+    [True, False]
+    """
+    mask = np.ascontiguousarray(allowed, dtype=np.bool_)
+    if mask.shape != (n_films,):
+        raise CodesError(f"allowed has shape {mask.shape}: give bool ({n_films},), one per film")
+    return mask
 
 
 def ragged_lists(lists: Sequence[Sequence[int] | Int32Array]) -> tuple[Int64Array, Int32Array]:

@@ -14,6 +14,7 @@ from graphret._labels import read_labels
 from graphret.communities import louvain
 from graphret.graph import similarity_graph
 from graphret.neighbors import ExactSearch, nearest_neighbors
+from graphret.neighbors.device_search import search_alike
 from graphret.retrieval._forbidden import check_forbidden
 from graphret.retrieval.findings import Findings
 
@@ -172,7 +173,7 @@ class Archive:
         return self._in_space(self.metric.project(self.search.read_codes()))
 
     def _in_space(self, vectors: Codes) -> Archive:
-        return self.with_parts(codes=vectors, search=ExactSearch(vectors), metric=None)
+        return self.with_parts(codes=vectors, search=search_alike(self.search, vectors), metric=None)
 
     @cached_property
     def is_binary(self) -> bool:

@@ -12,6 +12,7 @@ from graphret._errors import InvalidParameterError, UnknownNameError
 from graphret.evaluation.judgements import resolve_judgements
 from graphret.evaluation.queries import rows_with_same
 from graphret.index import as_index
+from graphret.neighbors.device_search import check_search_device, search_on
 from graphret.retrieval import QueryBatch
 from graphret.tuning.candidates import read_labels
 from graphret.tuning.contest import choose_ranking
@@ -59,6 +60,7 @@ def tune(
     variety: float = 0.5,
     seed: int = 0,
     n_threads: int | None = None,
+    device: str | None = None,
     progress: Progress | None = None,
 ) -> Tuning:
     """Choose the ranking of an index by leave-one-patient-out queries inside its archive.
@@ -97,6 +99,9 @@ def tune(
         Seconds for the trials; ``None`` for no limit.
     variety, seed, n_threads, progress
         See `choose_ranking`.
+    device
+        As in ``Index.query``: where queries are compared with every code, and with every vector of a learned metric.
+        The choice is that of exact search. Metrics are learned on the processor, whatever the device.
 
     Returns
     -------
@@ -110,6 +115,8 @@ def tune(
         ask, or a judged film that is not in the archive.
     MissingFileError, DataError
         The file of judgements is not there, or one of its lines is none.
+    DeviceError, MissingDependencyError
+        The device is not there, fails, or torch is not there.
 
     Notes
     -----
@@ -120,6 +127,7 @@ def tune(
     if by not in BY:
         raise UnknownNameError("by", by, BY)
     check_integer("n_queries", n_queries, 2, "1000 tell good candidates apart")
+    on = check_search_device(device)
     patients = index.films.patients
     if np.unique(patients).size < 2:
         hint = "no film gets films of its own patient, so nobody would get any"
@@ -133,6 +141,8 @@ def tune(
     else:
         asking, labelled = _films_that_ask(index, by, split, n_queries, seed)
     archive = index.labelled_archive if read_labels(candidates or ()) else index.archive
+    if device is not None:
+        archive = archive.with_parts(search=search_on(archive.search, on))
     if marks is None and not labelled:
         asking = pairs_of(archive, asking[: max(1, n_queries // 2)], patients, n_threads)
     forbidden = own_films(asking, patients)

@@ -38,7 +38,7 @@ class BruteForceIndex:
     def choose(self, ranking=None, options=None):
         return TunedRankings(self.tuning).resolve(None if ranking is None else RankingChoice.of(ranking, options))
 
-    def query(self, what, k=10, *, ranking="nearest", where=None, exclude=None, fill=True, n_threads=None):
+    def query(self, what, k=10, *, ranking="nearest", where=None, exclude=None, fill=True, device=None, n_threads=None):
         self.calls.append({"ranking": str(ranking), "where": where, "exclude": exclude, "k": k, "fill": fill})
         unit = self.codes / np.linalg.norm(self.codes, axis=1, keepdims=True)
         cosine = (what / np.linalg.norm(what, axis=1, keepdims=True)) @ unit.T
