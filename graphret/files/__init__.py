@@ -2,6 +2,7 @@
 
 from graphret.files.arrays import array_of, map_array, write_array, write_rows
 from graphret.files.atomic import (
+    flush_file,
     is_partial,
     link_or_copy,
     make_folder,
@@ -38,6 +39,7 @@ __all__ = [
     "create_private",
     "digest",
     "file_state",
+    "flush_file",
     "is_partial",
     "link_or_copy",
     "make_folder",

@@ -26,14 +26,16 @@ _HEADER_BYTES = 256
 _HEADER = re.compile(rb"\{'descr': '([<|][biuf]\d)', 'fortran_order': False, 'shape': \(([\d, ]+)\), \}")
 
 
-def write_array(path: Path, array: NDArray[Any]) -> None:
-    """Write an array as ``.npy`` (format 1.0, C order, little-endian), a bounded block at a time."""
-    write_file(path, _npy_blocks(array.shape, array.dtype, [array]))
+def write_array(path: Path, array: NDArray[Any], *, durable: bool = True) -> None:
+    """Write an array as ``.npy`` (format 1.0, C order, little-endian), a bounded block at a time; see `replacing`."""
+    write_file(path, _npy_blocks(array.shape, array.dtype, [array]), durable=durable)
 
 
-def write_rows(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], parts: Iterable[NDArray[Any]]) -> None:
+def write_rows(
+    path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], parts: Iterable[NDArray[Any]], *, durable: bool = True
+) -> None:
     """Write one ``.npy`` array from parts of its rows, in their order, without holding more than one part."""
-    write_file(path, _npy_blocks(shape, dtype, parts))
+    write_file(path, _npy_blocks(shape, dtype, parts), durable=durable)
 
 
 def _npy_blocks(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 __all__ = [
+    "flush_file",
     "is_partial",
     "link_or_copy",
     "make_folder",
@@ -163,10 +164,24 @@ def remove_partials(folder: Path, name: str | None = None, *, sole_writer: bool 
                 entry.unlink(missing_ok=True)
 
 
-def write_file(path: str | os.PathLike[str], content: bytes | memoryview | Iterable[bytes | memoryview]) -> None:
+def write_file(
+    path: str | os.PathLike[str], content: bytes | memoryview | Iterable[bytes | memoryview], *, durable: bool = True
+) -> None:
     """Write a file, in one piece or block by block, as `replacing` does."""
-    with replacing(path) as file:
+    with replacing(path, durable=durable) as file:
         file.writelines([content] if isinstance(content, bytes | memoryview) else content)
+
+
+def flush_file(path: Path) -> None:
+    """Flush a finished file to the disk that was not written as a durable one.
+
+    Raises
+    ------
+    StoreError
+        The operating system refuses.
+    """
+    with storage_errors(path), path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

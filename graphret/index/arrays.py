@@ -88,7 +88,7 @@ def check_graph(folder: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
 
 
 def check_graph_search(folder: Path, arrays: Mapping[str, NDArray[Any]], *, in_full: bool = True) -> None:
-    """Compare the arrays of graph search with the codes and with each other, and ``in_full`` look at every value.
+    """Compare the arrays of graph search with the codes and with each other, and ``in_full`` look at every link.
 
     Raises
     ------
@@ -113,15 +113,13 @@ def check_graph_search(folder: Path, arrays: Mapping[str, NDArray[Any]], *, in_f
     if len(entries) == 0 or entries[0] < 0 or entries[-1] >= n_films or np.any(np.diff(entries) <= 0):
         path = folder / GRAPH_SEARCH_ARRAYS["search entry points"]
         raise DamagedIndexError(path, f"it does not rise within 0 to {n_films - 1}")
-    if not in_full:
-        return
-    problem = structure_problem(arrays["search indptr"], arrays["search indices"])
-    if problem is not None:
-        raise DamagedIndexError(folder / GRAPH_SEARCH_ARRAYS["search indices"], problem)
     if not np.isfinite(arrays["search directions"]).all():
         raise DamagedIndexError(
             folder / GRAPH_SEARCH_ARRAYS["search directions"], "it holds values that are not finite"
         )
+    problem = structure_problem(arrays["search indptr"], arrays["search indices"]) if in_full else None
+    if problem is not None:
+        raise DamagedIndexError(folder / GRAPH_SEARCH_ARRAYS["search indices"], problem)
 
 
 def _check_shapes(

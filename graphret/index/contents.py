@@ -4,28 +4,30 @@ from __future__ import annotations
 
 import hashlib
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from graphret.files import link_or_copy, make_folder, replacing, write_array, write_text
+from graphret.files import flush_file, link_or_copy, make_folder, replacing, write_array, write_text
 from graphret.index.drift import fresh_record
 from graphret.index.layout import (
     ALL_ARRAYS,
     ARRAYS,
     CHANGE_ARRAYS,
-    CODE_CHECKSUMS,
     ENCODER,
     FILMS,
     GRAPH_SEARCH_ATTRIBUTES,
     PROBLEMS,
 )
+from graphret.index.manifest import file_entry
 from graphret.index.source import is_kept
 from graphret.neighbors.checksums import row_checksums
 from graphret.neighbors.exact_search import row_lengths
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -44,6 +46,8 @@ if TYPE_CHECKING:
 __all__ = ["Coded", "Contents", "Linked", "partition_hash", "write_contents"]
 
 _FILES = ALL_ARRAYS | CHANGE_ARRAYS
+_AT_ONCE = 4
+"""Files that are written at once: while the disk takes one, the next is hashed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,8 +66,12 @@ class Coded:
         Where the codes were encoded here: the ``.npy`` file that holds them.
     file_states
         int64 (n, 2), size and time of change of the films' files before they were encoded, -1 where there is none.
+    entry
+        Size and sha256 of ``file`` where it was hashed already.
     lengths
         float64 (n,), Euclidean lengths of the codes where they are known.
+    checksums
+        uint64 (n,), checksums of the codes where they are known.
     """
 
     codes: Codes
@@ -71,7 +79,9 @@ class Coded:
     sha256: str
     file: Path | None = None
     file_states: Int64Array | None = None
+    entry: dict[str, Any] | None = None
     lengths: Float64Array | None = None
+    checksums: NDArray[np.uint64] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,13 +128,6 @@ class Contents:
         files: dict[str, dict[str, Any]] = self.parent.manifest["files"]
         return {name: entry for name, entry in files.items() if name.partition("/")[0] in self.unchanged}
 
-    def code_checksums(self) -> NDArray[np.uint64]:
-        """Checksum of every code; those of the parent where the codes are its own."""
-        role, links = "code checksums", self.links()
-        if self.parent is not None and ARRAYS["codes"] in links and CODE_CHECKSUMS[role] in links:
-            return self.parent.arrays[role]
-        return row_checksums(self.coded.codes)
-
 
 def write_contents(folder: Path, contents: Contents) -> Manifest:
     """Write the files of a generation into an empty folder; return what its manifest says of them.
@@ -137,7 +140,7 @@ def write_contents(folder: Path, contents: Contents) -> Manifest:
     arrays: dict[str, NDArray[Any]] = {
         "codes": coded.codes,
         "lengths": row_lengths(coded.codes) if coded.lengths is None else coded.lengths,
-        "code checksums": contents.code_checksums(),
+        "code checksums": row_checksums(coded.codes) if coded.checksums is None else coded.checksums,
         "indptr": graph.indptr,
         "indices": graph.indices,
         "weights": graph.weights,
@@ -153,11 +156,13 @@ def write_contents(folder: Path, contents: Contents) -> Manifest:
     for name in links:
         make_folder((folder / name).parent)
         link_or_copy(contents.parent.folder / name, folder / name)  # type: ignore[union-attr]
+    entries = dict(links)
     if coded.file is not None and ARRAYS["codes"] not in links:
         link_or_copy(coded.file, folder / ARRAYS["codes"])
-    for role, array in arrays.items():
-        if not (folder / _FILES[role]).exists():
-            write_array(folder / _FILES[role], array)
+        if coded.entry is not None:
+            entries[ARRAYS["codes"]] = coded.entry
+    missing = {_FILES[role]: array for role, array in arrays.items() if not (folder / _FILES[role]).exists()}
+    entries |= _write_arrays(folder, missing)
     if FILMS not in links:
         _write_films(folder / FILMS, coded.films)
         problems = [asdict(problem) for problem in coded.films.problems]
@@ -166,12 +171,24 @@ def write_contents(folder: Path, contents: Contents) -> Manifest:
         contents.encoder.save(folder / ENCODER)
     return {
         **_describe(contents),
-        "files": links,
+        "files": entries,
         "arrays": {
             _FILES[role]: {"dtype": array.dtype.newbyteorder("<").str, "shape": list(array.shape)}
             for role, array in arrays.items()
         },
     }
+
+
+def _write_arrays(folder: Path, arrays: Mapping[str, NDArray[Any]]) -> dict[str, dict[str, Any]]:
+    """Write, flush and hash files, several at once; returns what a manifest says of each."""
+
+    def write(name: str) -> dict[str, Any]:
+        write_array(folder / name, arrays[name], durable=False)
+        flush_file(folder / name)  # the names in the folder are flushed once, when it is complete
+        return file_entry(folder / name)
+
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="graphret-write") as pool:
+        return dict(zip(arrays, pool.map(write, arrays), strict=True))
 
 
 def _describe(contents: Contents) -> Manifest:

@@ -116,6 +116,11 @@ class Generation:
             self.codes, checksums, lambda row: DamagedIndexError(path, f"its row {row} has not its checksum")
         )
 
+    def check_graph_files(self) -> None:
+        """Hash the files of the graph; raises `DamagedIndexError` where one is not what was written."""
+        for role in ("indptr", "indices", "weights"):
+            self.files.check(ARRAYS[role])
+
     def read_graph(self) -> Graph:
         """Open the graph, after its files were hashed and its structure was looked at: kernels index memory with it.
 
@@ -124,8 +129,7 @@ class Generation:
         DamagedIndexError
             A file is not the one that was written, or its values are no graph.
         """
-        for role in ("indptr", "indices", "weights"):
-            self.files.check(ARRAYS[role])
+        self.check_graph_files()
         check_graph(self.folder, self.arrays)
         about = self.manifest["graph"]
         return Graph(
@@ -136,11 +140,12 @@ class Generation:
             n_best_edge_only=about["n_best_edge_only"],
         )
 
-    def read_graph_search(self) -> GraphSearchStructure | None:
+    def read_graph_search(self, *, for_queries: bool = True) -> GraphSearchStructure | None:
         """Open what graph search needs, after its files were hashed and their values looked at.
 
         None where queries are compared with every code. That is also done where a file is damaged, and said: nothing
-        of an answer comes from these files alone.
+        of an answer comes from these files alone. Links are only looked at one by one where they are ``for_queries``,
+        which follow them; a change makes them anew.
         """
         about = self.manifest["search"]
         if about["method"] != "graph" or self.search_damage is not None:
@@ -148,7 +153,7 @@ class Generation:
         try:
             for file in GRAPH_SEARCH_ARRAYS.values():
                 self.files.check(file)
-            check_graph_search(self.folder, self.arrays)
+            check_graph_search(self.folder, self.arrays, in_full=for_queries)
         except DamagedIndexError as error:
             _ignore_search(self.folder, error)
             object.__setattr__(self, "search_damage", error)  # the class is frozen for everybody else

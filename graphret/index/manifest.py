@@ -13,7 +13,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["MANIFEST", "SCHEMA_VERSION", "Manifest", "file_table", "read_manifest", "read_signed", "serialise"]
+__all__ = [
+    "MANIFEST",
+    "SCHEMA_VERSION",
+    "Manifest",
+    "file_entry",
+    "file_table",
+    "read_manifest",
+    "read_signed",
+    "serialise",
+]
 
 MANIFEST = "manifest.json"
 FORMAT = "graphret index"
@@ -95,14 +104,17 @@ def read_manifest(folder: Path) -> Manifest:
     return content
 
 
+def file_entry(path: Path) -> dict[str, Any]:
+    """Return size and sha256 of a file, as a manifest lists them."""
+    return {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
+
+
 def file_table(folder: Path, known: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Return size and sha256 of every file of a folder, by its path inside it.
 
-    ``known`` has the entries of files that another generation holds as well (hard links): they are not read again.
+    ``known`` has the entries of files that another generation holds as well (hard links), or that were hashed while
+    they were written: they are not read again.
     """
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     names = {path.relative_to(folder).as_posix(): path for path in files}
-    return {
-        name: known.get(name) or {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
-        for name, path in names.items()
-    }
+    return {name: known.get(name) or file_entry(path) for name, path in names.items()}

@@ -8,14 +8,16 @@ import numpy as np
 
 from graphret.communities import Partition, modularity
 from graphret.communities.local_moves import move_locally
-from graphret.files import make_folder, map_array, write_rows
-from graphret.graph import similarity_graph
+from graphret.files import flush_file, make_folder, map_array, write_rows
+from graphret.graph import Graph, similarity_graph
 from graphret.index.build_stages import report
+from graphret.index.changes.beside import beside
 from graphret.index.changes.tables import joined_films
 from graphret.index.contents import Coded, Contents, Linked
 from graphret.index.layout import ALL_ARRAYS, ARRAYS, ENCODER
+from graphret.index.manifest import file_entry
 from graphret.index.source import codes_hash
-from graphret.neighbors import ExactSearch
+from graphret.neighbors import ExactSearch, row_checksums
 from graphret.neighbors.changed_rows import list_lengths, refill_short_lists, with_rows_added, with_rows_removed
 from graphret.neighbors.exact_search import row_lengths
 from graphret.neighbors.graph_search_changes import changed_graph_search
@@ -23,16 +25,20 @@ from graphret.retrieval import Novelty
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
     from typing import Any
+
+    from numpy.typing import NDArray
 
     from graphret._types import Codes, Int64Array, Progress
     from graphret.data import ImageTable
-    from graphret.graph import Graph
     from graphret.index.changes.change import Current
+    from graphret.index.generation import Generation
 
 __all__ = ["changed_contents"]
 
-_BLOCK = 16_384
+_BLOCK = 2_048
+"""Rows that are compared with their checksums and written while they are in the cache."""
 
 
 def changed_contents(
@@ -62,29 +68,94 @@ def changed_contents(
         What the change adds to the record of changes.
     """
     generation, config = current.generation, current.config
-    table = current.neighbors(n_threads, progress)
-    current.check_hash(ARRAYS["codes"], ARRAYS["lengths"])
-    before, structure = generation.read_graph(), generation.read_graph_search()
-    codes = _write_codes(current, kept, new_codes)
-    lengths = np.concatenate([generation.lengths[kept], row_lengths(new_codes)])
-    search = ExactSearch(codes.view(np.ndarray), lengths)
-    films = joined_films(current.films.select(kept), new_films)
+    with beside(n_threads) as start:
+        films_to_come = start(lambda: joined_films(current.films.select(kept), new_films))
+        table = current.neighbors(n_threads, progress)
+        generation.check_graph_files()
+        before = Graph(*(generation.arrays[role] for role in ("indptr", "indices", "weights")))
+        structure = generation.read_graph_search(for_queries=False)
+        codes, file = _written_codes(current, kept, new_codes)
+        codes_sha256 = start(lambda: codes_hash(codes))
+        entry, flushed = start(lambda: file_entry(file)), start(lambda: flush_file(file))
+        lengths = np.concatenate([generation.lengths[kept], row_lengths(new_codes)])
+        search = ExactSearch(codes.view(np.ndarray), lengths)
 
-    report(progress, "neighbors", 0)
-    table = with_rows_removed(table, kept)
-    table = with_rows_added(table, search, config.k, n_threads=n_threads)
-    table = refill_short_lists(table, search, config.k, n_threads=n_threads)
-    report(progress, "neighbors", 1)
-    threshold = generation.manifest["graph"]["threshold"]
-    graph = similarity_graph(table, threshold=threshold, weights=config.edge_weights)
-    novelty = Novelty.of(search, films.patients, films.splits, table, seed=config.seed)
-    if structure is not None:
-        structure = changed_graph_search(structure, search, kept, table.neighbors)
+        report(progress, "neighbors", 0)
+        if len(kept) < generation.n_films:
+            table = with_rows_removed(table, kept)
+        if len(new_codes):
+            table = with_rows_added(table, search, config.k, n_threads=n_threads)
+        table = refill_short_lists(table, search, config.k, n_threads=n_threads)
+        report(progress, "neighbors", 1)
+        followed = structure and start(lambda: changed_graph_search(structure, search, kept, table.neighbors))
+        threshold = generation.manifest["graph"]["threshold"]
+        graph = similarity_graph(table, threshold=threshold, weights=config.edge_weights)
+        partition, next_number = _moved(current, kept, len(new_codes), before, graph)
+        report(progress, "communities", 1)
+        films = films_to_come()
+        novelty = Novelty.of(search, films.patients, films.splits, table, seed=config.seed)
+        width = min(config.k, len(films) - 1)
+        flushed()
+        return Contents(
+            Coded(
+                codes,
+                films,
+                codes_sha256(),
+                file,
+                np.concatenate([current.states[kept], new_states]),
+                entry(),
+                lengths,
+                _checksums(generation, kept, new_codes),
+            ),
+            Linked(table, graph, novelty),
+            partition,
+            followed and followed(),
+            config,
+            changes={
+                **current.record,
+                **record,
+                "next_community": next_number,
+                "short_lists": int(np.count_nonzero(list_lengths(table) < width)),
+            },
+            parent=generation,
+            unchanged=frozenset({ENCODER, ALL_ARRAYS["search directions"]}),
+        )
 
-    labels = np.concatenate([generation.communities[kept], np.full(len(new_codes), -1)])
+
+def _written_codes(current: Current, kept: Int64Array, new_codes: Codes) -> tuple[Codes, Path]:
+    """Write the codes to a file that the generation then has, after each row was compared with its checksum.
+
+    Nothing is flushed yet.
+    """
+    codes, checks = current.generation.codes, current.generation.read_checksums()
+    file = make_folder(current.work) / ARRAYS["codes"]
+
+    def parts() -> Iterator[Codes]:
+        for first in range(0, len(kept), _BLOCK):
+            rows = kept[first : first + _BLOCK]
+            if checks is not None:
+                checks.check(rows)
+            follow_each_other = rows[-1] - rows[0] == len(rows) - 1
+            yield codes[rows[0] : rows[-1] + 1] if follow_each_other else codes[rows]
+        yield new_codes
+
+    shape = (len(kept) + len(new_codes), codes.shape[1])
+    write_rows(file, shape, np.dtype(np.float32), parts(), durable=False)
+    return map_array(file), file
+
+
+def _checksums(generation: Generation, kept: Int64Array, new_codes: Codes) -> NDArray[np.uint64] | None:
+    """Checksums of the codes; None where the index was built before there were any."""
+    known = generation.arrays.get("code checksums")
+    return None if known is None else np.concatenate([known[kept], row_checksums(new_codes)])
+
+
+def _moved(current: Current, kept: Int64Array, n_new: int, before: Graph, graph: Graph) -> tuple[Partition, int]:
+    """Let communities follow the graph; returns them, and the smallest number that none has had."""
+    generation, config = current.generation, current.config
     moved = move_locally(
         graph,
-        labels,
+        np.concatenate([generation.communities[kept], np.full(n_new, -1)]),
         _touched(before, kept, graph),
         current.record["next_community"],
         objective=config.objective,
@@ -93,38 +164,7 @@ def changed_contents(
     quality = modularity(graph, moved.labels, objective=config.objective, resolution=config.resolution)
     reached = tuple(generation.manifest["communities"].get("start_qualities", ()))
     partition = Partition(moved.labels, quality, len(np.unique(moved.labels)), start_qualities=reached)
-    report(progress, "communities", 1)
-    width = min(config.k, len(films) - 1)
-    states = np.concatenate([current.states[kept], new_states])
-    return Contents(
-        Coded(codes, films, codes_hash(codes), current.work / ARRAYS["codes"], states, lengths),
-        Linked(table, graph, novelty),
-        partition,
-        structure,
-        config,
-        changes={
-            **current.record,
-            **record,
-            "next_community": moved.next_number,
-            "short_lists": int(np.count_nonzero(list_lengths(table) < width)),
-        },
-        parent=generation,
-        unchanged=frozenset({ENCODER, ALL_ARRAYS["search directions"]}),
-    )
-
-
-def _write_codes(current: Current, kept: Int64Array, new_codes: Codes) -> Codes:
-    """Write the codes to a file that the generation then has, a block in memory at a time."""
-    codes = current.generation.codes
-    file = make_folder(current.work) / ARRAYS["codes"]
-
-    def parts() -> Iterator[Codes]:
-        for first in range(0, len(kept), _BLOCK):
-            yield codes[kept[first : first + _BLOCK]]
-        yield new_codes
-
-    write_rows(file, (len(kept) + len(new_codes), codes.shape[1]), np.dtype(np.float32), parts())
-    return map_array(file)
+    return partition, moved.next_number
 
 
 def _touched(before: Graph, kept: Int64Array, after: Graph) -> Int64Array:

@@ -25,6 +25,7 @@ def coded_as_it_is(current: Current, films: ImageTable | None = None) -> Coded:
         generation.manifest["codes"]["sha256"],
         file_states=current.states,
         lengths=generation.lengths,
+        checksums=generation.arrays.get("code checksums"),
     )
 
 
