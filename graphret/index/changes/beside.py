@@ -20,7 +20,9 @@ T = TypeVar("T")
 class Start(Protocol):
     """Begins some work, and gives the function that waits for its result, or raises what it raised."""
 
-    def __call__(self, work: Callable[[], T]) -> Callable[[], T]: ...
+    def __call__(self, work: Callable[[], T]) -> Callable[[], T]:
+        """Begin ``work``."""
+        ...
 
 
 @contextmanager
