@@ -6,7 +6,26 @@ import numpy as np
 
 from graphret._numba import jit
 
-__all__ = ["_directed_rows", "_merge_symmetric", "_transpose"]
+__all__ = ["LEAST_WEIGHT", "_directed_rows", "_mark_linked", "_mark_passing", "_merge_symmetric", "_transpose"]
+
+LEAST_WEIGHT = 1e-6
+"""Of an edge that a node keeps as its best one, though its cosine is not positive."""
+
+
+@jit()
+def _passes(similarity, threshold):
+    return similarity >= threshold and similarity > 0
+
+
+@jit()
+def _mark_linked(neighbors, similarities, threshold, out):
+    """Mark the nodes that an edge of the table that passes the threshold leaves or reaches; ``out`` starts as False."""
+    for row in range(neighbors.shape[0]):
+        for column in range(neighbors.shape[1]):
+            node = neighbors[row, column]
+            if node >= 0 and node != row and _passes(similarities[row, column], threshold):
+                out[row] = True
+                out[node] = True
 
 
 @jit()
@@ -20,13 +39,13 @@ def _directed_rows(neighbors, similarities, threshold, best_edge_only, out_indpt
     for row in range(neighbors.shape[0]):
         if best_edge_only[row]:
             out_indices[filled] = neighbors[row, 0]
-            out_weights[filled] = max(similarities[row, 0], np.float32(1e-6))
+            out_weights[filled] = max(similarities[row, 0], np.float32(LEAST_WEIGHT))
             filled += 1
         else:
             for column in range(neighbors.shape[1]):
                 node = neighbors[row, column]
                 similarity = similarities[row, column]
-                if node >= 0 and node != row and similarity >= threshold and similarity > 0:
+                if node >= 0 and node != row and _passes(similarity, threshold):
                     out_indices[filled] = node
                     out_weights[filled] = similarity
                     filled += 1
@@ -81,3 +100,13 @@ def _merge_symmetric(indptr, indices, weights, t_indptr, t_indices, t_weights, o
             filled += 1
         out_indptr[row + 1] = filled
     return filled
+
+
+@jit()
+def _mark_passing(indptr, weights, threshold, out):
+    """Mark the rows that have an edge that passes the threshold; ``out`` starts as False."""
+    for row in range(out.shape[0]):
+        for position in range(indptr[row], indptr[row + 1]):
+            if _passes(weights[position], threshold):
+                out[row] = True
+                break

@@ -12,7 +12,7 @@ import numpy as np
 
 from graphret._checks import check_number
 from graphret._errors import InvalidParameterError, UnknownNameError
-from graphret.graph._kernels import _directed_rows, _merge_symmetric, _transpose
+from graphret.graph._kernels import _directed_rows, _mark_linked, _merge_symmetric, _transpose
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -196,14 +196,10 @@ def similarity_graph(table: NeighborTable, *, threshold: float | str | None = "a
     size = n_nodes * k
     indptr = np.empty(n_nodes + 1, dtype=np.int64)
     indices, values = np.empty(size, dtype=np.int32), np.empty(size, dtype=np.float32)
-    best_edge_only = np.zeros(n_nodes, dtype=np.bool_)
+    linked = np.zeros(n_nodes, dtype=np.bool_)
+    _mark_linked(table.neighbors, table.similarities, cut, linked)
+    best_edge_only = ~linked & (table.neighbors[:, :1] >= 0).any(axis=1)
     filled = _directed_rows(table.neighbors, table.similarities, cut, best_edge_only, indptr, indices, values)
-    linked = np.diff(indptr) > 0
-    linked[indices[:filled]] = True
-    if k:
-        best_edge_only = ~linked & (table.neighbors[:, 0] >= 0)
-    if best_edge_only.any():
-        filled = _directed_rows(table.neighbors, table.similarities, cut, best_edge_only, indptr, indices, values)
     if weights == "binary":
         values[:filled] = 1.0
     for array in (indices, values):  # given back to the system, not copied

@@ -5,7 +5,7 @@ from __future__ import annotations
 from graphret._numba import jit
 from graphret._sort_kernels import _sort_ascending
 
-__all__ = ["_components", "_count_links", "_merge_links", "_reverse_links"]
+__all__ = ["_components", "_count_links", "_merge_links", "_reverse_links", "_without_nodes"]
 
 
 @jit()
@@ -88,3 +88,26 @@ def _components(indptr, indices, out):
         else:
             out[node] = out[out[node]]
     return n_components
+
+
+@jit()
+def _without_nodes(indptr, indices, weights, kept, new_numbers, out_indptr, out_indices, out_weights):
+    """Copy the rows of ``kept`` of a CSR without the nodes whose new number is -1; returns the number of entries.
+
+    ``weights`` and ``out_weights`` have length 0 where the entries have none. The result is -1 where an index is no
+    node.
+    """
+    filled = 0
+    out_indptr[0] = 0
+    for row in range(kept.shape[0]):
+        for position in range(indptr[kept[row]], indptr[kept[row] + 1]):
+            if indices[position] < 0 or indices[position] >= new_numbers.shape[0]:
+                return -1
+            node = new_numbers[indices[position]]
+            if node >= 0:
+                out_indices[filled] = node
+                if weights.shape[0] > 0:
+                    out_weights[filled] = weights[position]
+                filled += 1
+        out_indptr[row + 1] = filled
+    return filled

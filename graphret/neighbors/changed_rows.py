@@ -11,6 +11,7 @@ from graphret._checks import check_integer
 from graphret._threads import borrow_threads
 from graphret.neighbors._changed_rows_kernels import _close_up, _merge_into_lists, _reaching
 from graphret.neighbors._kernels import _cosines
+from graphret.neighbors.csr_changes import new_numbers
 from graphret.neighbors.exact_search import ROUNDING, TILE, ExactSearch
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from graphret._types import Float32Array, Int32Array, Int64Array
     from graphret.neighbors.neighbor_table import NeighborTable
 
-__all__ = ["SHORT_SHARE", "list_lengths", "refill_short_lists", "with_rows_added", "with_rows_removed"]
+__all__ = ["SHORT_SHARE", "list_lengths", "refill_short_lists", "short_lists", "with_rows_added", "with_rows_removed"]
 
 SHORT_SHARE = 0.1
 """Of its k neighbours a list may lack so many before the row is searched again; none where k is below 10."""
@@ -63,11 +64,10 @@ def with_rows_removed(table: NeighborTable, kept: Int64Array) -> NeighborTable:
     >>> with_rows_removed(table, np.array([0, 2])).neighbors.tolist()
     [[1], [0]]
     """
-    new_numbers = np.full(len(table.neighbors), -1, np.int32)
-    new_numbers[kept] = np.arange(len(kept), dtype=np.int32)
+    numbers = new_numbers(len(table.neighbors), kept)
     shape = (len(kept), min(table.k, max(len(kept) - 1, 0)))
     out = (np.empty(shape, np.int32), np.empty(shape, np.float32))
-    _close_up(*_plain(table), np.ascontiguousarray(kept, np.int64), new_numbers, *out)
+    _close_up(*_plain(table), np.ascontiguousarray(kept, np.int64), numbers, *out)
     return replace(table, neighbors=out[0], similarities=out[1])
 
 
@@ -125,6 +125,19 @@ def with_rows_added(
     return replace(table, neighbors=neighbors, similarities=similarities)
 
 
+def short_lists(table: NeighborTable, k: int, may_lack: float = SHORT_SHARE) -> Int64Array:
+    """Return the rows whose lists lack more than a share of k neighbours, int64, ascending; see `refill_short_lists`.
+
+    Examples
+    --------
+    >>> from graphret.neighbors import NeighborTable
+    >>> short_lists(NeighborTable(np.array([[1, 2], [2, -1], [1, 0]], np.int32), np.zeros((3, 2), np.float32)), 2)
+    array([1])
+    """
+    width = min(check_integer("k", k, 1), max(len(table.neighbors) - 1, 0))
+    return np.flatnonzero(list_lengths(table) < width - int(may_lack * width))
+
+
 def refill_short_lists(
     table: NeighborTable,
     search: ExactSearch,
@@ -164,7 +177,7 @@ def refill_short_lists(
     """
     width = min(check_integer("k", k, 1), max(len(table.neighbors) - 1, 0))
     table = replace(table, neighbors=table.neighbors[:, :width], similarities=table.similarities[:, :width])
-    short = np.flatnonzero(list_lengths(table) < width - int(may_lack * width))
+    short = short_lists(table, k, may_lack)
     if not short.size:
         return table
     neighbors, similarities = table.neighbors.copy(), table.similarities.copy()

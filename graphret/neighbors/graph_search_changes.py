@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from graphret.neighbors.csr_changes import new_numbers, rows_without
 from graphret.neighbors.graph_search import HIGHEST_CODE, GraphSearchStructure
 from graphret.neighbors.graph_search_build import components_of, mutual_links
 
@@ -25,7 +26,12 @@ _FLAT = 1e-30
 
 
 def changed_graph_search(
-    structure: GraphSearchStructure, search: ExactSearch, kept: Int64Array, neighbors: Int32Array
+    structure: GraphSearchStructure,
+    search: ExactSearch,
+    kept: Int64Array,
+    neighbors: Int32Array,
+    *,
+    only_removed: bool = False,
 ) -> GraphSearchStructure:
     """Return the structure of graph search for an archive that has lost and won films.
 
@@ -42,6 +48,8 @@ def changed_graph_search(
         int64, ascending: positions before of the films that were kept.
     neighbors
         int32 (n, k), the kNN table now, -1 pads.
+    only_removed
+        Whether the table has only lost rows: then its links are those that were there, without them.
 
     Returns
     -------
@@ -53,11 +61,10 @@ def changed_graph_search(
     if len(kept) < n_films:
         new = np.arange(len(kept), n_films)
         short = np.concatenate([short, _quantised(structure, search, short, new)])
-    new_numbers = np.full(len(structure.short), -1, np.int64)
-    new_numbers[kept] = np.arange(len(kept))
-    entry_points = new_numbers[structure.entry_points]
+    entry_points = new_numbers(len(structure.short), kept)[structure.entry_points]
     entry_points = entry_points[entry_points >= 0]
-    indptr, indices = mutual_links(neighbors)
+    left = rows_without(structure.indptr, structure.indices, kept) if only_removed else None
+    indptr, indices = mutual_links(neighbors) if left is None else left[:2]
     components = components_of(indptr, indices)
     numbers, firsts = np.unique(components, return_index=True)
     entry_points = np.union1d(entry_points, firsts[~np.isin(numbers, components[entry_points])])

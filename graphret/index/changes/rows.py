@@ -10,21 +10,28 @@ from graphret.communities import Partition, modularity
 from graphret.communities.local_moves import move_locally
 from graphret.files import flush_file, make_folder, map_array, write_rows
 from graphret.graph import Graph, similarity_graph
+from graphret.graph.removed_nodes import graph_without
 from graphret.index.build_stages import report
 from graphret.index.changes.beside import beside
 from graphret.index.changes.tables import joined_films
 from graphret.index.contents import Coded, Contents, Linked
-from graphret.index.layout import ALL_ARRAYS, ARRAYS, ENCODER
+from graphret.index.layout import ALL_ARRAYS, ARRAYS, CHANGE_ARRAYS, ENCODER
 from graphret.index.manifest import file_entry
 from graphret.index.source import codes_hash
 from graphret.neighbors import ExactSearch, row_checksums
-from graphret.neighbors.changed_rows import list_lengths, refill_short_lists, with_rows_added, with_rows_removed
+from graphret.neighbors.changed_rows import (
+    list_lengths,
+    refill_short_lists,
+    short_lists,
+    with_rows_added,
+    with_rows_removed,
+)
 from graphret.neighbors.exact_search import row_lengths
 from graphret.neighbors.graph_search_changes import changed_graph_search
 from graphret.retrieval import Novelty
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
     from typing import Any
 
@@ -34,6 +41,7 @@ if TYPE_CHECKING:
     from graphret.data import ImageTable
     from graphret.index.changes.change import Current
     from graphret.index.generation import Generation
+    from graphret.neighbors import GraphSearchStructure, NeighborTable
 
 __all__ = ["changed_contents"]
 
@@ -68,40 +76,42 @@ def changed_contents(
         What the change adds to the record of changes.
     """
     generation, config = current.generation, current.config
+    from_files = CHANGE_ARRAYS["neighbors"] in generation.files
     with beside(n_threads) as start:
+        written = start(lambda: _written_codes(current, kept, new_codes))
+        graph_checked = start(generation.check_graph_files)
+        structure = start(lambda: generation.read_graph_search(for_queries=False))
         films_to_come = start(lambda: joined_films(current.films.select(kept), new_films))
-        table = current.neighbors(n_threads, progress)
-        generation.check_graph_files()
-        before = Graph(*(generation.arrays[role] for role in ("indptr", "indices", "weights")))
-        structure = generation.read_graph_search(for_queries=False)
-        codes, file = _written_codes(current, kept, new_codes)
-        codes_sha256 = start(lambda: codes_hash(codes))
-        entry, flushed = start(lambda: file_entry(file)), start(lambda: flush_file(file))
+        codes_sha256 = start(lambda: codes_hash(written()[0]))
+        entry, flushed = start(lambda: file_entry(written()[1])), start(lambda: flush_file(written()[1]))
         lengths = np.concatenate([generation.lengths[kept], row_lengths(new_codes)])
-        search = ExactSearch(codes.view(np.ndarray), lengths)
+        search = start(lambda: ExactSearch(written()[0].view(np.ndarray), lengths))
 
         report(progress, "neighbors", 0)
-        if len(kept) < generation.n_films:
-            table = with_rows_removed(table, kept)
-        if len(new_codes):
-            table = with_rows_added(table, search, config.k, n_threads=n_threads)
-        table = refill_short_lists(table, search, config.k, n_threads=n_threads)
+        table = current.neighbors(n_threads, progress)
+        table, only_removed = _changed_table(table, kept, len(new_codes), search, config.k, n_threads)
         report(progress, "neighbors", 1)
-        followed = structure and start(lambda: changed_graph_search(structure, search, kept, table.neighbors))
+        followed = start(lambda: _followed(structure(), search(), kept, table, only_removed=only_removed))
+        graph_checked()
         threshold = generation.manifest["graph"]["threshold"]
-        graph = similarity_graph(table, threshold=threshold, weights=config.edge_weights)
+        before = Graph(*(generation.arrays[role] for role in ("indptr", "indices", "weights")), threshold=threshold)
+        if only_removed and from_files:
+            graph = graph_without(before, kept, table, weights=config.edge_weights)
+        else:
+            graph = similarity_graph(table, threshold=threshold, weights=config.edge_weights)
+        start(lambda: graph.fingerprint)
         partition, next_number = _moved(current, kept, len(new_codes), before, graph)
         report(progress, "communities", 1)
         films = films_to_come()
-        novelty = Novelty.of(search, films.patients, films.splits, table, seed=config.seed)
+        novelty = Novelty.of(search(), films.patients, films.splits, table, seed=config.seed)
         width = min(config.k, len(films) - 1)
         flushed()
         return Contents(
             Coded(
-                codes,
+                search().codes,
                 films,
                 codes_sha256(),
-                file,
+                written()[1],
                 np.concatenate([current.states[kept], new_states]),
                 entry(),
                 lengths,
@@ -109,7 +119,7 @@ def changed_contents(
             ),
             Linked(table, graph, novelty),
             partition,
-            followed and followed(),
+            followed(),
             config,
             changes={
                 **current.record,
@@ -120,6 +130,38 @@ def changed_contents(
             parent=generation,
             unchanged=frozenset({ENCODER, ALL_ARRAYS["search directions"]}),
         )
+
+
+def _changed_table(
+    table: NeighborTable,
+    kept: Int64Array,
+    n_new: int,
+    search: Callable[[], ExactSearch],
+    k: int,
+    n_threads: int | None,
+) -> tuple[NeighborTable, bool]:
+    """Let the kNN table follow; returns it, and whether its lists have only lost films."""
+    width = table.k
+    if len(kept) < len(table.neighbors):
+        table = with_rows_removed(table, kept)
+    if n_new:
+        table = with_rows_added(table, search(), k, n_threads=n_threads)
+    elif width <= k and not len(short_lists(table, k)):
+        return table, True
+    return refill_short_lists(table, search(), k, n_threads=n_threads), False
+
+
+def _followed(
+    structure: GraphSearchStructure | None,
+    search: ExactSearch,
+    kept: Int64Array,
+    table: NeighborTable,
+    *,
+    only_removed: bool,
+) -> GraphSearchStructure | None:
+    if structure is None:
+        return None
+    return changed_graph_search(structure, search, kept, table.neighbors, only_removed=only_removed)
 
 
 def _written_codes(current: Current, kept: Int64Array, new_codes: Codes) -> tuple[Codes, Path]:
