@@ -6,7 +6,15 @@ import numpy as np
 
 from graphret._numba import jit
 
-__all__ = ["LEAST_WEIGHT", "_directed_rows", "_mark_linked", "_mark_passing", "_merge_symmetric", "_transpose"]
+__all__ = [
+    "LEAST_WEIGHT",
+    "_directed_rows",
+    "_mark_linked",
+    "_mark_passing",
+    "_merge_symmetric",
+    "_row_sums",
+    "_transpose",
+]
 
 LEAST_WEIGHT = 1e-6
 """Of an edge that a node keeps as its best one, though its cosine is not positive."""
@@ -110,3 +118,13 @@ def _mark_passing(indptr, weights, threshold, out):
             if _passes(weights[position], threshold):
                 out[row] = True
                 break
+
+
+@jit()
+def _row_sums(indptr, weights, out):
+    """Write the sum of every row, in the order of its entries."""
+    for row in range(out.shape[0]):
+        total = 0.0
+        for position in range(indptr[row], indptr[row + 1]):
+            total += weights[position]
+        out[row] = total

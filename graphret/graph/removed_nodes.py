@@ -11,6 +11,10 @@ from graphret.graph.similarity_graph import Graph, similarity_graph
 from graphret.neighbors.csr_changes import rows_without
 
 if TYPE_CHECKING:
+    from typing import Any
+
+    from numpy.typing import NDArray
+
     from graphret._types import Int64Array
     from graphret.neighbors.neighbor_table import NeighborTable
 
@@ -85,8 +89,15 @@ def _with_best_edges(graph: Graph, nodes: Int64Array, table: NeighborTable) -> G
     more = np.bincount(rows, minlength=graph.n_nodes)
     return Graph(
         graph.indptr + np.concatenate([[0], np.cumsum(more)]),
-        np.insert(graph.indices, places, columns.astype(np.int32)),
-        np.insert(graph.weights, places, np.concatenate([value, value])[firsts]),
+        _inserted(graph.indices, places, columns.astype(np.int32)),
+        _inserted(graph.weights, places, np.concatenate([value, value])[firsts]),
         threshold=graph.threshold,
         n_best_edge_only=graph.n_best_edge_only,
     )
+
+
+def _inserted(array: NDArray[Any], places: list[int], values: NDArray[Any]) -> NDArray[Any]:
+    """Put few values before the entries at ascending places, as `numpy.insert`, which looks at every entry."""
+    parts = np.split(array, places)
+    pairs = zip(parts[1:], values[:, None], strict=True)
+    return np.concatenate([parts[0], *(piece for part, value in pairs for piece in (value, part))])

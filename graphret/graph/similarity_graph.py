@@ -12,7 +12,7 @@ import numpy as np
 
 from graphret._checks import check_number
 from graphret._errors import InvalidParameterError, UnknownNameError
-from graphret.graph._kernels import _directed_rows, _mark_linked, _merge_symmetric, _transpose
+from graphret.graph._kernels import _directed_rows, _mark_linked, _merge_symmetric, _row_sums, _transpose
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,10 +68,7 @@ class Graph:
     def degrees(self) -> Float64Array:
         """Weighted degree of every node, float64 (n_nodes,)."""
         out = np.empty(self.n_nodes)
-        for nodes, edges in self.row_blocks():
-            n_edges = np.diff(self.indptr[nodes.start : nodes.stop + 1])
-            rows = np.repeat(np.arange(n_edges.shape[0]), n_edges)
-            out[nodes] = np.bincount(rows, weights=self.weights[edges], minlength=n_edges.shape[0])
+        _row_sums(self.indptr, self.weights, out)
         return out
 
     def row_blocks(self, n_blocks: int = 16) -> Iterator[tuple[slice, slice]]:

@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import signal
+import threading
 
 import numpy as np
 
@@ -190,16 +191,19 @@ def run_forgeries(root, codes, n, seed):
 def failing(number, how):
     """Let the n-th of the writing calls fail or end the process: ``how`` is an errno, "kill before" or "kill after"."""
     left, real = [number], {name: getattr(os, name) for name in WRITES}
+    one_at_a_time = threading.Lock()  # several files are written at once: each call has a number of its own
 
     def wrap(name):
         def call(*arguments, **options):
-            left[0] -= 1
-            if left[0] == 0 and how == "kill before":
+            with one_at_a_time:
+                left[0] -= 1
+                its_turn = left[0] == 0
+            if its_turn and how == "kill before":
                 os.kill(os.getpid(), signal.SIGKILL)
-            if left[0] == 0 and isinstance(how, int):
+            if its_turn and isinstance(how, int):
                 raise OSError(how, os.strerror(how))
             result = real[name](*arguments, **options)
-            if left[0] == 0:
+            if its_turn:
                 os.kill(os.getpid(), signal.SIGKILL)
             return result
 

@@ -54,3 +54,13 @@ def test_a_graph_that_leads_out_is_made_anew(wrong):
     kept = np.arange(3)
     left = with_rows_removed(table, kept)
     assert graph_without(forged, kept, left).fingerprint == similarity_graph(left, threshold=0.5).fingerprint
+
+
+def test_degrees_are_summed_in_the_order_of_the_entries():
+    table = nearest_neighbors(np.random.default_rng(3).random((60, 4), dtype=np.float32), 9, n_threads=1)
+    graph = similarity_graph(table)
+    expected = np.zeros(60)
+    for node in range(60):
+        for weight in graph.weights[graph.indptr[node] : graph.indptr[node + 1]].tolist():
+            expected[node] += weight
+    assert graph.degrees.tolist() == expected.tolist()

@@ -1,5 +1,6 @@
 """A change that ends at any flush to the disk leaves the old generation or the new one, whole; it can be made again."""
 
+import itertools
 import os
 
 import pytest
@@ -23,16 +24,15 @@ class Killed(BaseException):
 @pytest.mark.parametrize("action", ACTIONS)
 def test_ended_at_any_flush(codes, tmp_path, monkeypatch, action):
     index = build(codes[:60], out=tmp_path / "index", k=5, n_threads=1)
-    real, left = os.fsync, [0]
+    real, moments = os.fsync, iter([])
 
     def fsync(descriptor):
-        left[0] -= 1
-        if left[0] == 0:
+        if next(moments):  # one step of an iterator, also where several threads flush at once
             raise Killed
         real(descriptor)
 
     for moment in (1, 2, 5, 9, 14, 20, 23, 26, 28, 30, 32):
-        left[0] = moment
+        moments = map(moment.__eq__, itertools.count(1))
         with monkeypatch.context() as patch:
             patch.setattr(os, "fsync", fsync)
             try:

@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 
 CHILD = """
-import os, signal, sys
+import itertools, os, signal, sys
 sys.path.insert(0, sys.argv[1])
 import numpy as np
 import graphret
@@ -31,24 +31,14 @@ def die():
     os.kill(os.getpid(), signal.SIGKILL)
 
 kind, _, number = moment.partition(":")
-if kind == "flush":  # just before the n-th flush to the disk
-    left = int(number)
-    real = os.fsync
+if kind in ("flush", "flushed"):  # just before the n-th flush to the disk, or just after it
+    real, turns = os.fsync, map(int(number).__eq__, itertools.count(1))
     def fsync(descriptor):
-        global left
-        left -= 1
-        if left == 0:
+        its_turn = next(turns)  # one step of an iterator, also where several threads flush at once
+        if its_turn and kind == "flush":
             die()
         real(descriptor)
-    os.fsync = fsync
-elif kind == "flushed":  # just after it
-    left = int(number)
-    real = os.fsync
-    def fsync(descriptor):
-        global left
-        real(descriptor)
-        left -= 1
-        if left == 0:
+        if its_turn:
             die()
     os.fsync = fsync
 
@@ -101,9 +91,10 @@ def check_after_kill(root, before, films, make_encoder, whole):
     finished.verify()
 
 
-# Flushes, one for a file and one for its folder: 10 for five shards, 2 for the codes, 6 for three stages, 16 for the
-# files of the generation; then 2 for its folders, 1 for its name, 2 for CURRENT.
-N_FLUSHES = 39
+# Flushes, one for a file and one for its folder: 10 for five shards, 2 for the codes, 6 for three stages, 6 for table,
+# problems and manifest; 9 for arrays, whose folder is flushed when it is complete; then 2 for the folders of the
+# generation, 1 for its name, 2 for CURRENT.
+N_FLUSHES = 38
 MOMENTS = ["encode:20", "flush:23", f"flush:{N_FLUSHES - 1}"]
 MORE_MOMENTS = [f"{kind}:{number}" for number in range(1, N_FLUSHES + 1, 3) for kind in ("flush", "flushed")]
 

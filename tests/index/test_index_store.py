@@ -2,6 +2,7 @@
 
 import builtins
 import errno
+import itertools
 import json
 import os
 import shutil
@@ -228,18 +229,17 @@ def test_no_write_that_fails_harms_the_last_index(codes, tmp_path, monkeypatch, 
     root = graphret.build(codes, out=tmp_path / "index", k=3).path
     before = {name: content for name, content in snapshot(root).items() if not name.startswith("LOCK")}
     real = os.fsync
-    counter = {"left": 0}
+    turns = iter([])
 
     def failing(descriptor):
-        counter["left"] -= 1
-        if counter["left"] == 0:
+        if next(turns):  # one step of an iterator, also where several threads flush at once
             raise OSError(refusal, os.strerror(refusal))
         real(descriptor)
 
     monkeypatch.setattr(os, "fsync", failing)
     messages = []
     for number in range(1, 100, 1 if refusal == errno.ENOSPC else 5):
-        counter["left"] = number
+        turns = map(number.__eq__, itertools.count(1))
         try:
             graphret.build(codes, out=root, k=4)
             break
