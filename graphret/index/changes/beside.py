@@ -44,7 +44,7 @@ def beside(n_threads: int | None) -> Iterator[Start]:
     """
     n_workers = available_threads() if n_threads is None else n_threads
     if n_workers == 1:
-        yield functools.cache
+        yield _when_asked
         return
     # twice as many: some of them wait for the disk
     pool = ThreadPoolExecutor(2 * n_workers, thread_name_prefix="graphret-change")
@@ -52,3 +52,7 @@ def beside(n_threads: int | None) -> Iterator[Start]:
         yield lambda work: pool.submit(work).result
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _when_asked(work: Callable[[], T]) -> Callable[[], T]:
+    return functools.cache(work)

@@ -94,7 +94,8 @@ def changed_contents(
         followed = start(lambda: _followed(structure(), search(), kept, table, only_removed=only_removed))
         graph_checked()
         threshold = generation.manifest["graph"]["threshold"]
-        before = Graph(*(generation.arrays[role] for role in ("indptr", "indices", "weights")), threshold=threshold)
+        arrays = generation.arrays
+        before = Graph(arrays["indptr"], arrays["indices"], arrays["weights"], threshold=threshold)
         if only_removed and from_files:
             graph = graph_without(before, kept, table, weights=config.edge_weights)
         else:
