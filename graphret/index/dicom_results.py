@@ -1,11 +1,11 @@
-"""Hits as DICOM: a structured report beside the query's study, or a JSON manifest of the films by their UIDs."""
+"""Hits, and marks of them, as DICOM: a structured report in the query's study, or JSON with the UIDs of the films."""
 
 from __future__ import annotations
 
 import io
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from graphret._errors import FilmError, InvalidParameterError, MissingDependencyError
 from graphret._version import __version__
@@ -15,7 +15,10 @@ from graphret.data.film_kinds import DICOM, kind_of
 from graphret.data.frame_place import split_frame
 from graphret.files import replacing, write_text
 
-__all__ = ["dicom_manifest", "write_dicom_results"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["dicom_manifest", "dicom_of_marks", "write_dicom_results"]
 
 _UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
 _SCHEME = "99GRAPHRET"
@@ -80,12 +83,56 @@ def write_dicom_results(path: str | Path, document: dict[str, Any]) -> int:
     if manifest["query"]["uids"] is None:
         raise InvalidParameterError("sr", str(path), "a query that is a DICOM film", "or a name that ends in .json")
     cited = [(hit, found["path"]) for hit, found in hits if hit["uids"] is not None]
-    content = io.BytesIO()
+    query = document["queries"][0]["path"]
+    films = [
+        (hit, [("rank", "Rank", hit["rank"]), ("similarity", "Cosine similarity", round(hit["similarity"], 6))])
+        for hit, _ in cited
+    ]
+    evidence = {film["uids"]["SOPInstanceUID"]: file for film, file in [(manifest["query"], query), *cited]}
     with no_warnings():
-        _report(manifest, document["queries"][0]["path"], cited).save_as(content, enforce_file_format=True)
+        headers = [_header(file) for file in evidence.values()]
+    content = _report(manifest["query"], films, headers)
     with replacing(path) as file:
-        file.write(content.getvalue())
+        file.write(content)
     return len(cited)
+
+
+def dicom_of_marks(query: str, marks: Sequence[tuple[str, int]]) -> tuple[bytes, int]:
+    """Return films that were marked for a query as a Comprehensive SR, without a word on any patient.
+
+    The report has the UIDs of the films and of the query's study, and the relevance of each film. Patient, dates and
+    accession number are empty, also those of the query: whoever files it knows them by the UID of the study.
+
+    Parameters
+    ----------
+    query
+        Path of the query's film.
+    marks
+        Path of every marked film, and its relevance.
+
+    Returns
+    -------
+    tuple of bytes and int
+        The DICOM file, and how many films are in it: films that are no DICOM files have no UID, and are not.
+
+    Raises
+    ------
+    InvalidParameterError
+        The query is no DICOM film, or not there any more.
+    MissingDependencyError
+        It needs the extra ``dicomweb``.
+    """
+    asked = _references(query)
+    if asked["uids"] is None:
+        raise InvalidParameterError("query", "a film without UIDs", "a query that is a DICOM film of the archive")
+    found = [(_references(path), relevance) for path, relevance in marks]
+    films = [
+        (film, [("relevance", "Relevance: 0 not relevant, 1 relevant, 2 very relevant", relevance)])
+        for film, relevance in found
+        if film["uids"] is not None
+    ]
+    evidence = {film["uids"]["SOPInstanceUID"]: film["uids"] for film in [asked, *(film for film, _ in films)]}
+    return _report(asked, films, list(map(_nameless, evidence.values()))), len(films)
 
 
 def _references(path: str) -> dict[str, Any]:
@@ -103,7 +150,10 @@ def _references(path: str) -> dict[str, Any]:
     return {"uids": uids, "frame": frame} if all(uids.values()) else nothing
 
 
-def _report(manifest: dict[str, Any], query: str, cited: list[tuple[dict[str, Any], str]]) -> Any:
+def _report(
+    query: dict[str, Any], films: Sequence[tuple[dict[str, Any], Sequence[tuple[str, str, float]]]], evidence: list[Any]
+) -> bytes:
+    """An SR with the query and, for each film, its numbers (code, meaning, value); of the first evidence's patient."""
     try:
         import highdicom as hd
     except ImportError as error:
@@ -119,30 +169,40 @@ def _report(manifest: dict[str, Any], query: str, cited: list[tuple[dict[str, An
         return ImageContentItem(name, uids["SOPClassUID"], uids["SOPInstanceUID"], film["frame"], None, "CONTAINS")
 
     root = ContainerContentItem(concept("similar-films", "Similar films"), is_content_continuous=False)
-    root.ContentSequence = [image(concept("query", "Query"), manifest["query"])]
-    for hit, _ in cited:
+    root.ContentSequence = [image(concept("query", "Query"), query)]
+    unit = CodedConcept("1", "UCUM", "no units")
+    for film, numbers in films:
         part = ContainerContentItem(concept("hit", "Similar film"), False, None, "CONTAINS")
-        numbers = (("rank", "Rank", hit["rank"]), ("similarity", "Cosine similarity", round(hit["similarity"], 6)))
-        unit = CodedConcept("1", "UCUM", "no units")
         part.ContentSequence = [
-            image(concept("film", "Film"), hit),
+            image(concept("film", "Film"), film),
             *(NumContentItem(concept(code, name), value, unit, None, "CONTAINS") for code, name, value in numbers),
         ]
         root.ContentSequence.append(part)
-    evidence = {manifest["query"]["uids"]["SOPInstanceUID"]: _header(query)}
-    for hit, path in cited:
-        evidence.setdefault(hit["uids"]["SOPInstanceUID"], _header(path))
-    return hd.sr.ComprehensiveSR(
-        evidence=list(evidence.values()),
-        content=root,
-        series_instance_uid=hd.UID(),
-        series_number=1,
-        sop_instance_uid=hd.UID(),
-        instance_number=1,
-        manufacturer="graphret",
-        software_versions=__version__,
-        series_description="Similar films",
-    )
+    content = io.BytesIO()
+    with no_warnings():
+        report = hd.sr.ComprehensiveSR(
+            evidence=evidence,
+            content=root,
+            series_instance_uid=hd.UID(),
+            series_number=1,
+            sop_instance_uid=hd.UID(),
+            instance_number=1,
+            manufacturer="graphret",
+            software_versions=__version__,
+            series_description="Similar films",
+        )
+        report.save_as(content, enforce_file_format=True)
+    return content.getvalue()
+
+
+def _nameless(uids: dict[str, str]) -> Any:
+    """What an SR cites a film by, and nothing else of its header."""
+    import pydicom
+
+    dataset = pydicom.Dataset()
+    for keyword, value in {**dict.fromkeys(_NEEDED, ""), **uids}.items():
+        setattr(dataset, keyword, value)
+    return dataset
 
 
 def _header(path: str) -> Any:

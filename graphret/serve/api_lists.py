@@ -2,13 +2,13 @@
 
 from typing import Any, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from graphret.files import safe_name
 from graphret.serve.lists import LONGEST_NOTE
-from graphret.serve.lists_export import as_csv, as_qrels
+from graphret.serve.lists_export import as_csv, as_qrels, as_sr
 from graphret.serve.service import Service
 
 __all__ = ["Mark", "list_routes"]
@@ -61,10 +61,23 @@ def list_routes(service: Service) -> APIRouter:
         service.lists.remove(name)
 
     @routes.get("/{name}/export", response_class=Response)
-    def export(name: str, format: Literal["csv", "qrels"] = "csv") -> Response:  # noqa: A002 - as in the address
-        """Return a list as a file: CSV, or TREC judgements (qrels)."""
+    def export(
+        name: str,
+        format: Literal["csv", "qrels", "sr"] = "csv",  # noqa: A002 - as in the address
+        index: str | None = None,
+        query: str | None = Query(None, max_length=1000),
+    ) -> Response:
+        """Return a list as a file: CSV, TREC judgements (qrels), or one query of it as a DICOM SR.
+
+        The SR has UIDs and relevances, no patient and no note. X-Films-Left-Out counts marked films that have no UID.
+        """
+        marks, file = service.lists.marks(name), safe_name(name)
+        if format == "sr":
+            content, n_left = as_sr(service.state(index), marks, query)
+            about = {"Content-Disposition": f'attachment; filename="{file}.dcm"', "X-Films-Left-Out": str(n_left)}
+            return Response(content, media_type="application/dicom", headers=about)
         write, media, suffix = _FORMATS[format]
-        headers = {"Content-Disposition": f'attachment; filename="{safe_name(name)}.{suffix}"'}
-        return Response(write(service.lists.marks(name)), media_type=media, headers=headers)
+        headers = {"Content-Disposition": f'attachment; filename="{file}.{suffix}"'}
+        return Response(write(marks), media_type=media, headers=headers)
 
     return routes

@@ -57,9 +57,12 @@ def page_routes(service: Service) -> APIRouter:
         return render(service, request, "picks.html", films=picks(service, index))
 
     def lists(request: Request) -> Response:
-        found = [
-            {"name": entry["name"], "marks": service.lists.marks(entry["name"])} for entry in service.lists.names()
-        ]
+        found = []
+        for entry in service.lists.names():
+            marks = service.lists.marks(entry["name"])
+            asked = dict.fromkeys((mark["index"], mark["query"]) for mark in marks if mark["relevance"] is not None)
+            reports = [pair for pair in asked if _has_film(service, *pair)]
+            found.append({"name": entry["name"], "marks": marks, "reports": reports})
         return render(service, request, "lists.html", lists=found)
 
     def archive_map(request: Request, index: str | None = None) -> Response:
@@ -104,6 +107,11 @@ def message_page(service: Service, request: Request, status: int, message: str) 
 def is_page(request: Request) -> bool:
     """Whether a page, or a part of one, was asked for, and not the API or a file."""
     return not request.url.path.startswith(("/api/", "/static/"))
+
+
+def _has_film(service: Service, index: str, query: str) -> bool:
+    """Whether a query is a film of an index that is served: no other can be a DICOM film."""
+    return index in service.served.indexes and query in service.state(index).rows
 
 
 def _set_session(answer: Response, request: Request, session: str) -> None:
