@@ -305,6 +305,33 @@ def test_pages_are_accessible_and_fit(browse, films_address, phantom, size, dark
     assert not is_too_wide(page)
 
 
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_the_reading_view_and_the_map_are_accessible_and_fit(browse, films_address, phantom, size, dark):
+    page = browse(films_address, size=size, dark=dark)
+    send(page, phantom.others.paths[0])
+    page.locator(".film .picture").first.click()
+    for name in ("pane-query", "pane-hit"):
+        wait(page, f"({GREY})('{name}') > 1000")
+    for key, said in (("m", "Red places"), ("i", ""), ("w", "")):
+        page.keyboard.press(key)
+        wait(page, f"document.getElementById('reader-state').innerText.includes('{said}')")
+    assert page.locator("#reader [aria-pressed=true]").count() == 3
+    assert not serious_faults(page)
+    assert not is_too_wide(page)
+    assert not page.evaluate("(r => r.scrollWidth > r.clientWidth)(document.getElementById('reader'))")
+    page.goto(f"{films_address}map")
+    wait(page, "document.getElementById('map-state').innerText.includes('communities')")
+    page.get_by_role("button", name="films").first.click()
+    wait(page, "document.getElementById('chosen-id').innerText")
+    page.click("#grow")
+    wait(page, "document.querySelectorAll('#grown li').length > 3")
+    page.select_option("#colour", "view")
+    wait(page, "document.getElementById('legend').innerText.includes('PA')")
+    assert not serious_faults(page)
+    assert not is_too_wide(page)
+
+
 def test_the_map(browse, films_address, phantom):
     page = browse(f"{films_address}map")
     wait(page, "document.getElementById('map-state').innerText.includes('communities')")
