@@ -87,7 +87,7 @@ def as_sr(state: State, marks: Sequence[dict[str, Any]], query: str | None) -> t
     queries = list(dict.fromkeys(mark["query"] for mark in judged))
     if query is None and len(queries) == 1:
         query = queries[0]
-    if query not in queries:
+    if query is None or query not in queries:
         allowed = f"a query of the list: {', '.join(queries[:5])}" if queries else "a list with films that were judged"
         raise InvalidParameterError("query", query, allowed)
     paths = state.films.paths
