@@ -54,3 +54,31 @@ def test_connected_communities_are_told_from_others(script):
     share_connected = script("communities").share_connected
     assert share_connected(graph, np.array([0, 0, 1, 1])) == 1.0
     assert share_connected(graph, np.array([0, 1, 1, 0])) == 0.5
+
+
+@pytest.mark.slow
+def test_quality_is_asked_of_every_method_once_a_seed(script, simulated_codes, tmp_path):
+    pytest.importorskip("igraph")
+    arguments = ["--data", "d2", "--n", "400", "--k", "8", "--seeds", "2", "--methods", "igraph"]
+    folders = ["--results", str(tmp_path / "results"), "--work", str(tmp_path / "work")]
+    script("communities_quality").main([*arguments, *folders])
+    script("communities_quality").main([*arguments, *folders])  # all is there
+    file = tmp_path / "results" / "communities_quality.jsonl"
+    runs = [row for row in map(json.loads, file.read_text().splitlines()) if row["kind"] == "run"]
+    assert [(row["method"], row["seed"]) for row in runs] == [
+        (name, seed) for name in ("graphret", "igraph") for seed in (0, 1)
+    ]
+    assert all(0.1 < row["quality"] < 1 for row in runs)
+
+
+def test_the_difference_of_medians_decides(script):
+    def row(method, seed, quality):
+        about = {"kind": "run", "data": "d2", "n_nodes": 9, "n_edges": 9, "communities": 3, "connected": 1.0}
+        return {**about, "method": method, "seed": seed, "quality": quality}
+
+    quality = script("communities_quality")
+    rows = [row("graphret", seed, value) for seed, value in enumerate((0.1, 0.4, 0.9))]
+    rows += [row("leidenalg-10", seed, value) for seed, value in enumerate((0.2, 0.5, 0.6))]
+    rows.append({"kind": "session", "environment": quality.environment()})
+    (line,) = [line for line in quality.markdown(quality.record_of(rows)).splitlines() if "**no**" in line]
+    assert line.startswith("| d2 | leidenalg, 10 iterations | -0.10000 | 3, 3 |")
