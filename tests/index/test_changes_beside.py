@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from graphret._errors import InvalidParameterError
 from graphret.index.changes.beside import beside
 
 
@@ -63,3 +64,9 @@ def test_what_waits_is_given_up_where_the_caller_fails():
     with pytest.raises(ZeroDivisionError):
         fail_beside()
     assert len(begun) < 20
+
+
+@pytest.mark.parametrize("n_threads", [0, -1, 1.5, "two", True])
+def test_a_number_of_threads_that_is_none(n_threads):
+    with pytest.raises(InvalidParameterError, match="n_threads"), beside(n_threads):
+        pass

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from graphret._checks import check_integer
 from graphret._threads import available_threads
 
 if TYPE_CHECKING:
@@ -35,6 +36,11 @@ def beside(n_threads: int | None) -> Iterator[Start]:
         Threads; ``None`` for all processors. With one, work is done where its result is first asked for, in the thread
         that asks, and what nobody asks for is not done.
 
+    Raises
+    ------
+    InvalidParameterError
+        No threads, or no number of them.
+
     Examples
     --------
     >>> with beside(2) as start:
@@ -42,7 +48,7 @@ def beside(n_threads: int | None) -> Iterator[Start]:
     ...     total()
     10
     """
-    n_workers = available_threads() if n_threads is None else n_threads
+    n_workers = available_threads() if n_threads is None else check_integer("n_threads", n_threads, 1)
     if n_workers == 1:
         yield _when_asked
         return

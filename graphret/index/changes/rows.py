@@ -90,13 +90,14 @@ def changed_contents(
         report(progress, "neighbors", 0)
         table = current.neighbors(n_threads, progress)
         table, only_removed = _changed_table(table, kept, len(new_codes), search, config.k, n_threads)
+        only_removed = only_removed and from_files  # a table that was made just now is not that of graph and links
         report(progress, "neighbors", 1)
         followed = start(lambda: _followed(structure(), search(), kept, table, only_removed=only_removed))
         graph_checked()
         threshold = generation.manifest["graph"]["threshold"]
         arrays = generation.arrays
         before = Graph(arrays["indptr"], arrays["indices"], arrays["weights"], threshold=threshold)
-        if only_removed and from_files:
+        if only_removed:
             graph = graph_without(before, kept, table, weights=config.edge_weights)
         else:
             graph = similarity_graph(table, threshold=threshold, weights=config.edge_weights)
