@@ -2,6 +2,7 @@
 
 import os
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
@@ -53,7 +54,8 @@ def test_a_kernel_is_written_once_and_compiled_in_two_forms():
 def test_arrays_of_files_and_of_memory_share_what_was_compiled(monkeypatch):
     import numba
 
-    kernels, compiled = [], _numba._compiled
+    kernels: list[Any] = []
+    compiled = _numba._compiled
     monkeypatch.setattr(
         _numba, "_compiled", lambda function, **options: kernels.append(compiled(function, **options)) or kernels[-1]
     )

@@ -76,8 +76,8 @@ class RowChecksums:
     """
 
     def __init__(self, codes: Codes, checksums: NDArray[np.uint64], error: Callable[[int], Exception]) -> None:
-        compared = read_only((_words(codes), _multipliers(codes.shape[1]), checksums))
-        self.arguments = (*compared, np.zeros(len(codes), np.uint8))
+        words, multipliers, compared = read_only((_words(codes), _multipliers(codes.shape[1]), checksums))
+        self.arguments = (words, multipliers, compared, np.zeros(len(codes), np.uint8))
         self._error = error
         self._all = False
 
