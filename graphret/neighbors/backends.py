@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from graphret._errors import DeviceError, MissingDependencyError
+from graphret._errors import DeviceError, InvalidParameterError, MissingDependencyError
 from graphret._notes import note_once
 from graphret._threads import available_threads, is_forked
 from graphret._types import Codes, Float32Array, Int64Array
@@ -36,6 +36,8 @@ DEVICE_LIMIT = 4_096
 """Rows from which "auto" takes a GPU: for fewer the processor is done before a GPU has started."""
 JOIN_LIMIT = 4_096
 """Rows from which the join is faster than a flat search by Faiss."""
+TILE, LEAST_TILE, BYTES_OF_PRODUCT = 262_144, 1_024, 8
+"""Rows that torch's top-k looks at together, at most and at least, and bytes of a product with what is sorted of it."""
 LIBRARIES = {
     "faiss": ("faiss", "cpu", ("METRIC_INNER_PRODUCT", "knn", "omp_get_max_threads", "omp_set_num_threads")),
     "torch": ("torch", "gpu", ("cuda", "from_numpy")),
@@ -113,16 +115,41 @@ def faiss_proposer(database: Codes) -> Propose:
     return propose
 
 
-def torch_proposer(database: Codes, tile: int = 262_144) -> Propose:
-    """Return a flat search by products and top-k of torch, for CUDA devices that no kernel can be compiled for."""
+def torch_proposer(database: Codes, n_rows: int, max_memory: int | None = None, *, device: str = "cuda") -> Propose:
+    """Return a flat search by products and top-k of torch, for CUDA devices that no kernel can be compiled for.
+
+    Parameters
+    ----------
+    database
+        float32 (n, d), unit rows, which stay on the device.
+    n_rows
+        Rows that are searched for at a time, at most.
+    max_memory
+        Bytes that the device may be used for; ``None`` sets no limit.
+    device
+        Of torch.
+
+    Raises
+    ------
+    InvalidParameterError
+        ``max_memory`` is too small for the rows and the products of a thousand of them.
+    """
     import torch
 
-    on_device = torch.from_numpy(database).to("cuda")
+    tile = TILE
+    if max_memory is not None:
+        tile = min(tile, (max_memory - database.nbytes) // (BYTES_OF_PRODUCT * n_rows))
+        if tile < LEAST_TILE:
+            least = database.nbytes + LEAST_TILE * BYTES_OF_PRODUCT * n_rows
+            raise InvalidParameterError(
+                "max_memory", max_memory, f"at least {least} bytes on a device", "None sets no limit"
+            )
+    on_device = torch.from_numpy(database).to(device)
 
     def propose(rows: Codes, size: int) -> tuple[Float32Array, Int64Array]:
-        queries = torch.from_numpy(np.ascontiguousarray(rows)).to("cuda")
-        values: Any = torch.empty((queries.shape[0], 0), device="cuda")
-        ids: Any = torch.empty((queries.shape[0], 0), dtype=torch.int64, device="cuda")
+        queries = torch.from_numpy(np.ascontiguousarray(rows)).to(device)
+        values: Any = torch.empty((queries.shape[0], 0), device=device)
+        ids: Any = torch.empty((queries.shape[0], 0), dtype=torch.int64, device=device)
         for first in range(0, on_device.shape[0], tile):
             with full_float32():
                 products = queries @ on_device[first : first + tile].T

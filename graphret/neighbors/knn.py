@@ -89,7 +89,7 @@ def nearest_neighbors(
         "exact": proven, up to rounding; "approximate": pairs are followed only while they are likely neighbours,
         with the recall measured on a sample of rows and reported in the table; "auto": exact up to 50,000 rows (and
         wherever a GPU searches, cuVS excepted), beyond them approximate with a measured recall of at least 0.999.
-        Faiss, and codes larger than a device, are always exact.
+        Faiss, torch's top-k where no kernel can be compiled, and codes larger than a device, are always exact.
     recall
         In (0, 1): the measured share of true neighbours that "approximate" (0.99) or "auto" (0.999) must reach; where
         it is not reached, the table is made anew, in the end by proof.
@@ -102,7 +102,7 @@ def nearest_neighbors(
         four fifths of what is free on a device. Beside them stand O(n k) for the result.
     join
         What joins the blocks of the plan, where not this process in memory does: called as `join_in_memory`, with the
-        same result.
+        same result. Fewer than 4,096 rows may be searched without it.
     progress
         Called as ``progress("neighbors", rows done, n)``.
 
@@ -116,9 +116,10 @@ def nearest_neighbors(
     CodesError
         Wrong shape, values that are not finite, rows of zeros.
     InvalidParameterError
-        k < 1, recall outside (0, 1), max_memory too small, or an unknown backend or method.
+        k < 1, recall outside (0, 1), max_memory too small, an unknown backend or method, or a named backend beside
+        ``join``.
     DeviceError, MissingDependencyError
-        The backend that was named is not there.
+        The backend that was named is not there, or fails at work.
 
     Notes
     -----
@@ -143,6 +144,8 @@ def nearest_neighbors(
         check_number("recall", recall, above=0, below=1, hint='method="exact" finds all')
     if max_memory is not None:
         max_memory = check_integer("max_memory", max_memory, 1, "bytes")
+    if join is not None and backend != "auto":
+        raise InvalidParameterError("backend", backend, "'auto' beside join", "blocks are joined by processors")
     codes = check_codes(codes, values=False)
     n_rows = codes.shape[0]
     k = min(k, n_rows - 1)
@@ -163,7 +166,14 @@ def nearest_neighbors(
             ) as error:
                 reason = " ".join(str(error).split())  # the memory of a device, its driver, ...
                 note_once(logger, f"{engine} cannot find these neighbours: {reason} (another backend finds the same)")
-        return search.by(engines[-1])
+        try:
+            return search.by(engines[-1])
+        except RuntimeError as error:  # what CUDA, torch, Faiss and cuVS raise where a device is full or broken
+            if backend == "auto":
+                raise
+            reason = " ".join(str(error).split())[:300]
+            hint = "backend='auto' goes on with another where one fails"
+            raise DeviceError(f"backend={backend!r} cannot find these neighbours: {reason} ({hint})") from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -242,7 +252,7 @@ class _Search:
                 note_once(logger, f"no kernel for this CUDA device: {reason} (torch's top-k finds the same neighbours)")
         table = FillingTable(check_codes(self.codes), self.k, self.progress)
         unit = unit_rows(self.codes)
-        return _from_proposals(table, torch_proposer(unit), unit)
+        return _from_proposals(table, torch_proposer(unit, BLOCK, self.max_memory), unit)
 
     def _by_devices(self) -> NeighborTable:
         import torch
@@ -265,11 +275,14 @@ class _Search:
     def _by_cuvs(self, table: FillingTable) -> NeighborTable:
         """Score what cuVS finds, measure the recall, and ask for more links until it is reached."""
         unit, generator = unit_rows(self.codes), np.random.default_rng(self.seed)
-        rows = np.arange(len(self.codes))
         size = min(self.k + 1 + MARGIN, len(self.codes) - 1)
-        nothing_is_left_out = np.full(len(self.codes), -np.inf, np.float32)
+        nothing_is_left_out = np.full(BLOCK, -np.inf, np.float32)
         for degree in DEGREES:
-            table.settle(rows, cuvs_candidates(unit, size, degree), nothing_is_left_out)
+            candidates = cuvs_candidates(unit, size, degree)
+            for first in range(0, len(candidates), BLOCK):
+                block = candidates[first : first + BLOCK]
+                rows = np.arange(first, first + len(block))
+                table.settle(rows, block, nothing_is_left_out[: len(block)])
             result = table.finish("approximate")
             measured = table.measured_recall(generator, self.n_threads)
             if measured >= self._wanted:

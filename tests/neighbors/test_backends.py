@@ -12,12 +12,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import graphret
-from graphret._errors import InvalidParameterError, MissingDependencyError
+from graphret._checks import unit_rows
+from graphret._errors import DeviceError, InvalidParameterError, MissingDependencyError
 from graphret._notes import note_once
 from graphret.neighbors import backends, knn, nearest_neighbors
 from graphret.neighbors.cuvs_graph import cuvs_candidates
+from graphret.neighbors.join import join_in_memory
 
 RANDOM = np.random.default_rng(0)
 ABSENT = {
@@ -184,11 +187,41 @@ def test_a_device_without_a_compiler_is_searched_by_top_k(monkeypatch, caplog):
 
     monkeypatch.setattr(knn, "engines_of", lambda *_: ["torch"])
     monkeypatch.setattr(knn._Search, "_by_devices", no_compiler)
-    monkeypatch.setattr(knn, "torch_proposer", backends.faiss_proposer)
+    monkeypatch.setattr(knn, "torch_proposer", partial(backends.torch_proposer, device="cpu"))
     note_once.cache_clear()
     table = nearest_neighbors(codes, 5, backend="torch")
     np.testing.assert_array_equal(table.neighbors, expected.neighbors)
     assert "no kernel for this CUDA device: Failed to find C compiler" in caplog.text
+    with pytest.raises(InvalidParameterError, match=r"max_memory=100000.*at least \d+ bytes on a device"):
+        nearest_neighbors(codes, 5, backend="torch", max_memory=100_000)
+
+
+def test_top_k_keeps_within_the_memory_of_a_device(monkeypatch):
+    codes = unit_rows(RANDOM.normal(size=(5_000, 8)).astype(np.float32))
+    expected = backends.faiss_proposer(codes)(codes[:16], 40)
+    widths = []
+    topk = torch.Tensor.topk
+    monkeypatch.setattr(torch.Tensor, "topk", lambda self, *a, **k: widths.append(self.shape[1]) or topk(self, *a, **k))
+    limit = codes.nbytes + 1_500 * 8 * 16
+    similarities, ids = backends.torch_proposer(codes, 16, limit, device="cpu")(codes[:16], 40)
+    assert max(widths) == 1_500
+    np.testing.assert_allclose(similarities, expected[0], atol=1e-6)
+    assert (ids == expected[1]).mean() > 0.99, "but where two are equal up to rounding"
+
+
+def test_a_named_backend_that_fails_at_work_is_one_line(monkeypatch):
+    def out_of_memory(self):
+        raise RuntimeError("CUDA out of memory.\n Tried to allocate")
+
+    monkeypatch.setattr(knn, "engines_of", lambda *_: ["torch"])
+    monkeypatch.setattr(knn._Search, "_by_torch", out_of_memory)
+    with pytest.raises(DeviceError, match=r"backend='torch' cannot find .* out of memory\. Tried to .*backend='auto'"):
+        nearest_neighbors(np.eye(3, dtype=np.float32) + 0.1, 1, backend="torch")
+
+
+def test_a_backend_beside_a_join_is_not_passed_over():
+    with pytest.raises(InvalidParameterError, match=r"backend='faiss'.*'auto' beside join"):
+        nearest_neighbors(np.eye(3, dtype=np.float32) + 0.1, 1, backend="faiss", join=join_in_memory)
 
 
 @pytest.fixture
@@ -218,7 +251,7 @@ def cuvs(monkeypatch):
     return asked
 
 
-def test_the_recall_of_cuvs_is_measured_and_more_is_asked_where_it_is_short(cuvs):
+def test_the_recall_of_cuvs_is_measured_and_more_is_asked_where_it_is_short(cuvs, monkeypatch):
     codes = RANDOM.normal(size=(400, 8)).astype(np.float32)
     expected = nearest_neighbors(codes, 5, method="exact")
     found = nearest_neighbors(codes, 5, backend="cuvs", method="approximate", recall=0.75)
@@ -230,6 +263,9 @@ def test_the_recall_of_cuvs_is_measured_and_more_is_asked_where_it_is_short(cuvs
         assert row not in ids
         assert len(set(ids)) == 5
     assert len(cuvs) == 3
+    monkeypatch.setattr(knn, "BLOCK", 70)  # which is not the number of rows, nor divides it
+    in_blocks = nearest_neighbors(codes, 5, backend="cuvs", method="approximate", recall=0.75)
+    np.testing.assert_array_equal(in_blocks.neighbors, found.neighbors)
 
 
 def test_where_cuvs_stays_short_torch_finds_the_neighbours(cuvs, monkeypatch, caplog):
