@@ -53,12 +53,13 @@ class Augmentation:
 
         What a turn brings in from outside of a film has the value of its border.
         """
-        mirrored = torch.from_numpy(self._mirrored[rows]).to(images.device)
+        mirrored = torch.from_numpy(self._mirrored[rows]).to(images.device, non_blocking=True)
         if self._strength == 0:
             turned = mirrored[:, None, None, None]
             images = torch.where(turned, images.flip(-1), images)
             return images, None if masks is None else torch.where(turned, masks.flip(-1), masks)
-        turn, crop, right, down, contrast = torch.from_numpy(self._draws[rows].T.astype(np.float32)).to(images.device)
+        draws = torch.from_numpy(self._draws[rows].T.astype(np.float32)).to(images.device, non_blocking=True)
+        turn, crop, right, down, contrast = draws
         angle = self._strength * TURN * turn
         side = 1 - self._strength * CROP * (crop + 1) / 2
         cosine, sine = side * torch.cos(angle), side * torch.sin(angle)

@@ -165,8 +165,9 @@ class PreparedFilms:
             return _as_float(cache[slots])
         import torch
 
-        images = self._on_device[torch.from_numpy(slots).to(self._on_device.device, non_blocking=True)]
-        return images if images.dtype == torch.float32 else images.float() / 255
+        return as_float_on_device(
+            self._on_device[torch.from_numpy(slots).to(self._on_device.device, non_blocking=True)]
+        )
 
     def _gather(self, rows: Int64Array, futures: list[Future[NDArray[Any] | None]]) -> tuple[Any, Any, Any]:
         images = np.zeros((len(rows), self.size, self.size), dtype=np.float32)
@@ -220,6 +221,19 @@ class PreparedFilms:
 def _as_float(images: NDArray[Any]) -> Float32Array:
     """Films as they are stored, float32 in [0, 1]."""
     return images if images.dtype == np.float32 else images.astype(np.float32) / np.float32(255)
+
+
+def as_float_on_device(images: Tensor) -> Tensor:
+    """Films as they are stored, float32 in [0, 1], with the bits of `_as_float`.
+
+    On CUDA torch multiplies by 1 / 255 where the divisor is a number, which rounds some values otherwise. It divides
+    where the divisor lies on the device.
+    """
+    import torch
+
+    if images.dtype == torch.float32:
+        return images
+    return images.float() / torch.full((), 255.0, device=images.device)
 
 
 def _fill_gaps(of_films: NDArray[T], readable: BoolArray) -> NDArray[T]:

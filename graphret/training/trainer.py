@@ -243,11 +243,12 @@ class Trainer:
         shown = None
         if masks is not None:
             masks[~readable] = np.nan
-            shown = torch.from_numpy(masks).to(batch.device)
+            shown = torch.from_numpy(masks).to(batch.device, non_blocking=True)
         views = [changed.apply(rows, batch, shown) for changed in changes]
         batch, shown = torch.cat([view for view, _ in views]) if len(views) > 1 else views[0][0], views[0][1]
-        truth = torch.from_numpy(labels).to(batch.device)
-        places = torch.from_numpy(self._places[rows]).to(batch.device)
+        # A copy that blocks waits for all kernels before it, those of the last step: nothing would overlap any more.
+        truth = torch.from_numpy(labels).to(batch.device, non_blocking=True)
+        places = torch.from_numpy(self._places[rows]).to(batch.device, non_blocking=True)
         with self.accelerator.autocast():
             loss: Tensor = self._prepared(batch, truth, places, shown)
         self._prepared_optimizer.zero_grad()

@@ -7,8 +7,11 @@ import torch
 from graphret._errors import DeviceError, UnknownNameError
 from graphret.training import TrainConfig, accelerator, train
 from graphret.training.checkpoint import flatten_optimizer, restore_optimizer
-from graphret.training.films import PreparedFilms
+from graphret.training.films import PreparedFilms, _as_float, as_float_on_device
 from graphret.training.optimization import make_optimizer
+from graphret.training.trainer import Trainer
+
+ON_GPU = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
 
 
 def test_half_precision_is_chosen_where_the_device_has_it(monkeypatch):
@@ -80,6 +83,32 @@ def test_films_of_uint8_train_other_weights_and_are_part_of_what_decides_them(ta
     assert "device_cache_bytes" not in TrainConfig().deciding()
     with pytest.raises(UnknownNameError, match=r"cache_type.*float32.*uint8"):
         TrainConfig(cache_type="int4")
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=ON_GPU)])
+def test_films_of_uint8_have_the_same_bits_wherever_they_lie(device):
+    """All 256 values; a product with 1 / 255 rounds 126 of them otherwise than the division does."""
+    stored = np.arange(256, dtype=np.uint8)
+    found = as_float_on_device(torch.from_numpy(stored).to(device))
+    np.testing.assert_array_equal(found.cpu().numpy(), _as_float(stored))
+    assert (stored * (np.float32(1) / np.float32(255)) != _as_float(stored)).any(), "else the test says nothing"
+
+
+def test_no_copy_of_a_step_waits_for_the_device(table, tmp_path, small, monkeypatch):
+    copies = []
+    to = torch.Tensor.to
+    step = Trainer._train_step
+
+    def spied(self, *args):
+        with monkeypatch.context() as patch:
+            patch.setattr(torch.Tensor, "to", lambda t, *a, **k: copies.append((t.dtype, a, k)) or to(t, *a, **k))
+            return step(self, *args)
+
+    monkeypatch.setattr(Trainer, "_train_step", spied)
+    train(table, "tiny", out=tmp_path, augmentation=0.5, **{**small, "device": "cpu", "epochs": 1})
+    to_a_device = [(dtype, how) for dtype, where, how in copies if any(isinstance(one, torch.device) for one in where)]
+    assert {torch.bool, torch.float32, torch.int8, torch.int64} <= {dtype for dtype, _ in to_a_device}
+    assert all(how.get("non_blocking") for _, how in to_a_device)
 
 
 @pytest.mark.gpu
