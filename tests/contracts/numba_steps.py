@@ -80,6 +80,10 @@ STEPS = {
 }
 RANKINGS = ("nearest", "region_growing", "alpha_qe", "diffusion", "contextual", "hamming", "label_aware")
 STEPS |= {name: (lambda folder, name=name: ranked(folder, ranking=name)) for name in RANKINGS}
+STEPS |= {
+    f"{name} in one thread": (lambda folder, name=name: ranked(folder, ranking=name, search="exact", n_threads=1))
+    for name in RANKINGS
+}
 
 
 def fingerprint(arrays):
