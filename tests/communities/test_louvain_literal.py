@@ -114,7 +114,9 @@ def branching_chain(seed):
     return Graph.from_scipy(scipy.sparse.csr_array(matrix + matrix.T)), float(rng.choice([0.03, 0.1, 0.3, 1.0, 2.0]))
 
 
-@pytest.mark.parametrize(("n_starts", "seeds"), [(1, 100), (3, 10), (6, 6)])
+@pytest.mark.parametrize(
+    ("n_starts", "seeds"), [(1, 40), (3, 10), (6, 6), pytest.param(1, 400, marks=pytest.mark.slow)]
+)
 def test_finer_louvain_equals_the_literal_one(n_starts, seeds):
     n_levels = []
     for seed in range(seeds):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +17,7 @@ from graphret.training import train
 from graphret.training.validation import retrieval_map
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -62,10 +63,10 @@ def _one_thread() -> Iterator[None]:
 class Trial:
     """One encoder on one set of films: how its trained networks stand among untrained ones and among random bits."""
 
-    def __init__(self, name: str, films: ImageTable, folder: Path) -> None:
+    def __init__(self, name: str, films: ImageTable) -> None:
         # The code of Y-Net is read off the places of its core, of which there is one every 32 px.
         self.name, self.size = name, 4 * SIZE if name == "ynet" else SIZE
-        self.films, self.folder, self.test = films, folder, films.split("test")
+        self.films, self.test = films, films.split("test")
         untrained = [self.made(seed) for seed in UNTRAINED]
         self.images = np.stack([untrained[0].prepare(self.test.read(row)) for row in range(len(self.test))])
         self.untrained = [self.precision(encoder) for encoder in untrained]
@@ -76,11 +77,10 @@ class Trial:
     def made(self, seed: int) -> Encoder:
         return Encoder.untrained(self.name, self.films.label_names, self.size, n_bits=N_BITS, seed=seed, device="cpu")
 
-    def trained(self, seed: int, n_passes: int) -> Encoder:
+    def trained(self, folder: Path, seed: int, n_passes: int) -> Encoder:
         short = {"epochs": n_passes, "batch_size": 20, "optimizer": "adam", "weight_decay": 0.0, "learning_rate": 1e-3}
         recipe = {"size": self.size, "n_bits": N_BITS, "device": "cpu", "n_workers": 1, "plateau_patience": n_passes}
-        out = self.folder / f"{seed}"
-        return train(self.films, self.name, out=out, select_by="retrieval", seed=seed, **short, **recipe)
+        return train(self.films, self.name, out=folder / f"{seed}", select_by="retrieval", seed=seed, **short, **recipe)
 
     def precision(self, encoder: Encoder) -> float:
         """Mean average precision of the bits among the films that are kept for the test."""
@@ -89,21 +89,30 @@ class Trial:
     def precision_of(self, values: Float32Array | NDArray[np.float64]) -> float:
         return retrieval_map(values.astype(np.float32), self.test.labels, self.test.patients, binary=True)
 
-    def score(self, seed: int, n_passes: int) -> float:
-        return self.precision(self.trained(seed, n_passes))
+    def judged(self, judge: Callable[..., tuple[bool, str]], folder: Path, n_passes: int) -> tuple[bool, str]:
+        """Judge trainings, which are kept in a folder, beside untrained networks and random bits."""
+
+        def score(seed: int, passes: int) -> float:
+            return self.precision(self.trained(folder, seed, passes))
+
+        return judge(score, n_passes, self.untrained, self.random)
+
+
+@pytest.fixture(scope="module")
+def trial_of(films: ImageTable) -> Callable[[str], Trial]:
+    """Make the trial of an encoder, once: its untrained networks serve every test of it."""
+    return lru_cache(maxsize=1)(lambda name: Trial(name, films))
 
 
 @pytest.mark.parametrize(
     "name", [name if name == FAST else pytest.param(name, marks=pytest.mark.slow) for name in HASHES]
 )
-def test_trained_beats_untrained_and_random(name, films, tmp_path, judge_trainings):
-    trial = Trial(name, films, tmp_path)
-    better, figures = judge_trainings(trial.score, N_PASSES, trial.untrained, trial.random)
+def test_trained_beats_untrained_and_random(name, trial_of, tmp_path, judge_trainings):
+    better, figures = trial_of(name).judged(judge_trainings, tmp_path, N_PASSES)
     assert better, figures
 
 
-def test_a_loss_that_learns_nothing_is_found_out(films, tmp_path, monkeypatch, judge_trainings):
+def test_a_loss_that_learns_nothing_is_found_out(trial_of, tmp_path, monkeypatch, judge_trainings):
     monkeypatch.setattr(SiameseLoss, "forward", lambda self, outputs, targets: 0 * outputs.codes.sum())
-    trial = Trial(FAST, films, tmp_path)
-    better, figures = judge_trainings(trial.score, 1, trial.untrained, trial.random)
+    better, figures = trial_of(FAST).judged(judge_trainings, tmp_path, 1)
     assert not better, figures

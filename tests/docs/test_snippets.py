@@ -16,6 +16,7 @@ from documents import MARKERS, PAGES, ROOT, blocks_of
 from graphret.cli.app import command_app
 from graphret.comparison import read_experiment
 from graphret.data import read_dataset_spec
+from graphret.tuning import build_index
 
 BLOCKS = [block for page in PAGES for block in blocks_of(page)]
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
@@ -139,7 +140,8 @@ def masked(text):
 
 
 @pytest.mark.parametrize("page", python_pages(slow=False))
-def test_snippets_run_in_order(page, scratch):
+def test_snippets_run_in_order(page, scratch, monkeypatch):
+    monkeypatch.setattr(build_index, "LEAST_SECONDS", 1.0)  # a build of a second tunes for as long
     assert run_python(page, scratch, slow=False)
 
 

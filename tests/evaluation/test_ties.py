@@ -27,7 +27,7 @@ def every_order(distances):
 
 @settings(max_examples=40, deadline=None)
 @given(
-    n=st.integers(1, 7), n_labels=st.integers(1, 3), n_bits=st.integers(1, 3), seed=st.integers(0, 10_000),
+    n=st.integers(1, 6), n_labels=st.integers(1, 3), n_bits=st.integers(1, 3), seed=st.integers(0, 10_000),
     share=st.sampled_from([0.2, 0.5, 0.9]),
 )  # fmt: skip
 def test_the_expectation_is_the_mean_over_all_orders(n, n_labels, n_bits, seed, share):
