@@ -23,6 +23,7 @@ from graphret._errors import (
     MissingFileError,
     NotAnIndexError,
     PluginError,
+    StaleFrontError,
     StoreError,
     UnknownNameError,
 )
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from graphret.data import ImageTable, read_dataset, read_film
     from graphret.encoders import list_encoders, load_encoder
     from graphret.evaluation import evaluate
-    from graphret.index import Hits, Index, open, pack, unpack
+    from graphret.index import Hits, Index, join_shards, open, pack, unpack
     from graphret.mapping import archive_map, community_summaries
     from graphret.overview import ArchiveReport, report
     from graphret.retrieval import list_rankings
@@ -62,6 +63,7 @@ __all__ = [
     "ModelEncoder",
     "NotAnIndexError",
     "PluginError",
+    "StaleFrontError",
     "StoreError",
     "UnknownNameError",
     "__version__",
@@ -71,6 +73,7 @@ __all__ = [
     "community_summaries",
     "compare",
     "evaluate",
+    "join_shards",
     "list_encoders",
     "list_rankings",
     "load_encoder",
@@ -96,6 +99,7 @@ _HOMES = {
     "community_summaries": "graphret.mapping",
     "compare": "graphret.comparison",
     "evaluate": "graphret.evaluation",
+    "join_shards": "graphret.index",
     "list_encoders": "graphret.encoders",
     "list_rankings": "graphret.retrieval",
     "load_encoder": "graphret.encoders",

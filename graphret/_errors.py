@@ -176,6 +176,18 @@ class DamagedIndexError(StoreError):
         self.file = Path(file)
 
 
+class StaleFrontError(StoreError):
+    """Shards have changed since they were joined; ``shards`` are their folders, in order."""
+
+    def __init__(self, front: str | Path, changed: str | Path, shards: Iterable[Path]) -> None:
+        self.front, self.shards = Path(front), list(shards)
+        words = " ".join(map(str, self.shards))
+        super().__init__(
+            f"{front} is out of date: the films of {changed} are no longer those that were joined (run `graphret "
+            f"join-shards {words} --out {front}` again; graphret.open([...]) asks the shards without their communities)"
+        )
+
+
 class IndexLockedError(StoreError):
     """Another process is writing this index."""
 

@@ -33,6 +33,7 @@ COMMANDS = {
     "remove": "change",
     "update-labels": "change",
     "rebuild": "change",
+    "join-shards": "join",
     "purge": "change",
     "watch": "watch",
     "info": "info",

@@ -20,7 +20,31 @@ if TYPE_CHECKING:
     from graphret.data import ImageTable
     from graphret.index import Index
 
-__all__ = ["build"]
+__all__ = ["Address", "EngineName", "Storage", "build"]
+
+EngineName = Annotated[
+    str,
+    typer.Option(
+        metavar="|".join(ENGINES),
+        help="What encodes the films and finds their neighbours: this process, or workers of Ray (extra ray).",
+    ),
+]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOST:PORT",
+        help="With --engine ray: a running cluster; not given: Ray is started on this machine.",
+        show_default=False,
+    ),
+]
+Storage = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DIR|URL",
+        help="With --engine ray: folder or URL (fsspec) that all machines see; not given: --out is one.",
+        show_default=False,
+    ),
+]
 
 
 @config_options(BuildConfig)
@@ -51,29 +75,9 @@ def build(
             metavar="auto|SECONDS|none", help="Time for that; auto: a quarter of the build's, at least 30 seconds."
         ),
     ] = "auto",
-    engine: Annotated[
-        str,
-        typer.Option(
-            metavar="|".join(ENGINES),
-            help="What encodes the films and finds their neighbours: this process, or workers of Ray (extra ray).",
-        ),
-    ] = "local",
-    address: Annotated[
-        str | None,
-        typer.Option(
-            metavar="HOST:PORT",
-            help="With --engine ray: a running cluster; not given: Ray is started on this machine.",
-            show_default=False,
-        ),
-    ] = None,
-    storage: Annotated[
-        str | None,
-        typer.Option(
-            metavar="DIR|URL",
-            help="With --engine ray: folder or URL (fsspec) that all machines see; not given: --out is one.",
-            show_default=False,
-        ),
-    ] = None,
+    engine: EngineName = "local",
+    address: Address = None,
+    storage: Storage = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
     config: BuildConfig,

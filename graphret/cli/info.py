@@ -114,6 +114,8 @@ def _starts(communities: dict[str, Any]) -> str:
 def _search(about: dict[str, Any]) -> str:
     if "damaged" in about:
         return f"every query is compared with every code: {about['damaged']} is damaged (see `graphret verify`)"
+    if about["method"] == "shards":
+        return "each shard as it was built"
     if about["method"] == "exact":
         return "every query is compared with every code"
     return (

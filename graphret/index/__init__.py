@@ -9,6 +9,8 @@ from graphret.index.config import BuildConfig, QueryConfig
 from graphret.index.dicom_results import dicom_manifest, write_dicom_results
 from graphret.index.hits import Hit, Hits, QueryHits
 from graphret.index.index import Index
+from graphret.index.joined import JoinedIndex
+from graphret.index.joining import join_shards
 from graphret.index.opening import as_index, open
 from graphret.index.packing import pack, unpack
 from graphret.index.shards import ShardedIndex
@@ -19,6 +21,7 @@ __all__ = [
     "Hit",
     "Hits",
     "Index",
+    "JoinedIndex",
     "QueryConfig",
     "QueryHits",
     "ShardedIndex",
@@ -27,6 +30,7 @@ __all__ = [
     "build",
     "describe_hits",
     "dicom_manifest",
+    "join_shards",
     "open",
     "pack",
     "purge_patient",

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from graphret._types import Progress
     from graphret.encoders import Encoder, ModelEncoder
 
-__all__ = ["build"]
+__all__ = ["build", "claimed"]
 
 
 def build(
@@ -143,7 +143,7 @@ def build(
     check_engine(engine, address, storage)
     check_backends(config)
     with (
-        _claimed(root, resume=resume) as stages,
+        claimed(root, resume=resume) as stages,
         open_engine(engine, stages.folder, address=address, storage=storage) as workers,
     ):
         coded = _encode(table, used, stages, config, workers, progress) if given is None else given
@@ -160,7 +160,7 @@ def build(
 
 
 @contextmanager
-def _claimed(root: Path, *, resume: bool) -> Iterator[Stages]:
+def claimed(root: Path, *, resume: bool) -> Iterator[Stages]:
     """Hold the folder as its only writer; when nothing has come of it, leave nothing behind."""
     created = not root.exists()
     make_folder(root)

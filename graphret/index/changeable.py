@@ -29,14 +29,17 @@ class ChangeableIndex:
 
     def __init__(self, path: str | os.PathLike[str], *, encoder: Encoder | None = None) -> None:
         self.path = check_path("path", path).absolute()  # a later chdir changes nothing
-        self._opened: OpenedIndex | None = OpenedIndex(self.path, encoder)
+        self._opened: OpenedIndex | None = self._open(encoder)
+
+    def _open(self, encoder: Encoder | None = None) -> OpenedIndex:
+        return OpenedIndex(self.path, encoder)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"path": self.path, "closed": self._opened is None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.path = state["path"]
-        self._opened = None if state["closed"] else OpenedIndex(self.path)
+        self._opened = None if state["closed"] else self._open()
 
     def __enter__(self) -> Self:
         return self

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from graphret.neighbors import GraphSearchStructure, NeighborTable
     from graphret.retrieval import Novelty
 
-__all__ = ["Coded", "Contents", "Linked", "partition_hash", "write_contents"]
+__all__ = ["Coded", "Contents", "Linked", "describe_contents", "partition_hash", "write_contents"]
 
 _FILES = ALL_ARRAYS | CHANGE_ARRAYS
 _AT_ONCE = 4
@@ -170,7 +170,7 @@ def write_contents(folder: Path, contents: Contents) -> Manifest:
     if contents.encoder is not None and is_kept(contents.encoder):
         contents.encoder.save(folder / ENCODER)
     return {
-        **_describe(contents),
+        **describe_contents(contents),
         "files": entries,
         "arrays": {
             _FILES[role]: {"dtype": array.dtype.newbyteorder("<").str, "shape": list(array.shape)}
@@ -191,7 +191,8 @@ def _write_arrays(folder: Path, arrays: Mapping[str, NDArray[Any]]) -> dict[str,
         return dict(zip(arrays, pool.map(write, arrays), strict=True))
 
 
-def _describe(contents: Contents) -> Manifest:
+def describe_contents(contents: Contents) -> Manifest:
+    """Return what a manifest says of contents but of their files."""
     coded, linked, partition = contents.coded, contents.linked, contents.partition
     structure, encoder, graph = contents.structure, contents.encoder, contents.linked.graph
     described = None if contents.parent is None else contents.parent.manifest["encoder"]

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from graphret._types import Codes, Float64Array, Int32Array
     from graphret.encoders import Encoder
 
-__all__ = ["Generation", "open_folder", "open_generation"]
+__all__ = ["Generation", "checked_array", "open_folder", "open_generation"]
 
 logger = logging.getLogger(__name__)
 
@@ -282,14 +282,14 @@ def open_folder(root: Path, name: str, *, strict: bool = False) -> Generation:
     searched = set(GRAPH_SEARCH_ARRAYS.values())
     files = hold_files(folder, manifest, [file for file in manifest["files"] if file not in searched])
     roles = {role: file for role, file in (ARRAYS | CODE_CHECKSUMS).items() if file in files}
-    arrays = {role: _checked_array(files, manifest, file) for role, file in roles.items()}
+    arrays = {role: checked_array(files, manifest, file) for role, file in roles.items()}
     check_arrays(folder, manifest, arrays)
     check_values(folder, manifest, arrays)
     damage = None
     if manifest["search"]["method"] == "graph":
         try:
             more = hold_files(folder, manifest, list(GRAPH_SEARCH_ARRAYS.values()))
-            links = {role: _checked_array(more, manifest, file) for role, file in GRAPH_SEARCH_ARRAYS.items()}
+            links = {role: checked_array(more, manifest, file) for role, file in GRAPH_SEARCH_ARRAYS.items()}
             check_graph_search(folder, arrays | links, in_full=False)
             files, arrays = files.with_others(more), arrays | links
         except DamagedIndexError as error:
@@ -311,7 +311,8 @@ def _check_listed(folder: Path, manifest: Manifest) -> None:
         raise DamagedIndexError(folder / MANIFEST, f"it does not list {unlisted[0]}")
 
 
-def _checked_array(files: HeldFiles, manifest: Manifest, file: str) -> NDArray[Any]:
+def checked_array(files: HeldFiles, manifest: Manifest, file: str) -> NDArray[Any]:
+    """Return the array of a file, or raise `DamagedIndexError` where the manifest says another dtype or shape."""
     array = array_of(files[file])
     found, stated = {"dtype": array.dtype.str, "shape": list(array.shape)}, manifest["arrays"].get(file)
     if stated != found:

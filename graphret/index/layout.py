@@ -9,6 +9,7 @@ __all__ = [
     "CODE_CHECKSUMS",
     "ENCODER",
     "FILMS",
+    "FRONT",
     "GRAPH_SEARCH_ARRAYS",
     "GRAPH_SEARCH_ATTRIBUTES",
     "PROBLEMS",
@@ -47,6 +48,8 @@ CHANGE_ARRAYS = {
 }
 """From which an index is changed. The first two are there together, the last where a film has a file."""
 ALL_ARRAYS = ARRAYS | CODE_CHECKSUMS | GRAPH_SEARCH_ARRAYS
+FRONT = "front.json"
+"""What says, in the place of CURRENT, that a folder joins the shards of one archive."""
 FILMS = "films.parquet"
 PROBLEMS = "problems.json"
 ENCODER = "encoder"

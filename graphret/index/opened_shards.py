@@ -63,6 +63,9 @@ class OpenedShards(OpenedIndex):
         self.search_by("auto")  # which refuses what does not fit together
         self._check_encoders()
         self.film_ids = self._joined_ids()
+        self._take_rankings()
+
+    def _take_rankings(self) -> None:
         self.rankings = ShardRankings(TunedRankings(None), lambda: self.stored, lambda: self.films)
         tuned = [str(shard.root) for shard in self.shards if shard.rankings.tuned.record is not None]
         if tuned:
@@ -116,13 +119,18 @@ class OpenedShards(OpenedIndex):
         """
         raise InvalidParameterError(
             "index", f"{len(self.shards)} shards", "one index",
-            "shards have no edges between films of different shards: build one index for what needs a graph",
+            "shards have no edges between films of different shards: `graphret join-shards` finds them",
         )  # fmt: skip
 
     @cached_property
     def encoder(self) -> Encoder | None:
         """The encoder of the films, which is the same for all shards."""
         return self.shards[0].encoder
+
+    @property
+    def k(self) -> int:
+        """Nearest films of a query that rankings may count on."""
+        return max(shard.stored.k for shard in self.shards)
 
     @cached_property
     def communities(self) -> Int32Array:
@@ -173,11 +181,8 @@ class ShardedArchive(StoredArchive):
 
     def __init__(self, parts: OpenedShards, **others: Any) -> None:
         search = others.pop("search", None) or parts.search_by("auto")
-        k = max(shard.stored.k for shard in parts.shards)
-        fields = {"findings": None, "metric": None, **others}
-        super().__init__(
-            lambda: parts.graph, codes=search.codes, communities=parts.communities, search=search, k=k, **fields
-        )
+        own = {"codes": search.codes, "communities": parts.communities, "search": search, "k": parts.k}
+        super().__init__(lambda: parts.graph, **{**own, "findings": None, "metric": None, **others})
         object.__setattr__(self, "_opened", parts)  # the class is frozen
         object.__setattr__(self, "_others", others)
 
@@ -219,7 +224,7 @@ class ShardRankings(IndexRankings):
         if asked not in {*OF_SHARDS, TUNED}:
             raise InvalidParameterError(
                 "ranking", asked, f"one of {', '.join(OF_SHARDS)} for shards",
-                "it reads what only one index of all films has (graph, bits, labels)",
+                "it reads what no shard has alone (graph, bits, labels): `graphret join-shards` makes it of all",
             )  # fmt: skip
         return super().choose(ranking, options)
 

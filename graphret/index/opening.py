@@ -6,7 +6,10 @@ import os
 from typing import TYPE_CHECKING, overload
 
 from graphret._errors import InvalidParameterError
+from graphret.files import check_path
+from graphret.index.front import is_front
 from graphret.index.index import Index
+from graphret.index.joined import JoinedIndex
 from graphret.index.shards import ShardedIndex
 from graphret.index.source import check_encoder
 
@@ -35,7 +38,8 @@ def open(
     Parameters
     ----------
     path
-        Folder of the index. A list of folders: indexes that are asked as one, its shards (`ShardedIndex`).
+        Folder of the index, or one in which shards were joined (`JoinedIndex`). A list of folders: indexes that are
+        asked as one, its shards (`ShardedIndex`).
     encoder
         The encoder of the index where it is in memory already, or loaded for another device; otherwise it is loaded
         from the index when the first film is asked for.
@@ -53,6 +57,8 @@ def open(
         A file is missing or not what was written; it is named. `Index.verify` reads every byte.
     StoreError
         Written by a graphret with a newer format.
+    StaleFrontError
+        Shards have changed since they were joined.
     EncoderError
         ``encoder`` is not the one that the index was built with; or shards were built with several.
     InvalidParameterError, CodesError, DataError
@@ -72,9 +78,14 @@ def open(
     """
     checked = None if encoder is None else check_encoder(encoder)
     if isinstance(path, str | os.PathLike):
-        return Index(path, encoder=checked)
+        return _open_one(path, checked)
     paths = list(path)
-    return Index(paths[0], encoder=checked) if len(paths) == 1 else ShardedIndex(paths, encoder=checked)
+    return _open_one(paths[0], checked) if len(paths) == 1 else ShardedIndex(paths, encoder=checked)
+
+
+def _open_one(path: str | os.PathLike[str], encoder: Encoder | None) -> Index:
+    kind = JoinedIndex if is_front(check_path("path", path)) else Index
+    return kind(path, encoder=encoder)
 
 
 def as_index(index: Any) -> Index:

@@ -9,8 +9,9 @@ import tarfile
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from graphret._errors import InvalidParameterError, MissingFileError, StoreError
+from graphret._errors import InvalidParameterError, MissingFileError, NotAnIndexError, StoreError
 from graphret.files import check_path, new_folder, open_plain, parse_json, replacing, write_file
+from graphret.index.front import is_front
 from graphret.index.index import Index
 from graphret.index.manifest import MANIFEST, serialise
 from graphret.index.opening import as_index
@@ -61,7 +62,7 @@ def pack(
     Raises
     ------
     NotAnIndexError, DamagedIndexError, StoreError
-        As `open`; nothing is written then.
+        As `open`; or the folder joins shards. Nothing is written then.
 
     Examples
     --------
@@ -74,6 +75,8 @@ def pack(
     """
     target = check_path("file", file)
     opened = as_index(index)
+    if is_front(opened.path):
+        raise NotAnIndexError(opened.path, "it joins shards: pack each of them, and join them where they are unpacked")
     generation = opened._generation
     small = _small_members(opened)
     members: dict[str, Any] = {

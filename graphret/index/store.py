@@ -23,6 +23,7 @@ from graphret.files import (
     storage_errors,
     write_file,
 )
+from graphret.index.layout import FRONT
 from graphret.index.manifest import FORMAT, MANIFEST, SCHEMA_VERSION, Manifest, file_table, read_manifest, serialise
 
 if TYPE_CHECKING:
@@ -70,6 +71,9 @@ def current_name(root: Path) -> str:
             raise NotAnIndexError(root, "it does not exist") from error
         if not root.is_dir():
             raise NotAnIndexError(root, "it is not a folder") from error
+        if (root / FRONT).exists():
+            reason = "it joins shards: ask it, or change the shards and run `graphret join-shards` again"
+            raise NotAnIndexError(root, reason) from error
         if generation_names(root):
             found = ", ".join(generation_names(root))
             raise DamagedIndexError(path, f"it cannot be read ({error.strerror}), though {found} is there") from error

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from graphret._errors import DamagedIndexError, InvalidParameterError, StoreError
 from graphret.files import storage_errors, sync_folder, write_file, writer_lock
+from graphret.index.layout import FRONT
 from graphret.index.manifest import read_signed, serialise
 from graphret.index.store import current_name
 from graphret.index.tuning_keys import FORMAT, tuning_problem
@@ -75,7 +76,8 @@ def forget_tuning(root: Path) -> bool:
     NotAnIndexError
         The folder holds no index.
     """
-    current_name(root)  # a folder that holds no index is refused before a lock is put into it
+    if not (root / FRONT).exists():
+        current_name(root)  # a folder that holds no index is refused before a lock is put into it
     with writer_lock(root), storage_errors(root / FILE, "remove"):
         there = (root / FILE).exists()
         (root / FILE).unlink(missing_ok=True)

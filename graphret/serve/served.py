@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from graphret._errors import GraphretError, InvalidParameterError, UnknownNameError
+from graphret._errors import GraphretError, InvalidParameterError, StaleFrontError, UnknownNameError
+from graphret.index import JoinedIndex
 from graphret.index import open as open_index
 from graphret.serve.filters import filters_of
 from graphret.serve.words import NotThereError, without_paths
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Served", "ServedIndex", "State"]
 
 logger = logging.getLogger(__name__)
-_WATCHED = ("CURRENT", "ranking.json")
+_WATCHED = ("CURRENT", "front.json", "ranking.json")
 
 
 class State:
@@ -114,7 +115,8 @@ class ServedIndex:
     Parameters
     ----------
     roots
-        Its folder; several: those of its shards.
+        Its folder; several: those of its shards. Where shards were joined and have changed since, they are asked
+        without their communities, which `problem` says, until they are joined again.
     name
         Its short name, which is all that answers say of where it is.
 
@@ -128,8 +130,10 @@ class ServedIndex:
         self.roots, self.name = list(roots), name
         self.problem = ""
         self._lock = threading.Lock()
+        self.folders = self.roots
+        """All folders that are read: the shards of shards that were joined as well."""
         self._seen = self._signs()
-        self._state = State(open_index(self.roots), name)
+        self._state = State(self._open(), name)
 
     @property
     def state(self) -> State:
@@ -152,23 +156,35 @@ class ServedIndex:
 
     def _open_again(self) -> None:
         loaded = self._state.loaded_encoder
+        self.problem = ""
         try:
-            index = open_index(self.roots)
+            index = self._open()
             about = index.manifest["encoder"]
             if loaded is not None and about is not None and about["fingerprint"] == loaded.fingerprint:
-                index = open_index(self.roots, encoder=loaded)
+                index = self._open(loaded)
         except GraphretError as error:
-            self.problem = without_paths(error, list(map(str, self.roots)))
+            self.problem = without_paths(error, map(str, self.folders))
             logger.warning("%s: the generation before is served on: %s", self.name, error)
             return
-        self.problem = ""
         self._state = State(index, self.name)
         logger.info("%s: %s is served from now on", self.name, self._state.generation)
+
+    def _open(self, encoder: Encoder | None = None) -> Index | ShardedIndex:
+        try:
+            index = open_index(self.roots, encoder=encoder)
+            shards = index.shards if isinstance(index, JoinedIndex) else []
+        except StaleFrontError as error:
+            self.problem = without_paths(error, map(str, [*self.roots, *error.shards]))
+            logger.warning("%s: shards are asked without their communities: %s", self.name, error)
+            shards = error.shards
+            index = open_index(shards, encoder=encoder)
+        self.folders = [*self.roots, *shards]
+        return index
 
     def _signs(self) -> tuple[tuple[int, int, int] | None, ...]:
         """What of the files that say what is current changes when they are written again."""
         found: list[tuple[int, int, int] | None] = []
-        for path in (root / name for root in self.roots for name in _WATCHED):
+        for path in (root / name for root in self.folders for name in _WATCHED):
             try:
                 about = os.stat(path)  # noqa: PTH116 - at every request
             except OSError:
@@ -223,4 +239,4 @@ class Served:
     @property
     def roots(self) -> list[str]:
         """Folders of the indexes, which no answer may name."""
-        return [str(root) for served in self.indexes.values() for root in served.roots]
+        return [str(folder) for served in self.indexes.values() for folder in served.folders]

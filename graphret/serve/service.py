@@ -52,7 +52,7 @@ class Service:
         self.lists = Lists(config.lists or first.with_name(f"{first.name}-lists.sqlite"))
         most_bytes = config.thumbnails_mb * 2**20 if config.thumbnails else None
         self._pictures = {  # a film of another shard would not go from the folder of the first when it is removed
-            name: Pictures(index.roots[0], most_bytes if len(index.roots) == 1 else None)
+            name: Pictures(index.roots[0], most_bytes if len(index.folders) == 1 else None)
             for name, index in self.served.indexes.items()
         }
 

@@ -10,11 +10,13 @@ import pytest
 
 import graphret
 from graphret._errors import ClusterError, InvalidParameterError, UnknownNameError
+from graphret.cluster.ray_encoding import ShardEncoder
 from graphret.cluster.ray_session import RayWorkers, guarded, session
+from graphret.cluster.stored_join import Pieces
 from graphret.data import ImageTable, write_png
 
 OPTIONS = {"k": 9, "tune": False, "search": "graph", "n_starts": 2}
-STAGES = ("ShardEncoder", "block", "pair", "table")
+STAGES = ("encode", "block", "pair", "table")
 
 
 @pytest.fixture(scope="module")
@@ -43,44 +45,52 @@ def ray():
         os.environ["PYTHONPATH"] = before
 
 
-def workers_at(stage):
-    """Processes of this program's Ray that are at a piece of a stage, as their names say."""
-    parents, names = {}, {}
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            with suppress(OSError):
-                names[int(folder.name)] = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-                parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+def killed_at(base, methods, folder, n_kills):
+    """A class whose workers kill themselves ``n_kills`` times at each of some methods, before and after the work.
 
-    def is_ours(process):
-        while process in parents and process != os.getpid():
-            process = parents[process]
-        return process == os.getpid()
+    A file says that a kill has happened: whoever makes it dies. So the kills depend on no time, however long a machine
+    takes. The classes are local, so that Ray sends them as they are.
+    """
 
-    return [pid for pid, name in names.items() if name.startswith("ray::") and stage in name and is_ours(pid)]
+    def die(name, moment):
+        for number in range(moment, n_kills, 2):
+            with suppress(FileExistsError):
+                (folder / f"{name}-{number}").touch(exist_ok=False)
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    def killed(name):
+        def method(self, *given):
+            die(name, 0)
+            result = getattr(base, name)(self, *given)
+            die(name, 1)
+            return result
+
+        return method
+
+    return type(base.__name__, (base,), {name: killed(name) for name in methods})
 
 
-class Killer:
-    """A progress function that kills a worker at each of some stages, when it is called the first time there."""
+@pytest.fixture
+def kill(tmp_path, monkeypatch):
+    """Let workers of some stages be killed; returns the kills that have happened, sorted."""
+    folder = tmp_path / "kills"
+    folder.mkdir()
 
-    def __init__(self, stages, most=1):
-        self.left, self.killed = dict.fromkeys(stages, most), []
+    def start(stages, n_kills):
+        encoder = killed_at(ShardEncoder, ["encode"] if "encode" in stages else [], folder, n_kills)
+        monkeypatch.setattr("graphret.cluster.ray_encoding.ShardEncoder", encoder)
+        pieces = killed_at(Pieces, [stage for stage in stages if stage != "encode"], folder, n_kills)
+        monkeypatch.setattr("graphret.cluster.join.Pieces", pieces)
+        return lambda: sorted(path.name for path in folder.iterdir())
 
-    def __call__(self, stage, _done, _total):
-        if stage not in {"encode", "neighbors"}:
-            return
-        for name, left in self.left.items():
-            for process in workers_at(name)[:left]:
-                os.kill(process, signal.SIGKILL)
-                self.killed.append(name)
-                self.left[name] -= 1
+    return start
 
 
 @pytest.mark.usefixtures("small_blocks", "ray")
 @pytest.mark.parametrize("method", ["exact", pytest.param("approximate", marks=pytest.mark.slow)])
-def test_codes_on_ray_with_storage_at_a_url(many_codes, tmp_path, hashes_of, method):
+def test_codes_on_ray_with_storage_at_a_url(many_codes, tmp_path, hashes_of, method, kill):
     graphret.build(many_codes, out=tmp_path / "local", method=method, **OPTIONS)
-    killer = Killer(["pair"])
+    kills = kill(["pair"], 1)
     storage = tmp_path / "storage"
     graphret.build(
         many_codes,
@@ -88,10 +98,9 @@ def test_codes_on_ray_with_storage_at_a_url(many_codes, tmp_path, hashes_of, met
         method=method,
         engine="ray",
         storage=storage.as_uri(),
-        progress=killer,
         **OPTIONS,
     )
-    assert killer.killed == ["pair"]
+    assert kills() == ["pair-0"]
     assert hashes_of(tmp_path / "ray") == hashes_of(tmp_path / "local")
     assert [path for path in storage.rglob("*") if path.is_file()] == []
     assert sorted(path.name for path in (tmp_path / "ray").iterdir()) == sorted(
@@ -116,21 +125,19 @@ def films(tmp_path_factory):
 @pytest.mark.usefixtures("small_blocks", "ray")
 @pytest.mark.slow
 @pytest.mark.parametrize("n_kills", [0, 5])
-def test_films_on_ray_and_a_worker_killed_at_each_stage(films, tmp_path, hashes_of, n_kills, monkeypatch):
+def test_films_on_ray_and_a_worker_killed_at_each_stage(films, tmp_path, hashes_of, n_kills, kill, monkeypatch):
     """With five workers killed at each of four stages: twenty kills."""
     monkeypatch.setattr("graphret.neighbors.join_plan.TILE", 4)
     monkeypatch.setattr("graphret.neighbors.join_plan.BLOCK_ROWS", 8)
     encoder = graphret.load_encoder("resnet18", size=64, device="cpu")
     options = {**OPTIONS, "k": 5, "shard_rows": 5}
     graphret.build(films, encoder, out=tmp_path / "local", **options)
-    killer = Killer(STAGES, n_kills)
-    index = graphret.build(films, encoder, out=tmp_path / "ray", engine="ray", progress=killer, **options)
+    kills = kill(STAGES, n_kills)
+    index = graphret.build(films, encoder, out=tmp_path / "ray", engine="ray", **options)
     assert hashes_of(tmp_path / "ray") == hashes_of(tmp_path / "local")
     assert len(index) == 58
     assert len(index.films.problems) == 2
-    if n_kills:
-        assert {"ShardEncoder", "block", "pair"} <= set(killer.killed)
-        assert len(killer.killed) >= 15
+    assert kills() == sorted(f"{stage}-{number}" for stage in STAGES for number in range(n_kills))
 
 
 @pytest.mark.usefixtures("small_blocks")
