@@ -10,6 +10,7 @@ from graphret._errors import InvalidParameterError, MissingFileError
 
 if TYPE_CHECKING:
     from graphret.cli.reporting import Reporter
+    from graphret.index import QueryConfig
 
 __all__ = ["Csv", "HitFiles", "Html", "Sr"]
 
@@ -61,8 +62,8 @@ class HitFiles:
             if not path.parent.is_dir():
                 raise MissingFileError(path.parent, "folder", "make it first")
 
-    def write(self, document: dict[str, Any], n_threads: int | None, reporter: "Reporter") -> list[str]:
-        """Write what was asked for, say so, and return the files."""
+    def write(self, document: dict[str, Any], config: "QueryConfig", reporter: "Reporter") -> list[str]:
+        """Write what was asked for, say so, and return the files; films are decoded as the config says."""
         from graphret.index import write_dicom_results, write_hits_csv, write_hits_html
 
         if self.sr is not None:
@@ -73,7 +74,13 @@ class HitFiles:
         if self.csv is not None:
             write_hits_csv(self.csv, document)
         if self.html is not None:
-            thumbnails = write_hits_html(self.html, document, n_threads=n_threads, progress=reporter.progress)
+            thumbnails = write_hits_html(
+                self.html,
+                document,
+                decoding=config.decoding,
+                n_threads=config.n_threads,
+                progress=reporter.progress,
+            )
             if thumbnails.problems:
                 name, reason = next(iter(thumbnails.problems.items()))
                 reporter.note(

@@ -112,6 +112,8 @@ def query(
             "device": config.device,
             "n_threads": config.n_threads,
             "alarm_level": config.alarm_level,
+            "isolate": config.isolate,
+            "decode_seconds": config.decode_seconds,
             "where": conditions,
             "exclude": "patient" if exclude_same_patient else None,
             "options": parse_assignments("options", options) if options else None,
@@ -133,7 +135,7 @@ def query(
                 f"--alarm-level {config.alarm_level:g} is never reached with so few films: whether there is nothing "
                 f"similar can be told from {opened.novelty.smallest:.2g} on"
             )
-        document["files"] = files.write(document, config.n_threads, reporter)
+        document["files"] = files.write(document, config, reporter)
         tables = [hit_table(answer, group_by) for answer in document["queries"]]
         reporter.result(document, *tables, score_legend(document), Text(f"ranking: {_described(hits)}"))
 

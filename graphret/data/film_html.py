@@ -13,7 +13,9 @@ from graphret.data.thumbnails import thumbnail
 from graphret.html import picture, text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
 
 __all__ = ["film_figure", "film_row"]
 
@@ -21,7 +23,7 @@ SIDE = 112
 """Longest side of a picture, px."""
 
 
-def film_figure(film: Any, lines: Sequence[str]) -> str:
+def film_figure(film: Any, lines: Sequence[str], read: Callable[[str], NDArray[Any]] = read_pixels) -> str:
     """Return a film and the lines under it as HTML.
 
     Parameters
@@ -31,6 +33,8 @@ def film_figure(film: Any, lines: Sequence[str]) -> str:
         a box that says so.
     lines
         Texts; escaped here.
+    read
+        Decodes a file, as `Decoding.reader` gives it.
 
     Examples
     --------
@@ -38,7 +42,7 @@ def film_figure(film: Any, lines: Sequence[str]) -> str:
     True
     """
     try:
-        shown = _picture(film)
+        shown = _picture(film, read)
     except FilmError:
         shown = _box("not readable")
     caption = "<br>".join(map(text, lines))
@@ -53,10 +57,10 @@ def film_row(title: str, figures: Sequence[str]) -> str:
     return f'<div>{text(title)}<div style="display:flex;flex-wrap:wrap">{"".join(figures)}</div></div>'
 
 
-def _picture(film: Any) -> str:
+def _picture(film: Any, read: Callable[[str], NDArray[Any]]) -> str:
     if film is None or (isinstance(film, str) and not film):
         return _box("no film")
-    pixels = read_pixels(film) if isinstance(film, str | Path) else film
+    pixels = read(str(film)) if isinstance(film, str | Path) else film
     content = io.BytesIO()
     film = as_film(pixels)
     thumbnail(film, min(SIDE, max(film.shape))).save(content, format="PNG")

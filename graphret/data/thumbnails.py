@@ -13,7 +13,8 @@ from PIL import Image
 from graphret._checks import check_integer
 from graphret._errors import FilmError
 from graphret._threads import available_threads
-from graphret.data.images import read_film
+from graphret.data.decoding.grey import as_film
+from graphret.data.isolated import Decoding
 from graphret.data.listing import file_problem
 
 if TYPE_CHECKING:
@@ -57,7 +58,12 @@ class Thumbnails:
 
 
 def read_thumbnails(
-    paths: Iterable[str], side: int = 160, *, n_threads: int | None = None, progress: Progress | None = None
+    paths: Iterable[str],
+    side: int = 160,
+    *,
+    decoding: Decoding | None = None,
+    n_threads: int | None = None,
+    progress: Progress | None = None,
 ) -> Thumbnails:
     """Make a small JPEG of every film; a film that cannot be read (any more) is a problem with its reason.
 
@@ -67,6 +73,8 @@ def read_thumbnails(
         Films; one that comes several times is read once.
     side
         Longer side in px, >= 1.
+    decoding
+        What one film may take, and whether films are decoded in processes of their own; the defaults when not given.
     n_threads
         Threads that read; ``None`` for all processors.
     progress
@@ -86,15 +94,17 @@ def read_thumbnails(
         if reason:
             return reason
         try:
-            film = read_film(path)
+            film = as_film(read(path))
         except FilmError as error:
             return error.reason
+        except MemoryError:
+            return "there is not enough memory for its picture"
         content = io.BytesIO()
         thumbnail(film, side).save(content, format="JPEG", quality=_QUALITY)
         return content.getvalue()
 
     n_workers = available_threads() if n_threads is None else check_integer("n_threads", n_threads, 1)
-    with ThreadPoolExecutor(n_workers) as pool:
+    with (decoding or Decoding()).reader() as read, ThreadPoolExecutor(n_workers) as pool:
         for number, (name, found) in enumerate(zip(names, pool.map(make, names), strict=True)):
             if isinstance(found, bytes):
                 made.pictures[name] = found

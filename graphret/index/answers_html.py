@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from graphret._types import Progress
+    from graphret.data.isolated import Decoding
 
 __all__ = ["hits_html", "write_hits_html"]
 
@@ -75,10 +76,20 @@ def write_hits_html(
     path: str | Path,
     document: dict[str, Any],
     *,
+    decoding: Decoding | None = None,
     n_threads: int | None = None,
     progress: Progress | None = None,
 ) -> Thumbnails:
     """Read the films of a document, and write `hits_html` to a file, whole or not at all.
+
+    Parameters
+    ----------
+    path
+        The file.
+    document
+        As for `hits_html`.
+    decoding, n_threads, progress
+        As for `read_thumbnails`; queries and hits are decoded the same way.
 
     Returns
     -------
@@ -91,7 +102,7 @@ def write_hits_html(
         The folder is not there, or cannot be written to.
     """
     films = [film["path"] for answer in document["queries"] for film in (answer, *answer["hits"])]
-    thumbnails = read_thumbnails(films, SIDE, n_threads=n_threads, progress=progress)
+    thumbnails = read_thumbnails(films, SIDE, decoding=decoding, n_threads=n_threads, progress=progress)
     write_text(path, hits_html(document, thumbnails))
     return thumbnails
 

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from graphret._checks import check_number
+from graphret.data.isolated import SECONDS
 from graphret.index.asking import Asking
 from graphret.index.config import QueryConfig
 from graphret.index.examples import NEGATIVE_WEIGHT
@@ -78,6 +79,8 @@ class Askable(ABC):
         group_by: str | None = None,
         on_problem: Callable[[str, GraphretError], None] | None = None,
         alarm_level: float = 0.01,
+        isolate: bool = False,
+        decode_seconds: float = SECONDS,
     ) -> Hits:
         """Find the films that are most similar to one query or many.
 
@@ -126,6 +129,12 @@ class Askable(ABC):
             (``Hits.queries`` has those that remain). ``None``: such a film ends the call.
         alarm_level
             For ``Hits.nothing_similar``: the share of ordinary queries that it may be true for, between 0 and 1.
+        isolate
+            Decode query films in processes of their own: one that makes a decoder hang, crash or eat memory is a film
+            that cannot be decoded. For films of unknown origin; a process takes a second to start. Films in memory are
+            decoded already. The pictures that a notebook shows of the query are decoded the same way.
+        decode_seconds
+            Time for one film, > 0, with ``isolate``.
 
         Returns
         -------
@@ -152,7 +161,16 @@ class Askable(ABC):
         -----
         O(n d) where a query meets every code; graph search grows about as log n. Then what the ranking takes.
         """
-        config = QueryConfig(k=k, fill=fill, search=search, device=device, n_threads=n_threads, alarm_level=alarm_level)
+        config = QueryConfig(
+            k=k,
+            fill=fill,
+            search=search,
+            device=device,
+            n_threads=n_threads,
+            alarm_level=alarm_level,
+            isolate=isolate,
+            decode_seconds=decode_seconds,
+        )
         asking = Asking(self._parts, config, ranking, options, where, exclude, group_by)
         return self._answered(asking.ask(what, patients, on_problem))
 
@@ -174,6 +192,8 @@ class Askable(ABC):
         options: Mapping[str, Any] | None = None,
         alarm_level: float = 0.01,
         group_by: str | None = None,
+        isolate: bool = False,
+        decode_seconds: float = SECONDS,
     ) -> Hits:
         """Find the films that are like several examples together, and unlike others.
 
@@ -191,7 +211,7 @@ class Askable(ABC):
         exclude, patients
             ``"patient"``: no film of the patient of any example; ``patients`` names those of examples that are no film
             of the archive, positives first, then negatives (None for those of the archive).
-        ranking, where, fill, search, device, n_threads, options, alarm_level, group_by
+        ranking, where, fill, search, device, n_threads, options, alarm_level, group_by, isolate, decode_seconds
             As for `query`.
 
         Returns
@@ -216,6 +236,15 @@ class Askable(ABC):
         (['like 3, 7; unlike 12'], (1, 2))
         """
         weight = check_number("negative_weight", negative_weight, at_least=0)
-        config = QueryConfig(k=k, fill=fill, search=search, device=device, n_threads=n_threads, alarm_level=alarm_level)
+        config = QueryConfig(
+            k=k,
+            fill=fill,
+            search=search,
+            device=device,
+            n_threads=n_threads,
+            alarm_level=alarm_level,
+            isolate=isolate,
+            decode_seconds=decode_seconds,
+        )
         asking = Asking(self._parts, config, ranking, options, where, exclude, group_by)
         return self._answered(asking.ask_by_examples(positives, negatives, weight, patients))

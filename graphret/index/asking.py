@@ -118,7 +118,7 @@ class Asking:
         encoder = self.parts.encoder if queries.films else None
         if encoder is None:
             return np.arange(len(queries)), queries.codes
-        return encode_queries(queries, encoder, self.config.n_threads, on_problem)
+        return encode_queries(queries, encoder, self.config.decoding, self.config.n_threads, on_problem)
 
     def _groups(self) -> Int64Array | None:
         return None if self.group_by is None else self.parts.lookup.groups(self.group_by)
@@ -135,7 +135,7 @@ class Asking:
         else:
             ranked = rank_one_per_group(ranker, archive, batch, config.k, groups, **how)
         found = (archive, batch, ranked, self.parts.film_ids)
-        pictures = Pictures(lambda: self.parts.films, queries)
+        pictures = Pictures(lambda: self.parts.films, queries, config.decoding)
         return Hits.of(
             choice,
             queries.names,

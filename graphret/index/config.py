@@ -215,6 +215,11 @@ class QueryConfig:
         Threads; ``None``: all processors. No result depends on it.
     alarm_level
         Share of ordinary queries that may be said to have nothing similar in the archive, between 0 and 1.
+    isolate
+        Decode query films in processes of their own, which end when a film takes too much memory or time: for films of
+        unknown origin.
+    decode_seconds
+        Time for one query film, with isolate; one that takes longer cannot be asked for.
 
     Raises
     ------
@@ -229,6 +234,8 @@ class QueryConfig:
     device: str | None = _one_of(None, SEARCH_DEVICES)
     n_threads: int | None = None
     alarm_level: float = 0.01
+    isolate: bool = False
+    decode_seconds: float = SECONDS
 
     def __post_init__(self) -> None:
         _settle(self, "k", 1, "ask for at least one film")
@@ -245,6 +252,13 @@ class QueryConfig:
         if self.n_threads is not None:
             _settle(self, "n_threads", 1, "None takes every processor")
         object.__setattr__(self, "alarm_level", check_number("alarm_level", self.alarm_level, above=0, below=1))
+        check_flag("isolate", self.isolate)
+        object.__setattr__(self, "decode_seconds", check_number("decode_seconds", self.decode_seconds, above=0))
+
+    @property
+    def decoding(self) -> Decoding:
+        """How query films are decoded."""
+        return Decoding(self.isolate, seconds=self.decode_seconds)
 
     @classmethod
     def of(cls, config: QueryConfig | None, overrides: Mapping[str, Any]) -> QueryConfig:

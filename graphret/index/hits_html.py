@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from graphret.data import ImageTable
+    from graphret.data.isolated import Decoding
     from graphret.index.query_input import Queries
 
 __all__ = ["Pictures"]
@@ -28,10 +29,13 @@ class Pictures:
         Gives the table of the archive.
     queries
         As they were recognised.
+    decoding
+        How films of queries are decoded; those of hits are films of the archive, and are decoded here.
     """
 
     read_films: Callable[[], ImageTable]
     queries: Queries
+    decoding: Decoding
 
     def html(self, hits: Any, text: str) -> str:
         """Show the first queries of `Hits`, each with its first hits, under a text."""
@@ -43,7 +47,9 @@ class Pictures:
         """Show one query (`QueryHits`) with its first hits."""
         films, queries = self.read_films(), self.queries
         name, known = of_query.query or f"query {row}", int(queries.known[row])
-        asked = film_figure(queries.films.get(row, str(films.paths[known]) if known >= 0 else None), ["query"])
+        film = queries.films.get(row, str(films.paths[known]) if known >= 0 else None)
+        with self.decoding.reader() as read:
+            asked = film_figure(film, ["query"], read)
         figures = [films.figure(hit.position, f"{hit.rank}. {hit.similarity:.3f}") for hit in of_query[:_HITS]]
         alarm = f" (nothing similar in this archive, p = {of_query.p_value:.2g})" if of_query.nothing_similar else ""
         return film_row(f"{name}{alarm}", [asked, *figures])

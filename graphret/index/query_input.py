@@ -12,7 +12,7 @@ from PIL.Image import Image
 
 from graphret._checks import as_array, check_codes
 from graphret._errors import CodesError, DataError, InvalidParameterError, MissingFileError
-from graphret.data import film_in_memory, read_pixels
+from graphret.data import film_in_memory
 from graphret.data.frame_place import split_frame
 from graphret.data.in_memory import FILM_ARRAYS
 from graphret.encoding import encode_each
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from graphret._errors import GraphretError
     from graphret._types import Codes, Int32Array, Int64Array
+    from graphret.data.isolated import Decoding
     from graphret.encoders import Encoder
     from graphret.index.lookup import FilmLookup
     from graphret.neighbors import Search
@@ -193,6 +194,7 @@ def _one_array(entry: Any) -> NDArray[Any]:
 def encode_queries(
     queries: Queries,
     encoder: Encoder,
+    decoding: Decoding,
     n_threads: int | None = None,
     on_problem: Callable[[str, GraphretError], None] | None = None,
 ) -> tuple[Int64Array, Codes]:
@@ -204,6 +206,8 @@ def encode_queries(
         As recognised.
     encoder
         Of the index.
+    decoding
+        How films that are files are decoded.
     n_threads
         Threads; ``None`` for all processors.
     on_problem
@@ -229,10 +233,6 @@ def encode_queries(
     kept = np.ones(len(queries), dtype=np.bool_)
     problems: list[tuple[str, GraphretError]] = []
 
-    def read(number: int) -> NDArray[Any]:
-        film = queries.films[number]
-        return read_pixels(film) if isinstance(film, Path) else film
-
     def note(number: int, error: GraphretError) -> None:
         name = queries.names[number] or f"query {number}"
         if isinstance(error, CodesError):
@@ -243,7 +243,13 @@ def encode_queries(
         problems.append((name, error))
         on_problem(name, error)
 
-    numbers, encoded = encode_each(encoder, read, sorted(queries.films), on_problem=note, n_workers=n_threads)
+    with decoding.reader() as read:
+
+        def pixels_of(number: int) -> NDArray[Any]:
+            film = queries.films[number]
+            return read(str(film)) if isinstance(film, Path) else film
+
+        numbers, encoded = encode_each(encoder, pixels_of, sorted(queries.films), on_problem=note, n_workers=n_threads)
     codes[numbers] = encoded
     if not kept.any():
         raise DataError(f"none of the {len(queries)} films can be asked for, first {problems[0][0]}: {problems[0][1]}")

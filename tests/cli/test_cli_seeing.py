@@ -100,6 +100,19 @@ def test_page_and_table_hold_what_the_document_holds(shop, run, run_json, tmp_pa
     assert (html.read_bytes(), table.read_bytes()) == before
 
 
+def test_isolated_films_are_not_decoded_by_the_command(shop, run_json, tmp_path, monkeypatch):
+    call = ["query", shop.index, shop.new / "a.png", "-k", "2", "--html", tmp_path / "hits.html"]
+    expected = run_json(*call)
+    page = (tmp_path / "hits.html").read_text(encoding="utf-8")
+
+    def refuse(path, **_):
+        raise AssertionError(f"{path} was decoded here")
+
+    monkeypatch.setattr("graphret.data.isolated.read_pixels", refuse)
+    assert run_json(*call, "--isolate") == expected
+    assert (tmp_path / "hits.html").read_text(encoding="utf-8") == page
+
+
 def test_films_of_the_archive_that_are_gone_are_counted(shop, run, tmp_path):
     moved = tmp_path / "moved"
     shutil.copytree(shop.index, moved)

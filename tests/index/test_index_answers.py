@@ -13,7 +13,7 @@ from PIL import Image
 
 import graphret
 from graphret._plain import csv_cell
-from graphret.data import read_film
+from graphret.data import read_pixels
 from graphret.data.thumbnails import read_thumbnails
 from graphret.index import describe_hits, write_hits_csv, write_hits_html
 from graphret.index.answers import legend_of, why_in_words
@@ -126,7 +126,12 @@ def test_films_that_are_gone_are_boxes_and_counted(film_index, film_table, tmp_p
 
 def test_each_film_is_read_once_and_small(film_table, monkeypatch):
     read = []
-    monkeypatch.setattr("graphret.data.thumbnails.read_film", lambda path: read.append(path) or read_film(path))
+
+    def counted(path, **limits):
+        read.append(path)
+        return read_pixels(path, **limits)
+
+    monkeypatch.setattr("graphret.data.isolated.read_pixels", counted)
     paths = film_table.paths[:3].tolist() * 4
     told = []
     made = read_thumbnails(paths, 16, n_threads=2, progress=lambda *said: told.append(said))
