@@ -11,10 +11,13 @@ from rich.text import Text
 
 from graphret.cli.info import IndexFolder
 from graphret.cli.options import parse_word
+from graphret.cli.output_files import check_output_file
 from graphret.cli.reporting import AsJson, Quiet, report_to_user
 
 if TYPE_CHECKING:
     from graphret.auditing import Audit
+    from graphret.cli.reporting import Reporter
+    from graphret.index import Index
 
 __all__ = ["audit"]
 
@@ -37,6 +40,14 @@ def audit(
         Path | None,
         typer.Option(metavar="DIR", help="Write audit.json, duplicates.csv, groups.csv, patients.csv, labels.csv."),
     ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            "--html",
+            metavar="FILE",
+            help="Write one page: counts, the first rows of every list, and the films of the strongest suspicions.",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of neighbours that are approximate.")] = 0,
     n_threads: Annotated[int | None, typer.Option(help="Threads; all processors if not given.")] = None,
     as_json: AsJson = False,
@@ -50,16 +61,33 @@ def audit(
     with report_to_user(as_json=as_json, quiet=quiet) as reporter:
         import graphret
 
+        if html is not None:
+            check_output_file("html", html, (".html", ".htm"))
+        opened = graphret.open(index)
         cosine: Any = parse_word(threshold, number=float, nothing=False)
         found = graphret.audit(
-            graphret.open(index), k=k, threshold=cosine, seed=seed, n_threads=n_threads, progress=reporter.progress
+            opened, k=k, threshold=cosine, seed=seed, n_threads=n_threads, progress=reporter.progress
         )
         document = {"index": str(index), **found.to_dict()}
-        if out is not None:
-            written = found.save(out)
+        written = [] if out is None else found.save(out)
+        if html is not None:
+            _write_page(html, found, opened, n_threads, reporter)
+            written.append(html)
+        if written:
             document["files"] = [str(path) for path in written]
-            reporter.note(f"wrote {', '.join(str(path) for path in written)}")
+            reporter.note(f"wrote {', '.join(document['files'])}")
         reporter.result(document, *_shown(found, n_shown))
+
+
+def _write_page(path: Path, found: "Audit", index: "Index", n_threads: int | None, reporter: "Reporter") -> None:
+    from graphret.auditing import write_audit_html
+
+    made = write_audit_html(path, found, index.films, index.path.name, n_threads=n_threads, progress=reporter.progress)
+    if made.problems.pop("", ""):
+        reporter.note("films without a file (their codes were made elsewhere) have no picture")
+    if made.problems:
+        film, reason = next(iter(made.problems.items()))
+        reporter.note(f"{len(made.problems)} films cannot be shown in {path}, first {film}: {reason}")
 
 
 def _shown(found: "Audit", n: int) -> Iterator[RenderableType]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from graphret._errors import InvalidParameterError, MissingFileError
+from graphret.cli.output_files import check_output_file
 
 if TYPE_CHECKING:
     from graphret.cli.reporting import Reporter
@@ -55,12 +55,8 @@ class HitFiles:
     def __post_init__(self) -> None:
         for name, suffixes in _SUFFIXES.items():
             path: Path | None = getattr(self, name)
-            if path is None:
-                continue
-            if path.suffix.lower() not in suffixes:
-                raise InvalidParameterError(name, str(path), f"a file that ends in {' or '.join(suffixes)}")
-            if not path.parent.is_dir():
-                raise MissingFileError(path.parent, "folder", "make it first")
+            if path is not None:
+                check_output_file(name, path, suffixes)
 
     def write(self, document: dict[str, Any], config: "QueryConfig", reporter: "Reporter") -> list[str]:
         """Write what was asked for, say so, and return the files; films are decoded as the config says."""
