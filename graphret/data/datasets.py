@@ -10,6 +10,7 @@ import numpy as np
 from graphret._errors import DataError, UnknownNameError
 from graphret.data.cards import DatasetSpec, read_dataset_spec
 from graphret.data.chexpert import read_chexpert
+from graphret.data.cifar import read_cifar
 from graphret.data.csv_table import read_csv
 from graphret.data.dicom_folder import read_dicom_folder
 from graphret.data.elcap import read_elcap
@@ -36,6 +37,7 @@ __all__ = ["consolidate", "read_dataset"]
 
 _READERS: dict[str, Callable[[DatasetSpec, Path], Records]] = {
     "chexpert": read_chexpert,
+    "cifar10": read_cifar,
     "csv": read_csv,
     "dicom": read_dicom_folder,
     "elcap": read_elcap,

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from graphret._errors import FilmError, InvalidParameterError
+from graphret.data.cifar import is_cifar, read_cifar_image
 from graphret.data.decoding.budget import reserving
 from graphret.data.decoding.grey import as_film
 from graphret.data.decoding.limits import MAX_PIXELS, FilmLimits
@@ -43,8 +44,9 @@ _DEFAULT_LIMITS = FilmLimits()
 def read_film(path: str | Path, *, limits: FilmLimits = _DEFAULT_LIMITS) -> Float32Array:
     """Decode one film.
 
-    PNG, JPEG, TIFF, BMP, GIF and DICOM, recognised by content (a DICOM file without its preamble by its suffix, a raw
-    film of JSRT by its suffix .IMG and its size). docs/films.md lists every kind, and those that are refused.
+    PNG, JPEG, TIFF, BMP, GIF and DICOM, recognised by content (a DICOM file without its preamble by its suffix; a raw
+    film of JSRT, .IMG, and a batch of CIFAR-10, .bin, by suffix and size). docs/films.md lists every kind, and those
+    that are refused.
 
     ============================== ==========================================================================
     in the file                    in the film
@@ -167,6 +169,8 @@ def write_png(path: str | Path, film: Float32Array) -> None:
 
 
 def _decode(path: Path, head: bytes, limits: FilmLimits, frame: int | None) -> NDArray[Any]:
+    if is_cifar(path):
+        return read_cifar_image(path, frame)
     has_preamble = head[128:132] == b"DICM"  # asked first: what precedes it may begin like a TIFF
     if not has_preamble:
         if frame is not None and path.suffix.lower() not in DICOM_SUFFIXES:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OTHER_READERS", "READERS"]
 
-READERS = ("chexpert", "csv", "dicom", "elcap", "folder", "jsrt", "nih", "origa", "tcia")
+READERS = ("chexpert", "cifar10", "csv", "dicom", "elcap", "folder", "jsrt", "nih", "origa", "tcia")
 """Those of graphret."""
 
 

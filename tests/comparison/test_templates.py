@@ -24,6 +24,7 @@ TABLES = {
     "fang2021-cdr",
     *(f"guan2023-table{n}" for n in (1, 2, 4, 5)),
     *(f"cai2019-table{n}" for n in (1, 2)),
+    *(f"cifar10-hashing{n}" for n in (1, 2)),
 }
 
 
@@ -91,11 +92,16 @@ def test_figures_of_the_papers():
     assert value("fang2021-cdr", method="cam") == [0.3521]
     assert value("guan2023-table1", method="fusion_hash", spec="chexpert-12") == [0.27, 0.86]
     assert value("cai2019-table1", method="siamese_hash", bits=48) == [0.8163]
+    assert value("cifar10-hashing1", method="dtsh", bits=48) == [0.774]
+    assert value("cifar10-hashing1", method="orthohash", bits=64) == [0.824]
+    assert value("cifar10-hashing2", method="greedyhash", bits=48) == [0.944]
 
 
 def test_the_starts_and_schedules_of_the_papers():
     start = {"haq": ["densenet121"], "ozturk": ["resnet18_hash", *(f"attention_hash_pf{n}" for n in range(3))]}
     start["guan"] = ["fusion_hash"]
+    start["cifar10-hashing1"] = ["dsh", "dpsh", "dtsh", "greedyhash", "dfh", "csq", "orthohash"]
+    start["cifar10-hashing2"] = ["dtsh", "greedyhash", "csq", "orthohash"]
     for name in TABLES:
         experiment = read_template(name)
         begin = {

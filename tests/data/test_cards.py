@@ -70,7 +70,7 @@ def test_missing_card_file(tmp_path):
         (MINIMAL + "labels = ['Edema', 3]", "labels = 3: give a text"),
         (MINIMAL + "labels = ['Edema', 'Edema']", "every label once"),
         (MINIMAL + "uncertain = 'ignore'", "uncertain = 'ignore' .* positive or negative"),
-        (MINIMAL.replace("csv", "pacs"), "reader = 'pacs' .* chexpert, csv, .*nih"),
+        (MINIMAL.replace("csv", "pacs"), "reader = 'pacs' .* chexpert, cifar10, csv, .*nih"),
         (MINIMAL + "[consolidate]\nOpacity = ['Edema']", "consolidate = 'Opacity'"),
         (MINIMAL + "labels = ['A']\n[consolidate]\nA = []", "consolidate.A"),
         (MINIMAL + "patient_pattern = 'x('", "patient_pattern"),
