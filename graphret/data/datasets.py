@@ -10,7 +10,7 @@ import numpy as np
 from graphret._errors import DataError, UnknownNameError
 from graphret.data.cards import DatasetSpec, read_dataset_spec
 from graphret.data.chexpert import read_chexpert
-from graphret.data.cifar import read_cifar
+from graphret.data.cifar_batches import read_cifar
 from graphret.data.csv_table import read_csv
 from graphret.data.dicom_folder import read_dicom_folder
 from graphret.data.elcap import read_elcap
