@@ -8,12 +8,12 @@
 #
 #     --wheels DIR    wheels to install what is missing from, into a folder of this call (pip download -d DIR graphret[test] faiss-gpu on a machine with a network)
 #     --results DIR   where results go (benchmarks/results)
-#     --seconds N     for all parts together (690)
+#     --seconds N     for all parts together (690; a dry run 2400, since a processor may be slow, or busy with something else)
 #     --dry-run       the same parts on the processor, with small sizes, to see that they go through
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
-wheels="" results=benchmarks/results seconds=690 dry=0
+wheels="" results=benchmarks/results seconds="" dry=0
 while [ $# -gt 0 ]; do
     case "$1" in
         --wheels) wheels=${2:?--wheels needs a folder}; shift 2 ;;
@@ -23,6 +23,7 @@ while [ $# -gt 0 ]; do
         *) echo "gpu_session.sh: unknown option $1 (--wheels DIR, --results DIR, --seconds N, --dry-run)" >&2; exit 2 ;;
     esac
 done
+[ -n "$seconds" ] || { [ "$dry" = 1 ] && seconds=2400 || seconds=690; }
 python=${PYTHON:-python3}
 export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}"
 start=$(date +%s)
@@ -120,9 +121,9 @@ else
     echo "| tests marked gpu | not run: pytest is not there (--wheels DIR) | 0 |" >>"$report"
 fi
 if [ "$dry" = 1 ]; then
-    script "kNN graphs" 120 gpu.py --n 2000 --sizes 2000x32 --runs 1
-    script codes 120 gpu_codes.py --films 32 --files 8 --side 128 --size 32 --encoder resnet18
-    script training 120 gpu_training.py --films 32 --size 32 --batch 8 --epochs 1 --seeds 1 --encoder resnet18 --seconds 0.2
+    script "kNN graphs" 600 gpu.py --n 2000 --sizes 2000x32 --runs 1
+    script codes 600 gpu_codes.py --films 32 --files 8 --side 128 --size 32 --encoder resnet18
+    script training 600 gpu_training.py --films 32 --size 32 --batch 8 --epochs 1 --seeds 1 --encoder resnet18 --seconds 0.2
 else
     script "kNN graphs" 240 gpu.py --runs 3
     script codes 130 gpu_codes.py
