@@ -25,6 +25,8 @@ from graphret.index.store import CURRENT, check_target, retire
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     from graphret.index.manifest import Manifest
     from graphret.index.opened import OpenedIndex
 
@@ -111,7 +113,8 @@ def write_front(root: Path, contents: Contents, shards: Sequence[OpenedIndex]) -
         The disk is full, or the folder cannot be written to.
     """
     graph = contents.linked.graph
-    arrays = dict(zip(ROLES, (graph.indptr, graph.indices, graph.weights, contents.partition.labels), strict=True))
+    made: list[NDArray[Any]] = [graph.indptr, graph.indices, graph.weights, contents.partition.labels]
+    arrays = dict(zip(ROLES, made, strict=True))
     with storage_errors(root):
         remove_partials(root, sole_writer=True)
         number = max(map(_number, _names(root)), default=0) + 1
