@@ -133,15 +133,20 @@ class DeviceError(GraphretError):
 class MissingDependencyError(GraphretError, ImportError):
     """An optional package is not installed, or does not load; the message gives the command that brings it.
 
+    ``extra`` is "" for a package that no extra of graphret has.
+
     Examples
     --------
     >>> print(MissingDependencyError("faiss", "cpu", "backend='faiss'", "libcudart.so.12 is not there"))
     backend='faiss' needs the package faiss, which does not load (libcudart.so.12 is not there): pip install ...
+    >>> print(MissingDependencyError("umap-learn", "", "UMAP"))
+    UMAP needs the package umap-learn: pip install umap-learn
     """
 
     def __init__(self, package: str, extra: str, purpose: str, reason: str = "") -> None:
         broken = f", which does not load ({reason})" if reason else ""
-        super().__init__(f"{purpose} needs the package {package}{broken}: pip install 'graphret[{extra}]'")
+        wanted = f"'graphret[{extra}]'" if extra else package
+        super().__init__(f"{purpose} needs the package {package}{broken}: pip install {wanted}")
         self.package = package
         self.extra = extra
         self.reason = reason

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from graphret.data import ImageTable
     from graphret.encoders import Encoder
 
-__all__ = ["mask_overlap", "segmentation_quality"]
+__all__ = ["mask_at_size", "mask_overlap", "segmentation_quality"]
 
 logger = logging.getLogger(__name__)
 
@@ -122,7 +122,7 @@ def segmentation_quality(encoder: Encoder, table: ImageTable, *, batch_size: int
         films, truths = [], []
         for row in having[start : start + batch_size]:
             try:
-                truth = _prepared(read_mask(Path(table.root), names[row]), n_classes, encoder.size)
+                truth = mask_at_size(read_mask(Path(table.root), names[row]), n_classes, encoder.size)
                 film = encoder.prepare(table.read_pixels(row))
             except (GraphretError, OSError) as error:
                 n_left_out += 1
@@ -145,8 +145,14 @@ def segmentation_quality(encoder: Encoder, table: ImageTable, *, batch_size: int
     }
 
 
-def _prepared(mask: NDArray[np.uint8], n_classes: int, size: int) -> NDArray[np.uint8]:
-    """The class of every pixel of a resized mask: the one with the most of it, the lowest of equals."""
+def mask_at_size(mask: NDArray[np.uint8], n_classes: int, size: int) -> NDArray[np.uint8]:
+    """Resize a mask (h, w) to (size, size): the class of a pixel is the one with the most of it, the lowest of equals.
+
+    Examples
+    --------
+    >>> mask_at_size(np.array([[0, 2, 2], [0, 2, 1], [0, 2, 1]], dtype=np.uint8), 2, 1).tolist()
+    [[2]]
+    """
     shares = [prepare_film((mask == number).astype(np.float32), size) for number in range(n_classes + 1)]
     classes: NDArray[np.uint8] = np.argmax(np.stack(shares), axis=0).astype(np.uint8)
     return classes

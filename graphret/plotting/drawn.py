@@ -67,7 +67,7 @@ class Plot:
         """Return the numbers as comma-separated values with a header; a value that is not defined is empty."""
         lines = io.StringIO()
         writer = csv.writer(lines, lineterminator="\n")
-        writer.writerow(self.columns)
+        writer.writerow(map(csv_cell, self.columns))
         writer.writerows(map(csv_cell, row) for row in self.rows)
         return lines.getvalue()
 

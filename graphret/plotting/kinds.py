@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any
 from graphret._registry import Registry, check_options
 from graphret.plotting.at_depth import map_at_k, precision_at_k, precision_recall
 from graphret.plotting.class_balance import class_balance
+from graphret.plotting.confusion import confusion
+from graphret.plotting.embedding import tsne, umap
+from graphret.plotting.hamming_radius import hamming_radius
 from graphret.plotting.map_of_films import map_of_films
+from graphret.plotting.roc import roc
+from graphret.plotting.sheets import saliency_sheet, segmentation_sheet
 from graphret.plotting.training_curves import training
 
 if TYPE_CHECKING:
@@ -24,10 +29,17 @@ PLOTS: Registry[Callable[..., Plot]] = Registry(
     {
         "archive-map": map_of_films,
         "class-balance": class_balance,
+        "confusion": confusion,
+        "hamming-radius": hamming_radius,
         "map-at-k": map_at_k,
         "precision-at-k": precision_at_k,
         "precision-recall": precision_recall,
+        "roc": roc,
+        "saliency": saliency_sheet,
+        "segmentation": segmentation_sheet,
         "training": training,
+        "tsne": tsne,
+        "umap": umap,
     },
 )
 _PROGRESS = "progress"
@@ -38,8 +50,8 @@ def list_plots() -> list[str]:
 
     Examples
     --------
-    >>> list_plots()
-    ['archive-map', 'class-balance', 'map-at-k', 'precision-at-k', 'precision-recall', 'training']
+    >>> list_plots()[:4]
+    ['archive-map', 'class-balance', 'confusion', 'hamming-radius']
     """
     return list(PLOTS)
 
@@ -52,14 +64,22 @@ def plot(kind: str, source: Any, *, progress: Progress | None = None, **options:
     kind
         One of `list_plots`.
     source
-        An index or its folder. For "class-balance" also an `ImageTable`; for "training" the folder of a training, or
-        its ``history.json``.
+        An index or its folder. For "class-balance", "saliency" and "segmentation" also an `ImageTable`; for "training"
+        the folder of a training, or its ``history.json``.
     progress
         Called as ``progress(stage, done, total)`` by the kinds that measure.
     options
         "precision-at-k", "map-at-k", "precision-recall": ``split``, ``rankings`` and ``seed`` as in
-        `graphret.evaluate`, which measures them, and ``depths``, the K >= 1 from small to large. "archive-map":
-        ``colour``, "community" (the default), "split", "view" or a finding.
+        `graphret.evaluate`, which measures them, and ``depths``, the K >= 1 from small to large.
+
+        "roc", "confusion", "hamming-radius": ``split``, the name of a split as in `graphret.evaluate`; the first two
+        also ``ranking`` and ``k``, the hits that vote. "roc": ``by``, "neighbors" or "encoder", whose score is drawn.
+
+        "archive-map", "tsne", "umap": ``colour``, "community" (the default), "split", "view" or a finding; the last two
+        also ``n_films``, of which a larger archive is a sample, and ``seed``.
+
+        "saliency", "segmentation": ``encoder``, an `Encoder` or its folder where it is not that of the index;
+        ``split``, all films if not given; ``n_films`` and ``seed``. "class-balance": ``by``, None or "split".
 
     Returns
     -------
@@ -71,13 +91,18 @@ def plot(kind: str, source: Any, *, progress: Progress | None = None, **options:
     UnknownNameError
         An unknown kind, option, colour or ranking.
     InvalidParameterError
-        The films have no labels, or a value is not allowed.
+        The films have no labels, or a value is not allowed; "hamming-radius" of a dense encoder.
     MissingFileError, DataError
-        The history of a training is not there, or is none.
+        The history of a training is not there, or is none; no film can be read.
+    EncoderError
+        The encoder draws no saliency or no masks, or has no classifier.
+    MissingDependencyError
+        "tsne" without scikit-learn, "umap" without umap-learn.
 
     Notes
     -----
-    The time is that of `graphret.evaluate` or `graphret.archive_map`; the other kinds are O(n L).
+    The time is that of `graphret.evaluate`, `graphret.archive_map` or the queries. "hamming-radius" compares every
+    query with every film, "tsne" is O(m log m) for m films, the sheets read ``n_films``, the other kinds are O(n L).
 
     Examples
     --------
