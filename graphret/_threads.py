@@ -70,9 +70,19 @@ class _InForce(threading.local):
 _in_force = _InForce()
 _one_call = ProcessLock()
 _blas_change = ProcessLock()
-_blas_inside: list[None] = []
-"""One entry for each block of `one_blas_thread` that is open."""
-_blas_before: list[int] = []
+
+
+class _OpenBlocks(threading.local):
+    """Blocks of `one_blas_thread` that are open in this thread."""
+
+    number = 0
+    before: tuple[int, ...] = ()
+
+
+_blas_here = _OpenBlocks()
+_blas_inside = 0
+"""Blocks that are open in all threads."""
+_blas_before: tuple[int, ...] = ()
 """Threads of each BLAS before the first of them."""
 _forked = False
 
@@ -143,21 +153,25 @@ def one_blas_thread() -> Iterator[None]:
 
     The limit holds for the whole process, so it stays until the last of the threads of a program has left its block.
     """
+    global _blas_inside, _blas_before  # noqa: PLW0603 - one limit of one process
     libraries = _blas_libraries()
     with _blas_change:
-        if not _blas_inside:
-            _blas_before[:] = [library.num_threads for library in libraries]
-        _blas_inside.append(None)
+        now = tuple(library.num_threads for library in libraries)
+        _blas_before = _blas_before if _blas_inside else now
+        _blas_here.before = _blas_here.before if _blas_here.number else now
+        _blas_inside, _blas_here.number = _blas_inside + 1, _blas_here.number + 1
         for library in libraries:
             _set_blas_threads(library, 1)
     try:
         yield
     finally:
         with _blas_change:
-            _blas_inside.pop()
-            for library, before in zip(libraries, _blas_before, strict=True):
-                of_this_thread = getattr(library, "threading_layer", None) == "openmp"
-                if of_this_thread or not _blas_inside:
+            _blas_inside, _blas_here.number = _blas_inside - 1, _blas_here.number - 1
+            for library, before, before_here in zip(libraries, _blas_before, _blas_here.before, strict=True):
+                if getattr(library, "threading_layer", None) == "openmp":  # counts for each thread apart
+                    if not _blas_here.number:
+                        _set_blas_threads(library, before_here)
+                elif not _blas_inside:
                     _set_blas_threads(library, before)
 
 

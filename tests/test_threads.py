@@ -103,9 +103,51 @@ def test_a_lock_is_free_in_a_forked_child():
         pass
 
 
+class FakeBlas:
+    """A BLAS whose limit counts for the process, or for each thread as that of OpenMP does."""
+
+    internal_api, version = "somelib", "1.0"
+
+    def __init__(self, layer, number=4):
+        self.threading_layer, self.number = layer, number
+        self.here = threading.local()
+
+    @property
+    def num_threads(self):
+        return getattr(self.here, "number", self.number) if self.threading_layer == "openmp" else self.number
+
+    def set_num_threads(self, number):
+        if self.threading_layer == "openmp":
+            self.here.number = number
+        else:
+            self.number = number
+
+
 def blas_threads():
-    """Threads of the BLAS of numpy and scipy; others that a test before this one has loaded do not count."""
-    return {library.num_threads for library in _threads._blas_libraries()}
+    """Threads of the BLAS of numpy and scipy, whose limit counts for the process."""
+    libraries = _threads._blas_libraries()
+    return {library.num_threads for library in libraries if library.threading_layer != "openmp"}
+
+
+def test_blocks_of_several_threads_are_counted_apart_where_limits_are(monkeypatch):
+    process, thread = FakeBlas("pthreads"), FakeBlas("openmp")
+    monkeypatch.setattr(_threads, "_blas_libraries", lambda: [process, thread])
+    seen = {}
+
+    def ask():
+        with one_blas_thread():
+            seen["inside"] = process.num_threads, thread.num_threads
+        seen["after"] = process.num_threads, thread.num_threads
+
+    with one_blas_thread():
+        with one_blas_thread():
+            assert (process.num_threads, thread.num_threads) == (1, 1)
+        assert (process.num_threads, thread.num_threads) == (1, 1)
+        other = threading.Thread(target=ask)
+        other.start()
+        other.join()
+    assert seen == {"inside": (1, 1), "after": (1, 4)}, "the first block of the process was still open"
+    assert (process.num_threads, thread.num_threads) == (4, 4)
 
 
 def test_the_blas_has_one_thread_until_the_last_block_is_left():

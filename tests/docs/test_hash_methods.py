@@ -11,7 +11,9 @@ WITHOUT_LABELS = {"bihalf", "cibhash", "greedyhash_unsupervised"}
 
 
 def rows() -> dict[str, list[str]]:
-    lines = [re.split(r"(?<!\\)\|", line)[1:-1] for line in PAGE.read_text().splitlines() if line.startswith("| `")]
+    lines = [
+        re.split(r"(?<!\\)\|", line)[1:-1] for line in PAGE.read_text().splitlines() if re.match(r"\| `\w+`", line)
+    ]
     return {line[0].strip(" `"): [cell.strip() for cell in line[1:]] for line in lines}
 
 
