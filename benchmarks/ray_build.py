@@ -29,6 +29,8 @@ from record import parser_of, say, write_results
 
 OVERHEAD, SPEED_UP = 0.25, 1.7
 PIECES = ("block", "pair", "table")
+RESULT = "result: "
+"""Before the line that a process that builds says."""
 
 
 def hashes(index: Path) -> dict[str, str]:
@@ -129,7 +131,9 @@ def run(work: Path, **arguments: Any) -> dict[str, Any]:
     settings = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
     command = [sys.executable, __file__, "--step", json.dumps(arguments), "--work", str(work)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=settings)
-    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    # Ray says there, too, that workers have died
+    (line,) = (line for line in done.stdout.splitlines() if line.startswith(RESULT))
+    result: dict[str, Any] = json.loads(line.removeprefix(RESULT))
     return result
 
 
@@ -184,7 +188,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--step", help="(of the process that builds)")
     options = parser.parse_args(arguments)
     if options.step is not None:
-        print(json.dumps(build_step(options.work, **json.loads(options.step))), flush=True)
+        print(RESULT + json.dumps(build_step(options.work, **json.loads(options.step))), flush=True)
         return
     found = environment()
     options.work.mkdir(parents=True, exist_ok=True)
