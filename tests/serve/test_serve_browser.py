@@ -316,7 +316,7 @@ def test_the_reading_view_and_the_map_are_accessible_and_fit(browse, films_addre
     for key, said in (("m", "Red places"), ("i", ""), ("w", "")):
         page.keyboard.press(key)
         wait(page, f"document.getElementById('reader-state').innerText.includes('{said}')")
-    assert page.locator("#reader [aria-pressed=true]").count() == 3
+    wait(page, "document.querySelectorAll('#reader [aria-pressed=true]').length === 3")
     assert not serious_faults(page)
     assert not is_too_wide(page)
     assert not page.evaluate("(r => r.scrollWidth > r.clientWidth)(document.getElementById('reader'))")
