@@ -23,6 +23,8 @@ __all__ = ["roc"]
 
 _BY = ("encoder", "neighbors")
 _BATCH = 16
+_K = 20
+"""Hits that vote where nothing else is said."""
 
 
 def roc(
@@ -31,7 +33,7 @@ def roc(
     by: str = "neighbors",
     split: str = "test",
     ranking: Any = None,
-    k: int = 20,
+    k: int | None = None,
     progress: Progress | None = None,
 ) -> Plot:
     """ROC curve and area of every finding; a query of which the finding is uncertain is left out of its curve."""
@@ -40,11 +42,13 @@ def roc(
         raise UnknownNameError("by", by, _BY)
     if by == "encoder" and ranking is not None:
         raise InvalidParameterError("ranking", ranking, "it with by='neighbors'", "the classifier ranks nothing")
+    if by == "encoder" and k is not None:
+        raise InvalidParameterError("k", k, "it with by='neighbors'", "the classifier asks no films")
     queries = resolve_queries(index, split, progress)
     if by == "encoder":
         queries, scores, words = _by_encoder(index, queries, progress)
     else:
-        scores, words = _by_neighbors(index, queries, ranking, k, progress)
+        scores, words = _by_neighbors(index, queries, ranking, _K if k is None else k, progress)
     figure, axes = axes_of(7.5, 4.6)
     axes.plot([0, 1], [0, 1], color="#7F7F7F", linestyle=":", linewidth=1)
     rows: list[tuple[Any, ...]] = []

@@ -158,6 +158,8 @@ def test_what_cannot_be_drawn_is_said(index, of_films, tmp_path):
         plot("roc", index, by="votes")
     with pytest.raises(InvalidParameterError, match="ranks nothing"):
         plot("roc", of_films, by="encoder", ranking="nearest")
+    with pytest.raises(InvalidParameterError, match=r"k=5.*by='neighbors'"):
+        plot("roc", of_films, by="encoder", k=5)
     with pytest.raises(InvalidParameterError, match="resnet18, a dense encoder"):
         plot("hamming-radius", of_films)
     for kind in ("roc", "confusion"):
