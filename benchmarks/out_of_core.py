@@ -6,6 +6,8 @@ Codes are generated block by block into a file, and mapped. The build runs in a 
 SIGKILL when a share of the neighbours' pieces is done, and runs again; the two are reported apart. Peaks are those of
 the process: VmHWM, mapped files included, and RssAnon, memory that is no file's, seen twenty times a second.
 Recall is measured anew here, against an exhaustive search of films that the build did not choose.
+Where the run was put into a control group that limits its memory, the record says so: then the kernel holds the limit, for pages
+of files too.
 """
 
 from __future__ import annotations
@@ -93,6 +95,22 @@ def status_gb(pid: int, field: str) -> float:
     return next((int(line.split()[1]) / 1e6 for line in lines if line.startswith(f"{field}:")), 0.0)
 
 
+def control_group_limit() -> float | None:
+    """The memory that the control group of this process allows, pages of files included, in GB; None where it sets no limit."""
+    for line in Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines():
+        _, controllers, group = line.split(":", 2)
+        if controllers == "memory":
+            file = Path(f"/sys/fs/cgroup/memory{group}/memory.limit_in_bytes")
+        elif not controllers:
+            file = Path(f"/sys/fs/cgroup{group}/memory.max")
+        else:
+            continue
+        limit = file.read_text(encoding="ascii").strip() if file.is_file() else "max"
+        if limit != "max" and int(limit) < os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"):
+            return int(limit) / 1e9
+    return None
+
+
 class Watcher(threading.Thread):
     """Looks at the memory of a process twenty times a second, until it ends."""
 
@@ -170,6 +188,11 @@ def markdown(record: dict[str, Any]) -> str:
         *(f"| of these, {stage} | {seconds:.0f} |" for stage, seconds in done["stages_s"].items()),
         f"| largest resident memory, mapped files included, GB | {peak:.2f} |",
         f"| of which not of files, GB | {anonymous:.2f} |",
+        *(
+            [f"| the control group of the run allows, pages of files included, GB | {record['control_group_gb']:.2f} |"]
+            if record["control_group_gb"]
+            else []
+        ),
         f"| recall of the table, on {CHECKED} films drawn anew | {record['recall']:.5f} |",
         f"| films, edges, communities | {done['counts']['films']:,}, {done['counts']['edges']:,}, {done['counts']['communities']:,} |",
         f"| memory not of files stays within the limit | {'yes' if anonymous <= limit else '**no**'} |",
@@ -206,6 +229,7 @@ def main(arguments: list[str] | None = None) -> None:
     record = {
         "environment": found,
         **{name: getattr(options, name) for name in ("n", "d", "max_memory_gb", "threads", "method")},
+        "control_group_gb": control_group_limit(),
         "killed": killed,
         "gone_on": gone_on,
         "recall": measured_recall(options.work),
