@@ -1,7 +1,8 @@
 """Write the answers at the top of docs/comparison.md, and its curves, from the records of the benchmarks.
 
-Run as ``python docs/write_comparison.py``; a test compares page and records. The questions are those of
-benchmarks/comparison/mednist.toml, which has the orders of all papers.
+Run as ``python docs/write_comparison.py``; a test compares page and records. The questions of the three sets are those
+of benchmarks/comparison/mednist.toml, which has the orders of all papers. The longer training has questions of its own,
+and a block of its own: it asks the patients of one of the three sets again, who would count twice beside them.
 """
 
 from __future__ import annotations
@@ -14,41 +15,74 @@ from graphret.comparison import PooledReports, pool_reports, read_experiment
 from graphret.comparison.answer_tables import answers_table
 from graphret.comparison.markdown import markdown_of
 from graphret.comparison.plots import cost_curves
+from graphret.comparison.query_values import values_path
 
 HERE = Path(__file__).parent
 PAGE = HERE / "comparison.md"
 BENCHMARKS = HERE.parent / "benchmarks"
+RESULTS = BENCHMARKS / "results"
 SETS = ("mednist", "kermany", "nih")
+LONGER = "kermany64"
 BEGIN = "<!-- answers: written by docs/write_comparison.py from the records -->"
 END = "<!-- end of the answers -->"
+LONGER_BEGIN = "<!-- answers after longer training: written by docs/write_comparison.py from the record -->"
+LONGER_END = "<!-- end of the answers after longer training -->"
 PICTURES = ("comparison_bytes.svg", "comparison_time.svg")
 
 
 def pooled_records() -> PooledReports:
     """Pool the reports of the three sets."""
-    records = [BENCHMARKS / "results" / f"comparison_{name}.json.gz" for name in SETS]
+    records = [RESULTS / f"comparison_{name}.json.gz" for name in SETS]
     return pool_reports(records, experiment=read_experiment(BENCHMARKS / "comparison" / "mednist.toml"))
 
 
+def longer_record(results: Path = RESULTS) -> PooledReports | None:
+    """Answer the questions of the longer training, by the values of its queries; None while there is no record.
+
+    A record without its values is refused: they were kept by every comparison that stated these questions.
+    """
+    record = results / f"comparison_{LONGER}.json.gz"
+    if not record.is_file():
+        return None
+    if not values_path(record).is_file():
+        raise FileNotFoundError(f"{values_path(record)}: copy comparison_values.npz of the same run beside the record")
+    return pool_reports([record])
+
+
 def answers_block(pooled: PooledReports) -> str:
-    """Write the table between the marks."""
+    """Write the table of the three sets between its marks."""
     _, text, lines = markdown_of(answers_table(markdown_safe(pooled.to_dict()["answers"])))
     return f"{BEGIN}\n\n{textwrap.fill(text, 132)}\n\n{lines}\n\n{END}"
 
 
+def longer_block(pooled: PooledReports | None) -> str:
+    """Write title, what was asked, and the table of the longer training between its marks; nothing without a record."""
+    if pooled is None:
+        return f"{LONGER_BEGIN}\n{LONGER_END}"
+    (report,) = pooled.reports
+    title, told = markdown_safe([report.document["experiment"]["title"], pooled.summary()])
+    _, _, lines = markdown_of(answers_table(markdown_safe(pooled.to_dict()["answers"])))
+    parts = [f"### {title}", *(textwrap.fill(line, 132) for line in told if line), lines]
+    return "\n\n".join([LONGER_BEGIN, *parts, LONGER_END])
+
+
 def with_block(page: str, block: str) -> str:
-    """Put a block in the place of the one that the page has."""
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
+    """Put a block in the place of the one that the page has between the same marks."""
+    lines = block.splitlines()
+    before, _, rest = page.partition(lines[0])
+    _, _, after = rest.partition(lines[-1])
     return before + block + after
 
 
 def main() -> None:
     """Write page and pictures."""
-    pooled = pooled_records()
-    PAGE.write_text(with_block(PAGE.read_text(encoding="utf-8"), answers_block(pooled)), encoding="utf-8")
-    drawn = cost_curves({report.name: report.document for report in pooled.reports})
-    for name, svg in zip(PICTURES, drawn.values(), strict=True):
+    pooled, longer = pooled_records(), longer_record()
+    page = with_block(PAGE.read_text(encoding="utf-8"), answers_block(pooled))
+    PAGE.write_text(with_block(page, longer_block(longer)), encoding="utf-8")
+    documents = {report.name: report.document for report in pooled.reports}
+    if longer is not None:
+        documents[LONGER] = longer.reports[0].document
+    for name, svg in zip(PICTURES, cost_curves(documents).values(), strict=True):
         (HERE / "pictures" / name).write_text(svg, encoding="utf-8")
 
 
