@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from graphret._plain import markdown_safe
-from graphret.comparison.tables import measured, report_tables
+from graphret.comparison.row_texts import measured
+from graphret.comparison.tables import report_tables
 from graphret.comparison.training_curve import not_to_the_end
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from graphret.comparison.tables import measured
+from graphret.comparison.row_texts import measured
 from graphret.figures import COLOURS, MARKERS, axes_of, svg_of
 
 if TYPE_CHECKING:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from graphret._checks import check_codes
 from graphret._errors import DataError, InvalidParameterError
+from graphret.comparison.bit_statistics import bit_statistics, precision_of_cuts
 from graphret.comparison.memory import PeakMemory
 from graphret.comparison.starts import Start, start_of
 from graphret.comparison.training import auc_of, masks_of, trained_encoder
@@ -56,7 +57,8 @@ class Representation:
         ``auc`` (by label, or None), ``training_seconds``, ``epochs`` that were finished, ``films_per_second``; None
         where there is no such thing; ``films_without_code``, whose code was all zeros; ``start`` of a training;
         ``masks``, as `segmentation_quality` has them; ``trainings``, how far it came; ``training_accuracy`` (see
-        `training_accuracy`) and ``peak_megabytes`` of the process while the codes were made (`PeakMemory`).
+        `training_accuracy`) and ``peak_megabytes`` of the process while the codes were made (`PeakMemory`); ``bits``
+        (`bit_statistics` of the searched films, and `precision_of_cuts`), None where there are no bits.
     """
 
     method: MethodSettings
@@ -161,7 +163,22 @@ class Representations:
             done = Stage(costs, {"codes": codes, "query_codes": query_codes})
             stages.save("codes", key, *done)
         costs, arrays = done
-        return Representation(method, n_bits, arrays["codes"], arrays["query_codes"], key, stages, costs)
+        made = Representation(method, n_bits, arrays["codes"], arrays["query_codes"], key, stages, costs)
+        return replace(made, costs={**costs, "bits": self._bits(made)})
+
+    def _bits(self, made: Representation) -> dict[str, Any] | None:
+        """What the bits are like; in a stage of its own, so that codes of before have it too."""
+        if made.n_bits is None:
+            return None
+        exclude = self.experiment.data.exclude
+        key = digest(made.key, exclude)
+        done = made.stages.load("bits", key)
+        if done is None:
+            films = self.films.queries, self.films.database
+            cuts = precision_of_cuts((made.query_codes, made.codes), films, exclude=exclude)
+            made.stages.save("bits", key, {**bit_statistics(made.codes), **cuts})
+            done = made.stages.read("bits", key)
+        return done.record
 
     def _start(self, method: MethodSettings, n_bits: int | None) -> Start:
         """First weights of a training; those of the next shorter code where the method grows."""

@@ -89,6 +89,8 @@ def _mean_costs(costs: Sequence[dict[str, Any]]) -> dict[str, Any]:
             found[name] = [state for entry in entries for state in entry or []]
         elif all(isinstance(entry, dict) for entry in entries):
             found[name] = _mean_costs(entries)  # type: ignore[arg-type]  # AUC by label
+        elif all(isinstance(entry, str) for entry in entries):
+            found[name] = "; ".join(dict.fromkeys(entries))  # type: ignore[arg-type]  # where a training began
         else:
             found[name] = _mean(entries)
     return found

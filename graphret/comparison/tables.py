@@ -7,19 +7,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graphret.comparison.answer_tables import answers_table, sets_table
+from graphret.comparison.bit_tables import bits_table
 from graphret.comparison.published import OTHER_IMAGES
+from graphret.comparison.row_texts import is_marked, measured, names_of
 from graphret.comparison.starts import fallbacks
 from graphret.comparison.table import Table, number_text, p_text
 from graphret.comparison.training_curve import not_to_the_end
-from graphret.encoders import encoder_spec, list_encoders
-from graphret.encoders.registry.spec import FORMULA
+from graphret.encoders import encoder_spec
 from graphret.evaluation.markdown import interval_text
 from graphret.retrieval import RankingChoice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["figure_row", "mean_auc", "measured", "report_tables"]
+__all__ = ["figure_row", "mean_auc", "report_tables"]
 
 _COMPARED = ("P@10", "ACG@10", "nDCG@100", "mAP@100")
 _ADJUSTED = {"holm": "Holm", "fdr": "Benjamini and Hochberg"}
@@ -38,6 +39,7 @@ def report_tables(report: dict[str, Any]) -> list[Table]:
         _same_codes(report),
         _orders(report),
         _differences(report),
+        bits_table(report),
         _ties(report),
         _auc(report),
         _masks(report),
@@ -47,11 +49,6 @@ def report_tables(report: dict[str, Any]) -> list[Table]:
         _failures(report),
     ]
     return [table for table in tables if table.lines]
-
-
-def measured(report: dict[str, Any]) -> list[dict[str, Any]]:
-    """Rows with figures."""
-    return [row for row in report["rows"] if not row["error"]]
 
 
 def mean_auc(row: dict[str, Any]) -> float | None:
@@ -68,7 +65,7 @@ def _quality(report: dict[str, Any]) -> Table:
     lines = []
     for place, row in enumerate(rows):
         figures = [interval_text(row["measures"][measure]) for measure in measures]
-        lines.append((*_names(row), *figures, *(cells[place] for _, cells in columns)))
+        lines.append((*names_of(row), *figures, *(cells[place] for _, cells in columns)))
     text = "Mean over queries, 95 % bootstrap interval over patients. " + (
         "Columns that begin with “published” hold figures of papers, never measurements of ours."
         if columns
@@ -138,7 +135,7 @@ def _costs(report: dict[str, Any]) -> Table:
             number_text(costs.get("peak_megabytes"), ".0f"),
         ]
         tuned = "; ".join(dict.fromkeys(str(RankingChoice(one["ranking"], one["options"])) for one in choices))
-        lines.append((*_names(row), *numbers, tuned))
+        lines.append((*names_of(row), *numbers, tuned))
     text = (
         "AUC: mean over labels, on all films of the queries' split. Training accuracy: the nearest other training film "
         "shares a label. Training: epochs, or the fit of a hasher after that of its encoder. Films: decoded, encoded "
@@ -155,7 +152,7 @@ def _trainings(report: dict[str, Any]) -> Table:
         for state in row["costs"].get("trainings", []):
             best = "-" if state["best_pass"] is None else f"{state['best_score']:.3f} at {state['best_pass']}"
             cells = str(state["seed"]), f"{state['passes']:.3g}", best, number_text(state["passes_since"], ".3g")
-            lines[(*_names(row)[:2], *cells, not_to_the_end(state) or "at its plateau")] = None
+            lines[(*names_of(row)[:2], *cells, not_to_the_end(state) or "at its plateau")] = None
     text = (
         "By the validation score of every pass. A training counts as still rising where the best of its last quarter "
         "of "
@@ -176,7 +173,7 @@ def _seeds(report: dict[str, Any]) -> Table:
             means = [mean for mean in row["measures"][measure]["of_seeds"] if mean is not None]
             spread = f"{np.mean(means):.4f} ({min(means):.4f} to {max(means):.4f}; sd {np.std(means, ddof=1):.4f})"
             cells.append(spread if len(means) == len(seeds) else "undefined")
-        lines.append((*_names(row), *cells))
+        lines.append((*names_of(row), *cells))
     text = f"Mean over the seeds {', '.join(map(str, seeds))}, lowest to highest, and standard deviation."
     return Table("Seeds", text, ("method", "bits", "ranking", *measures), tuple(lines))
 
@@ -202,7 +199,7 @@ def _differences(report: dict[str, Any]) -> Table:
     reference = report["reference"]
     measures = _compared(report)
     lines = [
-        (*_names(row), *_cells(report, report["differences"][row["name"]], measures))
+        (*names_of(row), *_cells(report, report["differences"][row["name"]], measures))
         for row in measured(report)
         if row["name"] in report["differences"]
     ]
@@ -216,7 +213,7 @@ def _differences(report: dict[str, Any]) -> Table:
 
 def _same_codes(report: dict[str, Any]) -> Table:
     measures = _compared(report)
-    of_row = {row["name"]: _names(row) for row in measured(report)}
+    of_row = {row["name"]: names_of(row) for row in measured(report)}
     lines = tuple(
         (*of_row[pair["row"]], of_row[pair["reference"]][2], *_cells(report, pair["differences"], measures))
         for pair in report["same_codes"]
@@ -287,7 +284,7 @@ def _ties(report: dict[str, Any]) -> Table:
             f"{number_text(row['measures'][name]['mean'], '.4f')} / {number_text(row['ties'].get(name), '.4f')}"
             for name in measures
         ]
-        lines.append((*_names(row)[:2], *cells))
+        lines.append((*names_of(row)[:2], *cells))
     text = (
         "Short codes put many films at one distance. First the order that was measured above (the smaller film first), "
         "then what is expected if films at one distance come in random order."
@@ -316,7 +313,7 @@ def _masks(report: dict[str, Any]) -> Table:
         masks = row["costs"].get("masks")
         for number, dice in (masks or {"dice": {}})["dice"].items():
             figures = number_text(dice, ".3f"), number_text(masks["iou"][number], ".3f"), f"{masks['n_films']:g}"
-            method, bits, _ = _names(row)
+            method, bits, _ = names_of(row)
             found[method, bits, number] = (method, bits, number, *figures)
     text = "Means over the queries' films that have a mask, of the class of that number, at the size of the encoder."
     return Table("Masks", text, ("method", "bits", "class", "Dice", "IoU", "films"), tuple(found.values()))
@@ -347,7 +344,7 @@ def _published_alone(report: dict[str, Any]) -> list[Table]:
 
 def _fidelity(report: dict[str, Any]) -> Table:
     """The encoders whose code is not the formula of their paper; their rows carry a mark."""
-    specs = {row["method"]: encoder_spec(row["registered"]) for row in report["rows"] if _is_marked(row)}
+    specs = {row["method"]: encoder_spec(row["registered"]) for row in report["rows"] if is_marked(row)}
     lines = tuple((f"{method} *", spec.fidelity, spec.paper) for method, spec in specs.items())
     text = "Rows with a * are not the paper's formula: what departs is said in the documentation of the code."
     return Table("Fidelity", text, ("method", "what the code follows", "source"), lines)
@@ -359,11 +356,6 @@ def _starts(report: dict[str, Any]) -> Table:
     lines = tuple((method, bits, start["wanted"], start["had"], start["why"]) for method, bits, start in found)
     text = f"{len(lines)} trainings did not begin from the weights that the experiment asks for."
     return Table("Other starts than asked for", text, ("method", "bits", "asked for", "began from", "why"), lines)
-
-
-def _is_marked(row: dict[str, Any]) -> bool:
-    name = row["registered"]  # an experiment may name what is not registered; such a row has no figures
-    return row["kind"] == "encoder" and name in list_encoders() and encoder_spec(name).fidelity != FORMULA
 
 
 def _without_code(report: dict[str, Any]) -> Table:
@@ -381,16 +373,8 @@ def _without_code(report: dict[str, Any]) -> Table:
 
 
 def _failures(report: dict[str, Any]) -> Table:
-    lines = tuple((*_names(row), row["error"]) for row in report["rows"] if row["error"])
+    lines = tuple((*names_of(row), row["error"]) for row in report["rows"] if row["error"])
     return Table("Without figures", "What failed, and why.", ("method", "bits", "ranking", "reason"), lines)
-
-
-def _names(row: dict[str, Any]) -> tuple[str, str, str]:
-    method = f"{row['method']} *" if _is_marked(row) else row["method"]
-    start = (row["costs"] or {}).get("start") or {}
-    if start.get("why"):
-        method += f", {start['had']} start"
-    return method, "" if row["n_bits"] is None else str(row["n_bits"]), row["ranking"]
 
 
 def _difference(figures: dict[str, Any], adjusted: str) -> str:

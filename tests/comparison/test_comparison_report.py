@@ -168,3 +168,8 @@ def test_rows_that_are_not_the_papers_formula_are_marked(ran):
     tables = {table.title: table for table in report_tables(report)}
     assert ("other *", "abstract only", "Conjeti, Guha Roy, Katouzian, Navab, MICCAI 2017") in tables["Fidelity"].lines
     assert "other *" in {line[0] for line in tables["Figures"].lines}
+
+
+def test_the_table_of_bits_has_a_line_for_every_method_that_has_some(ran):
+    tables = {table.title: table for table in report_tables(ran.comparison.to_dict())}
+    assert [line[:2] for line in tables["Bits"].lines] == [("lsh", "16"), ("random", "16")]
