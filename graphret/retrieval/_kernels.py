@@ -18,7 +18,7 @@ FREE, INELIGIBLE, IN_REGION = np.uint8(0), np.uint8(1), np.uint8(2)
 NO_COSINE = -2.0
 """Cosine to the query of what has no edge to it: lower than any."""
 FIRST_CAPACITY = 2_048
-"""Nodes that the scratch of a thread has room for at first."""
+"""Nodes that the scratch of a thread has room for at first, if four times the mean degree for each hit is not more."""
 TOLERANCE = 1e-12
 """Gains closer than this share of the terms they are the difference of are equal; a gain below it is none."""
 
@@ -65,6 +65,34 @@ def _merge_gain(inside, degree, size, other_inside, other_degree, other_size, be
 
 
 @jit()
+def _node_gains(weights, node_degrees, inside, degree, size, total, out_gains):
+    """`_merge_gain` of a region with each node, to the bit; returns the largest gain and the size of its terms.
+
+    The loop has no branch and its arrays lie in order: the processor takes several nodes at a time.
+    """
+    best = -np.inf
+    if weights.shape[0] == 0:
+        return best, 0.0
+    strength = 1.0
+    if size > 1:
+        strength += 2.0 * inside / (np.float64(size) * (size - 1.0))
+    before = strength * (inside - degree * degree / (4.0 * total))
+    pairs = np.float64(size + 1) * np.float64(size)
+    for number in range(weights.shape[0]):
+        weight = inside + weights[number]
+        ends = degree + node_degrees[number]
+        joined = (1.0 + 2.0 * weight / pairs) * (weight - ends * ends / (4.0 * total))
+        out_gains[number] = joined - before + node_degrees[number] * node_degrees[number] / (4.0 * total)
+    first = 0
+    for number in range(weights.shape[0]):
+        if out_gains[number] > best:
+            best = out_gains[number]
+            first = number
+    _, magnitude = _merge_gain(inside, degree, size, 0.0, node_degrees[first], 1, weights[first], total)
+    return best, magnitude
+
+
+@jit()
 def _choose_community(stored, to_community, best_cosines, used, community_gains, inside, degree, size, total):
     """Unused community with the largest positive gain (Eq. 10-13), or -1."""
     _, _, _, _, starts, community_inside, community_degrees, _ = stored
@@ -100,7 +128,7 @@ def _choose_community(stored, to_community, best_cosines, used, community_gains,
 def _add_edges(node, community, graph, labels, inside, allowed, scratch, to_community, n_touched, n_candidates):
     """Count the edges of a node that joined the region; returns the new sizes of the sparse set and the candidates."""
     indptr, indices, weights = graph
-    table, touched, to_region, local_degrees, cosines, state, candidates, _ = scratch
+    table, touched, to_region, cosines, state, number_in, _, to_candidate, _, _ = scratch
     for position in range(indptr[node], indptr[node + 1]):
         other = indices[position]
         place = _number_of(other, table, touched)
@@ -109,17 +137,43 @@ def _add_edges(node, community, graph, labels, inside, allowed, scratch, to_comm
             n_touched = _add_number(other, table, touched, n_touched)
             to_region[place] = 0.0
             cosines[place] = NO_COSINE
-            # the node had no edge to the region when the subgraph was made
-            local_degrees[place] = inside[other]
             state[place] = FREE
+            number_in[place] = -1
             if allowed.shape[0] > 0 and not allowed[other]:
                 state[place] = INELIGIBLE
             elif labels[other] == community:
-                candidates[n_candidates] = place
-                n_candidates += 1
+                # the node had no edge to the region when the subgraph was made
+                n_candidates = _add_candidate(place, inside[other], scratch, n_candidates)
         to_region[place] += weights[position]
+        if number_in[place] >= 0:
+            to_candidate[number_in[place]] = to_region[place]
         to_community[labels[other]] += weights[position]
     return n_touched, n_candidates
+
+
+@jit()
+def _add_candidate(place, degree, scratch, n_candidates):
+    """Let a node take part in the choice of the next one; returns how many do then."""
+    _, _, to_region, _, _, number_in, candidates, to_candidate, candidate_degrees, _ = scratch
+    number_in[place] = n_candidates
+    candidates[n_candidates] = place
+    to_candidate[n_candidates] = to_region[place]
+    candidate_degrees[n_candidates] = degree
+    return n_candidates + 1
+
+
+@jit()
+def _drop_candidate(number, scratch, n_candidates):
+    """Take a node out of the choice, the last one takes its number; returns how many are left."""
+    _, _, _, _, _, number_in, candidates, to_candidate, candidate_degrees, _ = scratch
+    last = n_candidates - 1
+    number_in[candidates[number]] = -1
+    if number < last:
+        number_in[candidates[last]] = number
+        candidates[number] = candidates[last]
+        to_candidate[number] = to_candidate[last]
+        candidate_degrees[number] = candidate_degrees[last]
+    return last
 
 
 @jit()
@@ -129,10 +183,12 @@ def _scratch(capacity):
         _number_table(capacity),
         np.empty(capacity, np.int32),  # touched
         np.empty(capacity, np.float64),  # to_region
-        np.empty(capacity, np.float64),  # local_degrees
         np.empty(capacity, np.float64),  # cosines
         np.empty(capacity, np.uint8),  # state
+        np.empty(capacity, np.int32),  # number_in: among the candidates, or -1
         np.empty(capacity, np.int32),  # candidates
+        np.empty(capacity, np.float64),  # to_candidate: weight of its edges to the region
+        np.empty(capacity, np.float64),  # candidate_degrees: in the subgraph of region and community
         np.empty(capacity, np.float64),  # node_gains
     )
 
@@ -143,7 +199,9 @@ def _grow_region(graph, stored, edges, allowed, forbidden, scratch, community_sc
     indptr = graph[0]
     labels, degrees, inside, members, starts, community_inside, _, total = stored
     edge_nodes, edge_weights, edge_cosines = edges
-    table, touched, to_region, local_degrees, cosines, state, candidates, node_gains = scratch
+    table, touched, to_region, cosines, state, number_in, candidates, to_candidate, candidate_degrees, node_gains = (
+        scratch
+    )
     to_community, best_cosines, community_gains, used = community_scratch
     capacity = touched.shape[0]
     if forbidden.shape[0] + edge_nodes.shape[0] > capacity:
@@ -159,6 +217,7 @@ def _grow_region(graph, stored, edges, allowed, forbidden, scratch, community_sc
         if _number_of(node, table, touched) < 0:
             to_region[n_touched] = 0.0
             state[n_touched] = INELIGIBLE
+            number_in[n_touched] = -1
             n_touched = _add_number(node, table, touched, n_touched)
     query_degree = 0.0
     for edge in range(edge_nodes.shape[0]):
@@ -170,6 +229,7 @@ def _grow_region(graph, stored, edges, allowed, forbidden, scratch, community_sc
         to_region[n_touched] = edge_weights[edge]
         cosines[n_touched] = edge_cosines[edge]
         state[n_touched] = FREE
+        number_in[n_touched] = -1
         n_touched = _add_number(node, table, touched, n_touched)
         query_degree += edge_weights[edge]
         to_community[labels[node]] += edge_weights[edge]
@@ -193,31 +253,21 @@ def _grow_region(graph, stored, edges, allowed, forbidden, scratch, community_sc
         n_candidates = 0
         for place in range(n_touched):
             node = touched[place]
-            if labels[node] == community:
-                local_degrees[place] = inside[node] + to_region[place]
-                if state[place] == FREE:
-                    candidates[n_candidates] = place
-                    n_candidates += 1
+            number_in[place] = -1
+            if state[place] == FREE and labels[node] == community:
+                n_candidates = _add_candidate(place, inside[node] + to_region[place], scratch, n_candidates)
         cursor = starts[community]
         while size <= out_nodes.shape[0] and local_total > 0.0:
-            best = -np.inf
-            allowance = 0.0
-            for number in range(n_candidates):
-                place = candidates[number]
-                gain, magnitude = _merge_gain(
-                    region_inside,
-                    local_region_degree,
-                    size,
-                    0.0,
-                    local_degrees[place],
-                    1,
-                    to_region[place],
-                    local_total,
-                )
-                node_gains[number] = gain
-                if gain > best:
-                    best = gain
-                    allowance = TOLERANCE * magnitude
+            best, magnitude = _node_gains(
+                to_candidate[:n_candidates],
+                candidate_degrees[:n_candidates],
+                region_inside,
+                local_region_degree,
+                size,
+                local_total,
+                node_gains,
+            )
+            allowance = TOLERANCE * magnitude
             # Without an edge to the region the gain falls with the degree: only the smallest degree can be the best.
             stranger = -1
             stranger_gain = -np.inf
@@ -262,12 +312,12 @@ def _grow_region(graph, stored, edges, allowed, forbidden, scratch, community_sc
                 place = n_touched
                 n_touched = _add_number(stranger, table, touched, n_touched)
                 to_region[place] = 0.0
-                local_degrees[place] = inside[stranger]
+                number_in[place] = -1
+                degree = inside[stranger]
             else:
-                place, gain = candidates[chosen], node_gains[chosen]
+                place, gain, degree = candidates[chosen], node_gains[chosen], candidate_degrees[chosen]
                 node = touched[place]
-                n_candidates -= 1
-                candidates[chosen] = candidates[n_candidates]
+                n_candidates = _drop_candidate(chosen, scratch, n_candidates)
             if n_touched + indptr[node + 1] - indptr[node] > capacity:
                 return False
             state[place] = IN_REGION
@@ -275,7 +325,7 @@ def _grow_region(graph, stored, edges, allowed, forbidden, scratch, community_sc
             out_gains[size - 1] = gain / local_total
             region_inside += to_region[place]
             region_degree += degrees[node]
-            local_region_degree += local_degrees[place]
+            local_region_degree += degree
             size += 1
             n_touched, n_candidates = _add_edges(
                 node, community, graph, labels, inside, allowed, scratch, to_community, n_touched, n_candidates
@@ -310,8 +360,11 @@ def _grow_regions(
     n_communities = community_inside.shape[0]
     graph = (indptr, indices, weights)
     stored = (labels, degrees, inside, members, starts, community_inside, community_degrees, total)
+    n_nodes = labels.shape[0]
+    mean_degree = indices.shape[0] // max(1, n_nodes)
+    expected = min(n_nodes, edge_nodes.shape[1] + 4 * out_nodes.shape[1] * mean_degree)
     for worker in prange(n_workers):
-        scratch = _scratch(FIRST_CAPACITY)
+        scratch = _scratch(max(FIRST_CAPACITY, expected))
         community_scratch = (
             np.empty(n_communities, np.float64),  # to_community
             np.empty(n_communities, np.float64),  # best_cosines

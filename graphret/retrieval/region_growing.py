@@ -213,9 +213,8 @@ def _grow(
     n_workers: int,
 ) -> tuple[Int32Array, Float64Array]:
     """Ids (q, k) in order of addition, -1 pads, and the gains (q, k), NaN pads."""
-    n_queries, n_nodes = edges.nodes.shape[0], totals.graph.n_nodes
-    nodes = np.empty((n_queries, min(k, n_nodes)), dtype=np.int32)
-    gains = np.empty(nodes.shape)
+    n_queries = edges.nodes.shape[0]
+    nodes, gains = np.empty((n_queries, k), dtype=np.int32), np.empty((n_queries, k))
     graph = totals.graph
     _grow_regions(
         graph.indptr,
@@ -237,8 +236,7 @@ def _grow(
         nodes,
         gains,
     )
-    short = ((0, 0), (0, k - nodes.shape[1]))
-    return np.pad(nodes, short, constant_values=-1), np.pad(gains, short, constant_values=np.nan)
+    return nodes, gains
 
 
 def _members_by_degree(labels: Int32Array, inside: Float64Array) -> Int32Array:

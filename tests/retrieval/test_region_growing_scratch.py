@@ -7,7 +7,7 @@ import scipy.sparse
 from graphret.graph import Graph
 from graphret.neighbors import ExactSearch
 from graphret.retrieval import Archive, QueryBatch, create_ranking, region_growing
-from graphret.retrieval._kernels import FIRST_CAPACITY, _grow_region, _scratch
+from graphret.retrieval._kernels import FIRST_CAPACITY, _grow_region, _merge_gain, _node_gains, _scratch
 from graphret.retrieval.region_growing import community_totals
 
 N_GROUPS, SIZE = 80, 100
@@ -85,3 +85,23 @@ def test_many_forbidden_films_need_room_too(planted):
     assert ranked.positions[0].min() >= 2 * FIRST_CAPACITY
     alone = create_ranking("region_growing", archive).rank(QueryBatch.of(archive, codes[1:2], 10), 10)
     assert ranked.positions[1].tolist() == alone.positions[0].tolist()
+
+
+@pytest.mark.parametrize("size", [1, 2, 7])
+def test_the_gains_of_many_nodes_are_those_of_one_to_the_bit(size):
+    rng = np.random.default_rng(size)
+    weights, degrees = rng.random(37) * 3, 1 + rng.random(37) * 50
+    inside, degree, total = (0.0, 2.5, 400.0) if size == 1 else (3.7, 21.3, 400.0)
+    gains = np.empty(50)
+    best, magnitude = _node_gains(weights, degrees, inside, degree, size, total, gains)
+    literal = [
+        _merge_gain(inside, degree, size, 0.0, node_degree, 1, weight, total)
+        for weight, node_degree in zip(weights, degrees, strict=True)
+    ]
+    assert gains[:37].tolist() == [gain for gain, _ in literal]
+    assert (best, magnitude) == max(literal)
+
+
+def test_the_best_gain_of_no_node_is_lower_than_any():
+    nothing = np.empty(0)
+    assert _node_gains(nothing, nothing, 1.0, 2.0, 2, 10.0, np.empty(3)) == (-np.inf, 0.0)
