@@ -5,8 +5,7 @@
 Every method of METHODS is tried with every option of its grid on the validation queries of a set. Then each, with its best
 options, ranks the test queries. Beside them stands what the archive's own films choose: an index of the test side's archive is
 built and tuned (`graphret.build`, without a limit of time), with metrics learned from the archive's labels and without; the
-promise of its tuning is compared with what the test queries show. What `--by agreement` chooses without any label stays on the
-validation queries. On sim107k the baselines try what was best on sim20k's validation queries, and one step of every option
+promise of its tuning is compared with what the test queries show. On sim107k the baselines try what was best on sim20k's validation queries, and one step of every option
 beside it. `--permutations N` tunes archives of small sets whose labels were dealt out anew, N times: nothing may win there.
 Every figure is a row of default_ranking.jsonl, so that the study goes on where it was stopped; rows of another version of the study
 are not mixed in. `--report` makes the tables from the rows.
@@ -192,10 +191,6 @@ def validate(bench: Bench, rows: Rows, stop: float) -> None:
                 means = {name: float(np.nanmean(values)) for name, values in scores.items()}
                 row = {"set": bench.name, "part": "validation", "method": method, "options": options, "scores": means}
                 rows.add(row | {"value": float(np.mean(list(means.values()))), "seconds": time.monotonic() - started})
-    if rows.find(set=bench.name, part="validation", method="by agreement") is None:
-        _check_time(stop)
-        started = time.monotonic()
-        rows.add(_by_agreement(bench) | {"seconds": time.monotonic() - started})
 
 
 def _grids(name: str, rows: Rows) -> dict[str, list[dict[str, Any]]]:
@@ -224,18 +219,6 @@ def _best_of(rows: Rows, name: str, method: str) -> dict[str, Any]:
         raise SystemExit(f"the validation of {name} comes first: its grids start from there")
     options: dict[str, Any] = max(tried, key=lambda row: row["value"])["options"]
     return options
-
-
-def _by_agreement(bench: Bench) -> dict[str, Any]:
-    """What `graphret tune --by agreement` chooses, and what it is worth by the labels of the validation queries."""
-    tuning = graphret.tune(bench.index, by="agreement", budget=None)
-    scores = bench.scores(bench.hits(tuning.choice))
-    nearest = bench.scores(bench.hits(RankingChoice("nearest")))
-    values, reference = (np.mean(list(of.values()), axis=0) for of in (scores, nearest))
-    row = {"set": bench.name, "part": "validation", "method": "by agreement", "ranking": tuning.ranking}
-    row |= {"options": dict(tuning.options), "value": float(np.nanmean(values)), "agreement": tuning.difference.mean}
-    difference = paired_difference(values, reference, bench.side.query_patients).to_dict()
-    return row | {"from_nearest": difference, "nearest": float(np.nanmean(reference))}
 
 
 def permute(bench: Bench, rows: Rows, n: int, stop: float) -> None:
@@ -353,7 +336,7 @@ def main() -> None:
                 step(Bench(name, part, side_of(name, part, options.data_root)), rows, stop)
     except OutOfTimeError:
         say("out of time: run the same command again")
-    chosen = [row for row in rows.rows if row["part"] != "validation" or row["method"] == "by agreement"]
+    chosen = [row for row in rows.rows if row["part"] != "validation"]
     record = {"environment": found, "methods": METHODS, "rows": chosen}  # every other figure stands in ranking.jsonl
     if rows.all(part="test"):
         write_results(options.results, "default_ranking", record, markdown(record))

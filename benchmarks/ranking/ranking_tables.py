@@ -23,7 +23,7 @@ sim107k, codes simulated from all 112,120 NIH films (the last 5,000 give the que
 
 
 def markdown(record: dict[str, Any]) -> str:
-    """All tables: summaries, agreement, one section a set, and what it was measured on."""
+    """All tables: summaries, one section a set, and what it was measured on."""
     tests = {row["set"]: row for row in record["rows"] if row["part"] == "test"}
     names = [name for name in NAMES if name in tests]
     lines = ["# Which ranking is best on a code graph", "", *INTRODUCTION.splitlines(), ""]
@@ -33,7 +33,6 @@ def markdown(record: dict[str, Any]) -> str:
     lines += [*_summary(tests, names, "default, nothing learned", ("from_best_unlabelled",)), ""]
     lines += _promises(tests, names)
     lines += _permutations([row for row in record["rows"] if row["part"] == "permuted"])
-    lines += _agreement(record["rows"])
     for name in names:
         lines += _section(tests[name])
     lines += [environment_line(record["environment"]), ""]
@@ -114,27 +113,6 @@ def _permutations(rows: list[dict[str, Any]]) -> list[str]:
     for name in names:
         found = [row["ranking"] for row in rows if row["set"] == name]
         lines.append(f"| {name} | {len(found)} | {found.count('nearest')} |")
-    return [*lines, ""]
-
-
-def _agreement(rows: list[dict[str, Any]]) -> list[str]:
-    """What a tuning without any label would choose, by the labels of the validation queries."""
-    found = {row["set"]: row for row in rows if row.get("method") == "by agreement"}
-    lines = [
-        "## Without any label: what `--by agreement` would choose, validation queries",
-        "",
-        "The choice is made by pairs of nearest films inside the archive, which sees no label; the values are the mean of P@10, nDCG@100 and mAP@100 "
-        "on the validation queries, which the choice did not see.",
-        "",
-        "| set | nearest | by agreement | difference | it chose |",
-        "|---|---|---|---|---|",
-    ]
-    for name in (name for name in NAMES if name in found):
-        row = found[name]
-        lines.append(
-            f"| {name} | {row['nearest']:.3f} | {row['value']:.3f} | {_interval(row['from_nearest'])} | "
-            f"{row['ranking']}: {_options(row['options'])} |"
-        )
     return [*lines, ""]
 
 

@@ -21,20 +21,13 @@ _SHOWN = 12
 def tune(
     index: IndexFolder,
     *,
-    by: Annotated[
-        str,
-        typer.Option(
-            metavar="auto|labels|agreement",
-            help="By shared findings, or by whether similar films get the same hits; auto: labels where there are any.",
-        ),
-    ] = "auto",
     judgements: JudgementsFile = None,
     measures: Annotated[
-        str, typer.Option(metavar="NAME@K,...", help="With labels or judgements: the mean of these is compared.")
+        str, typer.Option(metavar="NAME@K,...", help="The mean of these is compared.")
     ] = "P@10,nDCG@100,mAP@100",
     learn: Annotated[
         bool,
-        typer.Option("--learn/--no-learn", help="With labels: also try metrics that are learned from them."),
+        typer.Option("--learn/--no-learn", help="Also try metrics that are learned from labels."),
     ] = True,
     split: Annotated[
         str | None,
@@ -71,7 +64,8 @@ def tune(
 ) -> None:
     """Choose the ranking of an index on its own films, and keep it: `graphret query` then uses it.
 
-    The queries are films of the archive, each without the films of its own patient. No other film is read.
+    The queries are films of the archive, each without the films of its own patient; labels or judgements say which hits
+    are right. No other film is read.
     """
     with report_to_user(as_json=as_json, quiet=quiet) as reporter:
         import graphret
@@ -86,7 +80,6 @@ def tune(
         seconds: Any = parse_word(budget, number=float, nothing=True)
         found = graphret.tune(
             opened,
-            by=by,
             judgements=judgements,
             measures=parse_names(measures),
             candidates=label_aware_candidates() if label_aware else None,

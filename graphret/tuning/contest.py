@@ -75,7 +75,7 @@ def choose_ranking(
     queries
         In random order: a block takes the next ones. From `QueryBatch.of`, with what each of them may not get.
     criterion
-        `SharedFindings` or `ListAgreement`.
+        `SharedFindings` or `JudgedHits`.
     candidates
         ``None``: `default_candidates`, with learned metrics if there is a ``learner``. "nearest" is added where it is
         missing.

@@ -1,10 +1,8 @@
-"""What a tuning compares rankings by: findings that hits share with the query, or, without labels, stable lists."""
+"""What a tuning compares rankings by: findings that hits share with the query, or what people judged."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
-
-import numpy as np
 
 from graphret.evaluation.measures import RankingJudge, largest_k
 
@@ -16,7 +14,7 @@ if TYPE_CHECKING:
     from graphret._types import BoolArray, Float64Array, Int32Array
     from graphret.evaluation.judgements import Judgements
 
-__all__ = ["SHORT", "Criterion", "JudgedHits", "ListAgreement", "SharedFindings"]
+__all__ = ["SHORT", "Criterion", "JudgedHits", "SharedFindings"]
 
 SHORT = 10
 """Hits that somebody looks at."""
@@ -31,7 +29,7 @@ class Criterion(Protocol):
     def values(self, lists: Int32Array, rows: slice) -> dict[str, Float64Array]:
         """Score lists int32 (c, b, depth) of c rankings for the b queries of ``rows``.
 
-        By name float64 (c, u), NaN where undefined; u is b, or b / 2 where pairs of queries are judged.
+        By name float64 (c, b), NaN where undefined.
         """
         ...
 
@@ -73,6 +71,7 @@ class SharedFindings(_Measured):
 
     Examples
     --------
+    >>> import numpy as np
     >>> labels = np.array([[1, 0], [0, 1]], dtype=bool)
     >>> criterion = SharedFindings(labels[:1], labels, np.array(["a"]), [[]], ["P@2"])
     >>> criterion.values(np.array([[[1, 0]]], np.int32), slice(0, 1))
@@ -119,39 +118,3 @@ class JudgedHits(_Measured):
     ) -> None:
         super().__init__(RankingJudge(judgements.grader(n_films, excluded), measures), query_patients, measures)
         self.name += ", by relevance judgements"
-
-
-class ListAgreement:
-    """Criterion without labels: films that are nearest to each other should get the same films, strangers others.
-
-    The queries come in pairs, a film and its nearest film of another patient: rows 2 i and 2 i + 1. The value of a pair
-    is the share of their first ten hits that the two have in common, less the share that the film has in common with
-    the second film of the next pair. A ranking that gives everybody the same films has 0.
-
-    Examples
-    --------
-    >>> hits = np.arange(40, dtype=np.int32).reshape(1, 4, 10)
-    >>> hits[:, 1] = hits[:, 0]
-    >>> ListAgreement().values(hits, slice(0, 4))["agreement"].tolist()
-    [[1.0, 0.0]]
-    """
-
-    name = "agreement of the first 10 hits of nearest films, less that of strangers"
-    depth = SHORT
-
-    def values(self, lists: Int32Array, rows: slice) -> dict[str, Float64Array]:  # noqa: ARG002 - all are alike
-        """Score every pair; see `Criterion.values`."""
-        films, partners = lists[:, 0::2, :SHORT], lists[:, 1::2, :SHORT]
-        films = films[:, : partners.shape[1]]
-        strangers = np.roll(partners, -1, axis=1)
-        return {"agreement": (_common(films, partners) - _common(films, strangers)) / SHORT}
-
-    def patients(self, n_values: int) -> NDArray[Any]:
-        """Every pair for itself."""
-        return np.arange(n_values)
-
-
-def _common(one: Int32Array, other: Int32Array) -> Float64Array:
-    """Films that two lists (..., 10) have in common, float64 (...); -1 pads."""
-    same = (one[..., :, None] == other[..., None, :]) & (one[..., :, None] >= 0)
-    return np.asarray(same.any(axis=-1).sum(axis=-1), dtype=np.float64)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graphret._checks import check_integer
-from graphret._errors import InvalidParameterError, UnknownNameError
+from graphret._errors import InvalidParameterError
 from graphret.evaluation.judgements import resolve_judgements
 from graphret.evaluation.queries import rows_with_same
 from graphret.index import as_index
@@ -16,7 +16,7 @@ from graphret.neighbors.device_search import check_search_device, search_on
 from graphret.retrieval import QueryBatch
 from graphret.tuning.candidates import read_labels
 from graphret.tuning.contest import choose_ranking
-from graphret.tuning.criteria import JudgedHits, ListAgreement, SharedFindings
+from graphret.tuning.criteria import JudgedHits, SharedFindings
 from graphret.tuning.metric_learner import MetricLearner, folds_of
 
 if TYPE_CHECKING:
@@ -28,16 +28,14 @@ if TYPE_CHECKING:
     from graphret._types import BoolArray, Int32Array, Int64Array, Progress
     from graphret.evaluation.judgements import Judgements
     from graphret.index import Index
-    from graphret.retrieval import Archive
     from graphret.tuning.candidates import Candidate
     from graphret.tuning.criteria import Criterion
     from graphret.tuning.outcome import Tuning
 
-__all__ = ["own_films", "pairs_of", "tune"]
+__all__ = ["own_films", "tune"]
 
 logger = logging.getLogger(__name__)
 
-BY = ("auto", "labels", "agreement")
 NEIGHBORS = 400
 """Nearest films found once for all candidates: the default pool of "contextual"."""
 TRAINED_ON, LEAST_NEW = "train", 200
@@ -49,7 +47,6 @@ FOLDS = 5
 def tune(
     index: Index | str | os.PathLike[str],
     *,
-    by: str = "auto",
     judgements: str | os.PathLike[str] | Mapping[str, Mapping[str, int]] | None = None,
     measures: Sequence[str] = ("P@10", "nDCG@100", "mAP@100"),
     candidates: Sequence[Candidate] | None = None,
@@ -65,34 +62,32 @@ def tune(
 ) -> Tuning:
     """Choose the ranking of an index by leave-one-patient-out queries inside its archive.
 
-    The queries are films of the archive; films of a query's own patient are never among its hits. With labels, what
-    counts is how many findings the hits share with them; without, whether films that are nearest to each other get the
-    same hits and strangers others (`ListAgreement`). `choose_ranking` says how candidates are tried and chosen. Nothing
-    outside the archive is read, and nothing is written: `Index.record_tuning` keeps the result.
+    The queries are films of the archive; films of a query's own patient are never among its hits. What counts is how
+    many findings the hits share with them, or what people judged. Without either nothing is known of what a ranking is
+    worth, and nothing is chosen. `choose_ranking` says how candidates are tried and chosen. Nothing outside the archive
+    is read, and nothing is written: `Index.record_tuning` keeps the result.
 
     Parameters
     ----------
     index
         The archive, or its folder.
-    by
-        "labels", "agreement", or "auto": labels where any film that may ask shares a positive one with a film of
-        another patient. Films that share none with anybody cannot be judged, and do not ask.
     judgements
         What people judged, in the place of labels: see `graphret.evaluate`. The films that they name as queries ask, if
         they can get one that was judged relevant; the others are counted in a warning. No metric is learned then: it
         would be learned from labels.
     measures
-        With labels or judgements: their mean is compared.
+        Their mean is compared.
     candidates
         ``None``: `default_candidates`, with learned metrics where ``learn`` says so. Rankings that read the archive's
         labels at query time are tuned apart: `label_aware_candidates`.
     learn
-        By labels: let candidates learn a metric from the archive's labels, for each query without the films of its
-        patient (and of a fifth of the others). The metric of the choice is learned from all films and kept with it, so
-        that queries need no label.
+        By labels, not by judgements: let candidates learn a metric from the archive's labels, for each query without
+        the films of its patient (and of a fifth of the others). The metric of the choice is learned from all films and
+        kept with it, so that queries need no label.
     split
         Queries of this split only. An encoder knows the films that it was trained on better than new ones, so ``None``
-        asks the films outside of the split "train", where at least 200 of them can ask, and all films otherwise.
+        asks the films outside of the split "train", where at least 200 of them can ask, and all films otherwise. A film
+        that shares no finding with a film of another patient cannot be judged, and does not ask.
     n_queries
         Queries, at most; drawn by ``seed``.
     budget
@@ -111,8 +106,8 @@ def tune(
     Raises
     ------
     InvalidParameterError
-        A value out of its range, labels asked for where no patients share one, films of one patient only, nobody to
-        ask, or a judged film that is not in the archive.
+        A value out of its range, no judgements and no finding that two patients share, films of one patient only,
+        nobody to ask, or a judged film that is not in the archive.
     MissingFileError, DataError
         The file of judgements is not there, or one of its lines is none.
     DeviceError, MissingDependencyError
@@ -124,35 +119,25 @@ def tune(
     known to it. That favours rankings that use the graph a little, all of them alike.
     """
     index = as_index(index)
-    if by not in BY:
-        raise UnknownNameError("by", by, BY)
     check_integer("n_queries", n_queries, 2, "1000 tell good candidates apart")
     on = check_search_device(device)
     patients = index.films.patients
     if np.unique(patients).size < 2:
         hint = "no film gets films of its own patient, so nobody would get any"
         raise InvalidParameterError("index", "films of one patient", "films of at least two patients", hint)
-    marks, labelled = None, False
-    if judgements is not None:
-        if by != "auto":
-            raise InvalidParameterError("by", by, '"auto" beside judgements', "they say what is relevant")
-        marks = _marks_that_ask(index, judgements, split, n_queries, seed)
-        asking = marks.queries
-    else:
-        asking, labelled = _films_that_ask(index, by, split, n_queries, seed)
+    marks = None if judgements is None else _marks_that_ask(index, judgements, split, n_queries, seed)
+    asking = _films_that_ask(index, split, n_queries, seed) if marks is None else marks.queries
     archive = index.labelled_archive if read_labels(candidates or ()) else index.archive
     if device is not None:
         archive = archive.with_parts(search=search_on(archive.search, on))
-    if marks is None and not labelled:
-        asking = pairs_of(archive, asking[: max(1, n_queries // 2)], patients, n_threads)
     forbidden = own_films(asking, patients)
     codes = archive.search.read_codes(asking)
     queries = QueryBatch.of(archive, codes, NEIGHBORS, forbidden=forbidden, n_threads=n_threads)
-    criterion: Criterion = ListAgreement()
+    criterion: Criterion
     learner = None
     if marks is not None:
         criterion = JudgedHits(marks, patients[asking], len(patients), forbidden, measures)
-    elif labelled:
+    else:
         relevance = index.films.relevance()
         criterion = SharedFindings(relevance[asking], relevance, patients[asking], forbidden, measures)
         if learn:
@@ -172,17 +157,22 @@ def tune(
     )
 
 
-def _films_that_ask(index: Index, by: str, split: str | None, n_queries: int, seed: int) -> tuple[Int64Array, bool]:
-    """Films that ask without judgements, drawn by the seed, and whether labels judge their hits."""
+def _films_that_ask(index: Index, split: str | None, n_queries: int, seed: int) -> Int64Array:
+    """Films that share a finding with a film of another patient, drawn by the seed."""
     relevance, patients = index.films.relevance(), index.films.patients
     judged: BoolArray = np.any(relevance[:, _shared(relevance, patients)], axis=1)
-    rows = _asking(index.films.splits, np.ones(len(judged), np.bool_) if by == "agreement" else judged, split)
-    with_finding = rows[judged[rows]]
-    if by == "labels" and not with_finding.size:
-        hint = "no film that may ask shares a positive label with a film of another patient"
-        raise InvalidParameterError("by", by, '"agreement"', hint)
-    labelled = bool(by != "agreement" and with_finding.size > 0)
-    return np.random.default_rng(seed).permutation(with_finding if labelled else rows)[:n_queries], labelled
+    rows = _asking(index.films.splits, judged, split)
+    rows = rows[judged[rows]]
+    if not rows.size:
+        where = "" if split is None else f" of the split {split!r}"
+        raise InvalidParameterError(
+            "index",
+            f"no film{where} to ask",
+            "labels (`update-labels`), or judgements",
+            "no film that may ask shares a positive label with a film of another patient: nothing is known of what"
+            " a ranking is worth, and nearest stays",
+        )
+    return np.random.default_rng(seed).permutation(rows)[:n_queries]
 
 
 def _marks_that_ask(index: Index, given: Any, split: str | None, n_queries: int, seed: int) -> Judgements:
@@ -225,12 +215,3 @@ def _shared(relevance: BoolArray, patients: NDArray[np.str_]) -> BoolArray:
 def own_films(films: Int64Array, patients: Any) -> list[Int32Array]:
     """For each film those of its patient, itself among them."""
     return [rows.astype(np.int32) for rows in rows_with_same(patients[films], patients)]
-
-
-def pairs_of(archive: Archive, films: Int64Array, patients: Any, n_threads: int | None) -> Int64Array:
-    """Every film and its nearest film of another patient, in turn; films without one are left out."""
-    forbidden = own_films(films, patients)
-    codes = archive.search.read_codes(films)
-    nearest = archive.search.search(codes, 1, forbidden=forbidden, n_threads=n_threads).neighbors[:, 0]
-    found = nearest >= 0
-    return np.stack([films[found], nearest[found].astype(np.int64)], axis=1).ravel()

@@ -210,8 +210,6 @@ def test_tuning_asks_what_people_judged(index, caplog):
 def test_tuning_refuses_judgements_that_nobody_can_meet(index):
     with pytest.raises(InvalidParameterError, match="relevant film of another patient"):
         graphret.tune(index, judgements={"film 6": {"film 7": 1}})
-    with pytest.raises(InvalidParameterError, match="beside judgements"):
-        graphret.tune(index, judgements=MARKS, by="labels")
     with pytest.raises(InvalidParameterError, match="judgements are of pairs"):
         graphret.tune(index, judgements=MARKS, measures=["ACG@5"])
 

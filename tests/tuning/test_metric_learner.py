@@ -176,7 +176,7 @@ def test_without_learning_no_metric_is_tried(index, monkeypatch):
         return [Candidate("contextual", {"n": 3}), *([LEARNED] if learned else [])]
 
     monkeypatch.setattr("graphret.tuning.contest.default_candidates", few)
-    for options, learns in (({}, True), ({"learn": False}, False), ({"by": "agreement"}, False)):
+    for options, learns in (({}, True), ({"learn": False}, False)):
         assert any(trial.metric is not None for trial in tune(index, n_queries=8, **options).trials) is learns
 
 

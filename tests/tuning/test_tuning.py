@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import graphret
-from graphret._errors import InvalidParameterError, UnknownNameError
+from graphret._errors import InvalidParameterError
 from graphret.communities import louvain
 from graphret.data import ImageTable
 from graphret.graph import similarity_graph
@@ -14,7 +14,7 @@ from graphret.neighbors import ExactSearch, nearest_neighbors
 from graphret.retrieval import Archive, QueryBatch, create_ranking
 from graphret.tuning import Candidate, Tuning, choose_ranking, default_candidates, tune
 from graphret.tuning.contest import FIRST_BLOCK
-from graphret.tuning.criteria import ListAgreement, SharedFindings
+from graphret.tuning.criteria import SharedFindings
 
 N_FILMS = 300
 
@@ -140,16 +140,6 @@ def test_the_default_candidates_can_all_be_made(contest):
         create_ranking(candidate.ranking, archive, **candidate.options)
 
 
-def test_agreement_counts_common_hits_of_pairs_less_those_of_strangers():
-    lists = np.stack([np.arange(first, first + 10) for first in (0, 5, 100, 100)]).astype(np.int32)
-    assert ListAgreement().values(lists[None], slice(0, 4))["agreement"].tolist() == [[0.5, 1.0]]
-    same = np.tile(np.arange(10, dtype=np.int32), (2, 6, 1))
-    assert ListAgreement().values(same, slice(0, 6))["agreement"].tolist() == [[0.0] * 3] * 2
-    padded = np.full((1, 4, 10), -1, np.int32)
-    padded[:, :2, 0] = 7
-    assert ListAgreement().values(padded, slice(0, 4))["agreement"].tolist() == [[0.1, 0.0]]
-
-
 @pytest.fixture(scope="module")
 def make_own_index(tmp_path_factory):
     def make(*, labelled=True, n_patients=100):
@@ -204,22 +194,16 @@ def test_the_interval_of_an_index_is_over_its_patients(make_own_index):
     assert difference.n_patients == 12
 
 
-def test_without_labels_agreement_is_compared(make_own_index):
-    index = make_own_index(labelled=False)
-    tuning = tune(index, candidates=CANDIDATES, n_queries=60)
-    assert tuning.criterion == ListAgreement.name
-    assert tuning.n_queries == 60, "30 films and their nearest"
-    with pytest.raises(InvalidParameterError, match=r"by=.labels.* .agreement"):
-        tune(index, by="labels")
+def test_without_labels_nothing_is_chosen(make_own_index):
+    with pytest.raises(InvalidParameterError, match=r"no film that may ask shares a positive label .* nearest stays"):
+        tune(make_own_index(labelled=False), candidates=CANDIDATES)
 
 
 def test_wrong_calls_are_refused(make_own_index):
     index = make_own_index()
-    with pytest.raises(UnknownNameError, match="by='luck'"):
-        tune(index, by="luck")
     with pytest.raises(InvalidParameterError, match=r"split='exam' .* train, valid"):
         tune(index, split="exam")
     with pytest.raises(InvalidParameterError, match="n_queries=1"):
         tune(index, n_queries=1)
     with pytest.raises(InvalidParameterError, match="films of one patient"):
-        tune(make_own_index(n_patients=1), by="agreement")
+        tune(make_own_index(n_patients=1))
