@@ -21,7 +21,7 @@ _OURS = {"codes.npy", "films.parquet", _WORK, LOCK}
 @config_options(
     BuildConfig,
     only=(
-        *("batch_size", "precision", "n_workers", "shard_rows"),
+        *("batch_size", "precision", "n_workers", "decoders", "shard_rows"),
         *("isolate", "film_pixels", "film_memory", "decode_memory", "decode_seconds"),
     ),
 )

@@ -31,7 +31,11 @@ class ShardEncoder:
 
     def encode(self, first: int, stop: int) -> tuple[bool, Any]:
         """Encode the films of some rows, and keep them as a shard."""
-        return guarded(self._version, lambda: self._job.keep(range(first, stop), open_stages(self._place), self._key))
+        return guarded(self._version, lambda: self._encode(range(first, stop)))
+
+    def _encode(self, rows: range) -> None:
+        with self._job.source(0) as source:  # 0: "auto" takes threads, an actor has few processors
+            self._job.keep(rows, open_stages(self._place), self._key, source)
 
 
 def spread_shards(ray: Any, place: str) -> Callable[..., None]:

@@ -2,41 +2,31 @@
 
 from __future__ import annotations
 
-import json
-import os
-import select
-import signal
-import subprocess
-import sys
+import logging
 import threading
-import time
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from graphret._checks import check_flag, check_number
-from graphret._errors import FilmError, GraphretError
+from graphret._checks import check_flag, check_integer, check_number
+from graphret._errors import FilmError, UnknownNameError
+from graphret._notes import note_once
 from graphret.data.images import FilmLimits, read_pixels
+from graphret.data.isolated_process import EndedError, IsolatedProcess, TooSlowError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
-__all__ = ["SECONDS", "Decoding", "IsolatedReader"]
+__all__ = ["DECODERS", "SECONDS", "Decoding", "IsolatedReader"]
+
+logger = logging.getLogger(__name__)
 
 SECONDS = 60.0
 """The largest films take a few seconds."""
-_START_SECONDS = 120.0
-_LONGEST_LINE = 2**16
-_BLOCK = 2**20
-_DTYPES = {"uint8", "uint16", "float32"}
-
-
-class _EndedError(Exception):
-    """A worker that is gone, or was too slow."""
+DECODERS = ("auto", "processes", "threads")
+DECODE = ("graphret.data.isolated_worker",)
 
 
 class IsolatedReader:
@@ -49,16 +39,25 @@ class IsolatedReader:
         header says, cannot write files, and opens few (Linux; elsewhere only the time holds).
     seconds
         Time for one film, after which its worker is ended.
+    tries
+        Processes that may end over one film before it cannot be read, >= 1. A second one tells a film that ends its
+        process from a process that something else ended; that a film needed it is logged once. A film that was too
+        slow is not tried again.
+    program
+        Module that the workers run, and its arguments: one that does more than decode.
+    shape
+        What the films that it gives must have (float32 then); ``None``: any.
 
     Raises
     ------
     InvalidParameterError
-        ``seconds`` is no number above 0.
+        ``seconds`` is no number above 0, or ``tries`` no integer above 0.
 
     Notes
     -----
     Safe to call from many threads: each that reads has a worker for as long. A worker takes a second to start, and
-    decodes film after film. The pixels are copied once through a pipe.
+    decodes film after film. The pixels are copied once, out of memory that both processes see; through a pipe where
+    the system has no such memory.
 
     Examples
     --------
@@ -70,10 +69,20 @@ class IsolatedReader:
     array([[ 0, 51]], dtype=uint8)
     """
 
-    def __init__(self, *, limits: FilmLimits | None = None, seconds: float = SECONDS) -> None:
+    def __init__(
+        self,
+        *,
+        limits: FilmLimits | None = None,
+        seconds: float = SECONDS,
+        tries: int = 1,
+        program: tuple[str, ...] = DECODE,
+        shape: tuple[int, int] | None = None,
+    ) -> None:
         self._limits = FilmLimits() if limits is None else limits
         self._seconds = check_number("decode_seconds", seconds, above=0)
-        self._idle: list[_Worker] = []
+        self._tries = check_integer("tries", tries, 1)
+        self._program, self._shape = program, shape
+        self._idle: list[IsolatedProcess] = []
         self._lock = threading.Lock()
         self._is_closed = False
 
@@ -101,14 +110,22 @@ class IsolatedReader:
         GraphretError
             No worker can be started.
         """
+        tries = self._tries
+        while True:
+            tries -= 1
+            try:
+                return self._read(path)
+            except EndedError as error:
+                if not tries or isinstance(error, TooSlowError):
+                    raise FilmError(path, str(error)) from None
+                note_once(logger, f"a process that decodes films is gone, and another one gets its film: {error}")
+
+    def _read(self, path: str) -> NDArray[Any]:
         with self._lock:
             worker = self._idle.pop() if self._idle else None
-        worker = worker or _Worker(self._limits, self._seconds)
+        worker = worker or IsolatedProcess(self._program, self._limits, self._seconds, self._shape)
         try:
             pixels = worker.ask(path, self._seconds)
-        except _EndedError as error:
-            worker.end()
-            raise FilmError(path, str(error)) from None
         except FilmError:
             self._give_back(worker)
             raise
@@ -118,111 +135,12 @@ class IsolatedReader:
         self._give_back(worker)
         return pixels
 
-    def _give_back(self, worker: _Worker) -> None:
+    def _give_back(self, worker: IsolatedProcess) -> None:
         with self._lock:
             if not self._is_closed:
                 self._idle.append(worker)
                 return
         worker.end()
-
-
-class _Worker:
-    """One process; what it answers is checked as if it were not ours any more."""
-
-    def __init__(self, limits: FilmLimits, seconds: float) -> None:
-        self._pixels = limits.pixels
-        environment = {
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(sys.path),
-            **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),
-        }
-        command = [sys.executable, "-P", "-m", "graphret.data.isolated_worker"]  # -P: no module of the present folder
-        try:
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
-            )
-            self._send({"limits": asdict(limits), "seconds": seconds})
-            self._line(time.monotonic() + _START_SECONDS)
-        except (OSError, _EndedError) as error:
-            raise GraphretError(
-                f"no process can be started to decode films in: {error} (leave isolate out, or free memory)"
-            ) from error
-
-    def ask(self, path: str, seconds: float) -> NDArray[Any]:
-        """Return the pixels of a film, or raise what the worker says of it."""
-        deadline = time.monotonic() + seconds
-        self._send(path)
-        answer = self._line(deadline)
-        if "reason" in answer:
-            raise FilmError(path, str(answer["reason"]))
-        shape: Any = answer.get("shape")
-        is_shape = isinstance(shape, list) and len(shape) == 2 and all(type(side) is int and side > 0 for side in shape)
-        if not is_shape or answer.get("dtype") not in _DTYPES or shape[0] * shape[1] > self._pixels:
-            raise _EndedError("its decoder gave no picture")
-        pixels: NDArray[Any] = np.empty(shape, dtype=answer["dtype"])
-        self._fill(pixels.data.cast("B"), deadline)
-        return pixels
-
-    def end(self) -> None:
-        """End the process, whatever it does."""
-        self._process.kill()
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                with suppress(OSError):
-                    pipe.close()
-
-    def _send(self, value: Any) -> None:
-        if self._process.stdin is None:
-            raise _EndedError("its decoder has no pipe")
-        try:
-            self._process.stdin.write(json.dumps(value).encode() + b"\n")
-            self._process.stdin.flush()
-        except OSError:
-            raise _EndedError(self._why()) from None
-
-    def _line(self, deadline: float) -> dict[str, Any]:
-        line = bytearray()
-        byte = bytearray(1)
-        while byte != b"\n":
-            self._fill(memoryview(byte), deadline)
-            line += byte
-            if len(line) > _LONGEST_LINE:
-                raise _EndedError("its decoder gave no picture")
-        try:
-            answer = json.loads(line)
-        except ValueError:
-            answer = None
-        if not isinstance(answer, dict):
-            raise _EndedError("its decoder gave no picture")
-        return answer
-
-    def _fill(self, target: memoryview, deadline: float) -> None:
-        """Read exactly as many bytes as ``target`` has room for."""
-        if self._process.stdout is None:
-            raise _EndedError("its decoder has no pipe")
-        descriptor = self._process.stdout.fileno()
-        waiting = select.poll()
-        waiting.register(descriptor, select.POLLIN)
-        done = 0
-        while done < len(target):
-            left = deadline - time.monotonic()
-            if left <= 0 or not waiting.poll(left * 1000):
-                raise _EndedError("it took too long to decode, and was ended (decode_seconds)")
-            data = os.read(descriptor, min(len(target) - done, _BLOCK))
-            if not data:
-                raise _EndedError(self._why())
-            target[done : done + len(data)] = data
-            done += len(data)
-
-    def _why(self) -> str:
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(timeout=10)
-        status = self._process.returncode
-        if status == -signal.SIGXCPU:
-            return "it took too long to decode, and was ended (decode_seconds)"
-        how = f"by signal {signal.Signals(-status).name}" if status is not None and status < 0 else "by itself"
-        return f"the process that decoded it ended {how}: it is damaged, or takes more memory than it may"
 
 
 @dataclass(frozen=True)
@@ -233,10 +151,14 @@ class Decoding:
     ----------
     isolate
         In processes of their own, see `IsolatedReader`; for films of unknown origin.
+    decoders
+        What decodes many films for an encoder: "threads" of this process, or "processes" apart, which also resize and
+        do not wait for its interpreter; "auto" chooses, see `graphret.encoding`. A film has the same pixels, to the
+        bit.
     limits
         What one film, and all that are decoded at one time, may take.
     seconds
-        Time for one film, where they are isolated.
+        Time for one film, where a process apart decodes it.
 
     Raises
     ------
@@ -254,10 +176,13 @@ class Decoding:
     isolate: bool = False
     limits: FilmLimits = field(default_factory=FilmLimits)
     seconds: float = SECONDS
+    decoders: str = "auto"
 
     def __post_init__(self) -> None:
         check_flag("isolate", self.isolate)
         check_number("decode_seconds", self.seconds, above=0)
+        if self.decoders not in DECODERS:
+            raise UnknownNameError("decoders", self.decoders, DECODERS)
 
     @contextmanager
     def reader(self) -> Iterator[Callable[[str], NDArray[Any]]]:

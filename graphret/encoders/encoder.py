@@ -60,6 +60,9 @@ class Encoder:
     ((1, 512), (1, 2))
     """
 
+    only_resizes = True
+    """`prepare` is `prepare_film` to ``size``, so another process may do it."""
+
     def __init__(
         self,
         module: EncoderNetwork,

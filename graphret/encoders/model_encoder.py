@@ -78,6 +78,8 @@ class ModelEncoder:
     label_names: tuple[str, ...] = ()
     kept_in_index = False
     """The index holds name and fingerprint, not the model."""
+    only_resizes = True
+    """As of `Encoder`."""
 
     def __init__(
         self,

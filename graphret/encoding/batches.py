@@ -41,6 +41,7 @@ def encode_each(
     numbers: Sequence[int],
     *,
     on_problem: Callable[[int, GraphretError], None],
+    is_prepared: bool = False,
     precision: str = "float32",
     batch_size: int | None = None,
     n_workers: int | None = None,
@@ -59,6 +60,8 @@ def encode_each(
     on_problem
         Called in this thread with the number of a film and the error: it cannot be read or prepared, or (`CodesError`)
         its code is all zeros or not finite. What it raises ends the work.
+    is_prepared
+        ``read`` returns what the encoder's ``prepare`` makes of the pixels.
     precision
         Passed to the encoder.
     batch_size
@@ -105,7 +108,8 @@ def encode_each(
 
     def prepare(number: int) -> Decoded:
         try:
-            return np.asarray(encoder.prepare(read(number)), dtype=np.float32)
+            film = read(number)
+            return np.asarray(film if is_prepared else encoder.prepare(film), dtype=np.float32)
         except GraphretError as error:
             return error
         except MemoryError:  # of one film, it does not end the work on all others

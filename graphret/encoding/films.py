@@ -10,20 +10,24 @@ import numpy as np
 
 from graphret._checks import check_integer
 from graphret._errors import DataError, FilmError
+from graphret._threads import available_threads
 from graphret.data import FilmProblem
 from graphret.data.frame_place import split_frame
 from graphret.data.isolated import Decoding
 from graphret.encoding.batches import encode_each
+from graphret.encoding.sources import film_source
 from graphret.files import Stage, Stages, digest, file_state, map_array, write_rows
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
     from graphret._errors import GraphretError
     from graphret._types import Codes, Int64Array, Progress
     from graphret.data import ImageTable
     from graphret.encoders import Encoder
+    from graphret.encoding.sources import FilmSource
 
 __all__ = ["EncodedFilms", "EncodingJob", "encode_films"]
 
@@ -96,7 +100,8 @@ def encode_films(
     shard_rows
         Films of a shard.
     decoding
-        What one film may take, and whether films are decoded in processes of their own; the defaults when not given.
+        What one film may take, and what decodes: threads, or processes, which codes do not depend on. The defaults
+        when not given.
     allow_none
         True gives no codes, and says why, where not one film has a code; else that is an error.
     spread
@@ -135,7 +140,8 @@ def encode_films(
         raise DataError("the table has no film: there is nothing to encode")
     job = EncodingJob(table, encoder, precision, batch_size, n_workers, decoding or Decoding(), progress)
     if out is None:
-        shard = job.encode(range(len(table)), 0)
+        with job.source(len(table)) as source:
+            shard = job.encode(range(len(table)), 0, source)
         rows, problems = _joined(table, [shard], allow_none=allow_none)
         return EncodedFilms(shard.arrays["codes"], rows, problems, None)
     kept = Stages(out) if shards is None else shards
@@ -152,10 +158,11 @@ def encode_films(
 
     if spread is not None:
         spread(job, kept, key, tuple(missing), say)
-    else:
-        for part in missing:
-            job.keep(part, kept, key, done)
-            done += len(part)
+    elif missing:
+        with job.source(len(table) - done) as source:
+            for part in missing:
+                job.keep(part, kept, key, source, done)
+                done += len(part)
     job.say(len(table))
     names = [_shard(part.start) for part in parts]
     return _assemble(table, kept, key, names, Path(out) / CODES, allow_none=allow_none)
@@ -173,7 +180,11 @@ class EncodingJob:
     decoding: Decoding
     progress: Progress | None
 
-    def encode(self, rows: range, done: int) -> Stage:
+    def source(self, n_films: int) -> AbstractContextManager[FilmSource]:
+        """Open what reads the films; ``n_films`` of them are to be read."""
+        return film_source(self.decoding, self.encoder, n_films, self.n_workers or available_threads())
+
+    def encode(self, rows: range, done: int, source: FilmSource) -> Stage:
         """Encode the films of some rows: a shard, as it is kept."""
         problems: list[FilmProblem] = []
 
@@ -181,22 +192,22 @@ class EncodingJob:
             reason = error.reason if isinstance(error, FilmError) else str(error)
             problems.append(FilmProblem(str(self.table.ids[row]), str(self.table.paths[row]), reason))
 
-        with self.decoding.reader() as read:
-            kept, codes = encode_each(
-                self.encoder,
-                lambda row: read(self.table.film_path(row)),
-                rows,
-                on_problem=report,
-                precision=self.precision,
-                batch_size=self.batch_size,
-                n_workers=self.n_workers,
-                on_batch=lambda n: self.say(done + n),
-            )
+        kept, codes = encode_each(
+            self.encoder,
+            lambda row: source.read(self.table.film_path(row)),
+            rows,
+            on_problem=report,
+            is_prepared=source.is_prepared,
+            precision=self.precision,
+            batch_size=self.batch_size,
+            n_workers=self.n_workers,
+            on_batch=lambda n: self.say(done + n),
+        )
         return Stage({"problems": [asdict(problem) for problem in problems]}, {"codes": codes, "rows": kept})
 
-    def keep(self, rows: range, shards: Stages, key: str, done: int = 0) -> None:
+    def keep(self, rows: range, shards: Stages, key: str, source: FilmSource, done: int = 0) -> None:
         """Encode the films of some rows, and keep them as a shard."""
-        shards.save(_shard(rows.start), key, *self.encode(rows, done))
+        shards.save(_shard(rows.start), key, *self.encode(rows, done, source))
 
     def say(self, done: int) -> None:
         """Call the caller's progress."""
