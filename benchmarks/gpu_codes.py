@@ -5,7 +5,8 @@
 
 From memory: images in the memory of the host to codes there, in float32 and in bfloat16, at the batch that the encoder
 chooses and at 32; beside them the network alone in torch, channels last, on one batch that is on the device already.
-From files: `encode_films` on JPEG films of 1,024 px, beside the decoding alone. Rankings: how many of the ten nearest
+From files: `encode_films` on JPEG films of 1,024 px, decoded by threads and by processes (their start counts), beside the
+decoding alone. Rankings: how many of the ten nearest
 films by bfloat16 codes are others than by float32 codes, and how many change by rounding alone (float32 codes of
 another size of the batch); bfloat16 may be the default of an encoder where the two are alike. Methods take turns.
 """
@@ -16,7 +17,7 @@ import importlib.util
 import statistics
 import tempfile
 import time
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -28,6 +29,7 @@ from PIL import Image
 from record import limits_table, parser_of, say, spread, write_results
 
 from graphret.data import ImageTable
+from graphret.data.isolated import Decoding
 from graphret.encoders import Encoder, create, load_encoder
 from graphret.encoding import encode_films
 from graphret.neighbors import nearest_neighbors
@@ -126,10 +128,14 @@ def measure_rankings(encoder: Encoder, images: np.ndarray) -> dict[str, float]:
 def measure_files(encoder: Encoder, folder: Path, n: int, side: int) -> dict[str, Any]:
     """Films a second from JPEG files, of the decoding alone, and of both together."""
     patterns = images_of(N_PATTERNS, side)
-    for row in range(n):
+
+    def write(row: int) -> None:
         grey = (255 * patterns[row % N_PATTERNS]).astype(np.uint8)
-        grey[:8, :8] = row % 251  # no two files alike
+        grey[:8, :8] = row % 251  # neighbours in the list are never alike
         Image.fromarray(grey).save(folder / f"{row:06d}.jpg", quality=92)
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(write, range(n)))
     paths = sorted(map(str, folder.glob("*.jpg")))
     columns: dict[str, Any] = {"ids": [Path(path).stem for path in paths], "paths": paths, "labels": []}
     table = ImageTable(**columns, label_names=())
@@ -137,7 +143,7 @@ def measure_files(encoder: Encoder, folder: Path, n: int, side: int) -> dict[str
     class OnlyDecoding:
         """An encoder that does nothing with its films."""
 
-        code_length, name, size = 1, "none", encoder.size
+        code_length, name, size, only_resizes = 1, "none", encoder.size, True
 
         def prepare(self, film: np.ndarray) -> np.ndarray:
             return encoder.prepare(film)
@@ -155,18 +161,21 @@ def measure_files(encoder: Encoder, folder: Path, n: int, side: int) -> dict[str
 
     nothing: Any = OnlyDecoding()
     encode_films(table, encoder)  # what is compiled and captured once
-    seconds: dict[str, list[float]] = {"decoding": [], "both": []}
-    for _ in range(RUNS):
-        seconds["decoding"].append(seconds_of(lambda: encode_films(table, nothing)))
-        seconds["both"].append(seconds_of(lambda: encode_films(table, encoder)))
-    return {"films": n, "side": side} | {name: [n / value for value in values] for name, values in seconds.items()}
+    rates: dict[str, Any] = {decoders: {"decoding": [], "both": []} for decoders in ("threads", "processes")}
+    for run in range(RUNS):
+        for decoders, row in rates.items():
+            how = Decoding(decoders=decoders)
+            for name, codes_of in (("decoding", nothing), ("both", encoder)):
+                row[name].append(n / seconds_of(partial(encode_films, table, codes_of, decoding=how)))
+            say(f"run {run + 1}, {decoders}: decoding {row['decoding'][-1]:.0f}/s, with codes {row['both'][-1]:.0f}/s")
+    return {"films": n, "side": side} | rates
 
 
 def limits_of(record: dict[str, Any]) -> list[tuple[str, float, str, float]]:
     """What must hold on a GPU."""
     if record["device"] == "cpu":
         return []
-    memory, files = record["memory"], record["files"]
+    memory, files = record["memory"], record["files"]["processes"]
     shares = {name: statistics.median(row["ours"]) / statistics.median(row["plain"]) for name, row in memory.items()}
     limits = [(f"from memory, {name}: share of the plain network", shares[name], ">=", FROM_MEMORY) for name in shares]
     possible = min(
@@ -189,8 +198,12 @@ def markdown(record: dict[str, Any]) -> str:
             for name, row in record["memory"].items()
         ),
         "",
-        f"From {files['films']} JPEG files of {files['side']} px: "
-        f"{spread(files['both'], 0)} films/s; the decoding alone {spread(files['decoding'], 0)}.",
+        f"| from {files['films']} JPEG files of {files['side']} px | films/s | decoding alone |",
+        "|---|---|---|",
+        *(
+            f"| {name} | {spread(files[name]['both'], 0)} | {spread(files[name]['decoding'], 0)} |"
+            for name in ("threads", "processes")
+        ),
         "",
         f"Of the ten nearest of {rankings['films']} films, bfloat16 changes {100 * rankings['changed_by_bfloat16']:.2f} %, "
         f"another size of the batch {100 * rankings['changed_by_rounding']:.2f} %.",
@@ -218,7 +231,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = parser_of(__doc__)
     parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
     parser.add_argument("--films", type=int, default=8192, help="images in memory")
-    parser.add_argument("--files", type=int, default=2048, help="JPEG files")
+    parser.add_argument("--files", type=int, default=4096, help="JPEG files")
     parser.add_argument("--side", type=int, default=1024, help="side of the JPEG films in px")
     parser.add_argument("--size", type=int, default=224, help="side of the network's input in px")
     parser.add_argument("--encoder", default="densenet121", help="a name, or the folder of a trained encoder")

@@ -38,21 +38,35 @@ left() { echo $((seconds - $(date +%s) + start)); }
 if [ -n "$wheels" ]; then
     [ -d "$wheels" ] || { echo "gpu_session.sh: --wheels $wheels is not a folder" >&2; exit 2; }
     mkdir -p "$scratch/packages"
-    for wheel in "$wheels"/*.whl; do
-        [ -e "$wheel" ] || continue
-        name=$(basename "$wheel" | cut -d- -f1)
-        if ! "$python" -c 'import importlib.metadata, sys; importlib.metadata.version(sys.argv[1])' "$name" 2>/dev/null; then
-            "$python" -m pip install --quiet --no-index --no-deps --target "$scratch/packages" "$wheel" 2>"$scratch/pip" ||
-                say "$(basename "$wheel") cannot be installed: $(tail -1 "$scratch/pip")"
-        fi
-    done
+    # One process asks for all, and one installs all: sixty starts of Python would take minutes of the session.
+    mapfile -t missing < <("$python" - "$wheels"/*.whl <<'PYTHON'
+import importlib.metadata, os, sys
+for wheel in sys.argv[1:]:
+    try:
+        importlib.metadata.version(os.path.basename(wheel).split("-")[0])
+    except importlib.metadata.PackageNotFoundError:
+        if os.path.exists(wheel):
+            print(wheel)
+PYTHON
+    )
+    install() { "$python" -m pip install --quiet --no-index --no-deps --target "$scratch/packages" "$@" 2>"$scratch/pip"; }
+    if [ "${#missing[@]}" -gt 0 ] && ! install "${missing[@]}"; then
+        for wheel in "${missing[@]}"; do # one that is made for another Python does not keep the others out
+            install "$wheel" || say "$(basename "$wheel") cannot be installed: $(tail -1 "$scratch/pip")"
+        done
+    fi
     export PYTHONPATH="$PYTHONPATH:$scratch/packages"
 fi
 
-if ! "$python" -c 'import torch, numba, numpy, scipy' 2>"$scratch/missing"; then
-    echo "gpu_session.sh: $(tail -1 "$scratch/missing") (give the wheels of what is missing: --wheels DIR)" >&2
+# Everything that is missing at once: a second session to learn the next name costs minutes of a device.
+absent() { "$python" -c 'import importlib.util, sys; print(*(name for name in sys.argv[1:] if importlib.util.find_spec(name) is None))' "$@"; }
+needed=$(absent torch numba numpy scipy threadpoolctl)
+if [ -n "$needed" ]; then
+    echo "gpu_session.sh: no module named $needed (give the wheels of what is missing: --wheels DIR)" >&2
     exit 1
 fi
+some_need=$(absent torchvision PIL pyarrow pydicom openjpeg accelerate safetensors torchmetrics pytorch_metric_learning pytest psutil hypothesis)
+[ -z "$some_need" ] || say "some parts need what is not here: $some_need (--wheels DIR)"
 device=cuda
 [ "$dry" = 1 ] && device=cpu
 if [ "$device" = cuda ] && ! "$python" -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then
@@ -68,7 +82,7 @@ say "$card; $versions; $faiss"
 {
     echo "# Session on $card"
     echo
-    echo "$versions; $faiss."
+    echo "$versions; $faiss.${some_need:+ Not here: $some_need.}"
     echo
     echo "| part | what came of it | seconds |"
     echo "|---|---|---|"
@@ -114,8 +128,10 @@ if "$python" -c 'import pytest' 2>/dev/null; then
     workers=()
     "$python" -c 'import xdist' 2>/dev/null && workers=(-n 0)
     tests=(tests/neighbors/test_neighbors_gpu.py)
-    [ "$dry" = 1 ] || tests=(tests)
-    part "tests marked gpu" 200 "$python" -m pytest -q -o addopts= --import-mode=importlib -p no:cacheprovider "${workers[@]}" -m gpu "${tests[@]}"
+    # Files that have such tests: reading all others takes a minute, and needs packages that only they use.
+    [ "$dry" = 1 ] || mapfile -t tests < <(grep -rl --include='test_*.py' 'mark\.gpu' tests | sort)
+    part "tests marked gpu" 180 "$python" -m pytest -q -o addopts= --import-mode=importlib -p no:cacheprovider --continue-on-collection-errors \
+        "${workers[@]}" -m gpu "${tests[@]}"
 else
     say "tests marked gpu: not run, pytest is not there"
     echo "| tests marked gpu | not run: pytest is not there (--wheels DIR) | 0 |" >>"$report"
@@ -126,7 +142,7 @@ if [ "$dry" = 1 ]; then
     script training 600 gpu_training.py --films 32 --size 32 --batch 8 --epochs 1 --seeds 1 --encoder resnet18 --seconds 0.2
 else
     script "kNN graphs" 240 gpu.py --runs 3
-    script codes 130 gpu_codes.py
+    script codes 150 gpu_codes.py
     script training 130 gpu_training.py
 fi
 echo >>"$report"

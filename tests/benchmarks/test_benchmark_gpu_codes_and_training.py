@@ -17,14 +17,15 @@ def test_codes_run_to_their_record(script, tmp_path):
         assert row["batch"] == 32
         assert all(rate > 0 for name in ("plain", "ours", "batch_32") for rate in row[name])
     assert 0 <= record["rankings"]["changed_by_rounding"] <= record["rankings"]["changed_by_bfloat16"] <= 1
-    assert len(record["files"]["both"]) == codes.RUNS
+    for decoders in ("threads", "processes"):
+        assert all(len(record["files"][decoders][name]) == codes.RUNS for name in ("decoding", "both"))
     assert "6 JPEG files of 64 px" in (tmp_path / "gpu_codes_cpu.md").read_text(encoding="utf-8")
 
 
 def test_the_limits_are_those_of_the_card(script):
     codes = script("gpu_codes")
     rates = {"plain": [1000.0], "ours": [900.0], "batch_32": [300.0]}
-    files = {"decoding": [500.0], "both": [460.0]}
+    files = {"processes": {"decoding": [500.0], "both": [460.0]}}
     record = {"device": "cuda", "memory": {"float32": rates, "bfloat16": rates}, "files": files}
     assert [(round(value, 2), limit) for _, value, _, limit in codes.limits_of(record)] == [
         (0.9, 0.85),
