@@ -91,9 +91,14 @@ def check_engine(engine: str, address: str | None, storage: str | None) -> None:
 
 @contextmanager
 def open_engine(
-    engine: str, folder: Path, *, address: str | None = None, storage: str | None = None
+    engine: str,
+    folder: Path,
+    *,
+    address: str | None = None,
+    storage: str | None = None,
+    n_threads: int | None = None,
 ) -> Iterator[Engine]:
-    """Open an engine for the time of a build.
+    """Open an engine for the time of a build, which goes on while a cluster is being connected.
 
     Parameters
     ----------
@@ -105,11 +110,13 @@ def open_engine(
         Of a running Ray cluster, as ``ray.init`` takes it; ``None``: Ray is started on this machine, and stopped again.
     storage
         Folder or URL for what workers read and write, in place of ``folder``, which all of them have to see otherwise.
+    n_threads
+        Workers of a Ray that is started here; ``None``: one for each processor.
 
-    Raises
-    ------
-    ClusterError
-        The cluster cannot be reached, or its machines do not see the storage.
+    Notes
+    -----
+    That the cluster cannot be reached, or that its machines do not see the storage, is a `ClusterError` of the first
+    call that needs them, before it writes anything.
     """
     if engine == "local":
         yield Engine.local(folder)
@@ -118,7 +125,6 @@ def open_engine(
     from graphret.cluster.ray_session import RayWorkers, session
 
     place = str(folder.absolute()) if storage is None else storage.rstrip("/")
-    with session(address) as ray:
-        workers = RayWorkers(ray)
-        workers.check_place(place)
-        yield Engine(workers, place, is_cluster=True, spread=spread_shards(ray, place))
+    with session(address, n_threads) as connected:
+        workers = RayWorkers(connected, place)
+        yield Engine(workers, place, is_cluster=True, spread=spread_shards(workers, place))

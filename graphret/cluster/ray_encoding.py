@@ -13,6 +13,7 @@ from graphret.files import open_stages
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from graphret.cluster.ray_session import RayWorkers
     from graphret.encoding import EncodingJob
     from graphret.files import Stages
 
@@ -38,7 +39,7 @@ class ShardEncoder:
             self._job.keep(rows, open_stages(self._place), self._key, source)
 
 
-def spread_shards(ray: Any, place: str) -> Callable[..., None]:
+def spread_shards(workers: RayWorkers, place: str) -> Callable[..., None]:
     """Return a function that encodes shards by actors, as many as the cluster has room for.
 
     An actor takes a GPU where the encoder is on one and the cluster has some; else as many processors as torch has
@@ -48,6 +49,7 @@ def spread_shards(ray: Any, place: str) -> Callable[..., None]:
     def spread(job: EncodingJob, _: Stages, key: str, missing: tuple[range, ...], say: Callable[[int], None]) -> None:
         if not missing:
             return
+        ray = workers.ray
         has = ray.cluster_resources()
         torch = sys.modules.get("torch")
         threads = None if torch is None else int(torch.get_num_threads())

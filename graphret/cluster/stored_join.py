@@ -33,7 +33,16 @@ if TYPE_CHECKING:
     from graphret._types import Codes, Float64Array
     from graphret.neighbors.rotation import Parts
 
-__all__ = ["Pieces", "keep_plan", "plan_key"]
+__all__ = [
+    "Pieces",
+    "block_piece",
+    "forget_block",
+    "keep_codes",
+    "keep_plan",
+    "pair_piece",
+    "plan_key",
+    "table_piece",
+]
 
 _PARTS = ("leading", "rest", "beyond")
 _BEST = ("scores", "ids", "kth_similarities")
@@ -54,18 +63,10 @@ def plan_key(plan: JoinPlan, codes_sha256: str) -> str:
     )
 
 
-def keep_plan(stages: Stages, key: str, plan: JoinPlan, codes: Codes, lengths: Float64Array) -> None:
-    """Put what the pieces start from into storage: the plan, the sample, and the codes of every block.
-
-    What is there already is not written again. O(n d) bytes, read from ``codes`` and written once.
-    """
+def keep_plan(stages: Stages, key: str, plan: JoinPlan) -> None:
+    """Put plan and sample into storage, where they are not there already."""
     if stages.load("sample", key, []) is None:
         stages.save("sample", key, {}, dict(zip(_PARTS, plan.sample, strict=True)))
-    for block in range(len(plan.blocks)):
-        if stages.load(_name("codes", block), key, []) is None:
-            rows = plan.tiles.order[plan.places(block)]
-            arrays: dict[str, Any] = {"codes": codes[rows], "lengths": lengths[rows], "rows": rows.astype(np.int32)}
-            stages.save(_name("codes", block), key, {}, arrays)
     if stages.load("plan", key, []) is None:
         looked = plan.plan
         record = {
@@ -75,6 +76,14 @@ def keep_plan(stages: Stages, key: str, plan: JoinPlan, codes: Codes, lengths: F
         }
         arrays = {"basis": plan.rotation.basis, "starts": plan.tiles.starts, "centres": plan.tiles.centres}
         stages.save("plan", key, record, arrays)
+
+
+def keep_codes(stages: Stages, key: str, plan: JoinPlan, block: int, codes: Codes, lengths: Float64Array) -> None:
+    """Put the codes of a block into storage, where they are not there already: O(b d) bytes."""
+    if stages.load(_name("codes", block), key, []) is None:
+        rows = plan.tiles.order[plan.places(block)]
+        arrays: dict[str, Any] = {"codes": codes[rows], "lengths": lengths[rows], "rows": rows.astype(np.int32)}
+        stages.save(_name("codes", block), key, {}, arrays)
 
 
 @lru_cache(maxsize=1)
@@ -153,14 +162,21 @@ class Pieces:
     def _codes(self, block: int, only: list[str]) -> dict[str, Any]:
         return self.stages.read(_name("codes", block), self.key, only).arrays
 
-    def _block_codes(self, block: int) -> BlockCodes:
+    def read_codes(self, block: int) -> BlockCodes:
+        """Return the codes of a block.
+
+        Raises
+        ------
+        StoreError
+            They cannot be read.
+        """
         arrays = self._codes(block, ["codes", "lengths", "rows"])
         return BlockCodes(index=np.arange(len(arrays["rows"])), **arrays)
 
     def _do_block(self, block: int) -> None:
         sample = self.stages.read("sample", self.key).arrays
         plan = replace(self.plan, sample=(sample["leading"], sample["rest"], sample["beyond"]))
-        own = self._block_codes(block)
+        own = self.read_codes(block)
         with borrow_threads(self.n_threads):
             parts = plan.rotation.parts(own.codes, own.lengths, own.index, plan.plan.n_leading, plan.plan.slack_factor)
             best, hopeful = best_of_block(plan, block, parts)
@@ -169,8 +185,8 @@ class Pieces:
         self.stages.save(_name("parts", block), self.key, {}, kept)
         self.stages.save(block_piece(block), self.key, {}, _of_side("own", found))
 
-    def _parts(self, block: int) -> tuple[Parts, Best]:
-        """Rotated rows of a block, and what it found in itself; made again where they cannot be read."""
+    def read_parts(self, block: int) -> tuple[Parts, Best]:
+        """Return rotated rows of a block, and what it found in itself; made again where they cannot be read."""
         kept = self.stages.load(_name("parts", block), self.key)
         if kept is None:
             self._do_block(block)
@@ -180,11 +196,12 @@ class Pieces:
 
     def _do_pair(self, left: int, right: int) -> None:
         with borrow_threads(self.n_threads):
-            first, second = self._parts(left), self._parts(right)
-            two = join_pair(self.plan, (left, right), (first[0], second[0]), (first[1], second[1]))
-            del first, second  # rotated rows and codes are not held together
-            codes = self._block_codes(left), self._block_codes(right)
-            found = _of_side("left", score(two[0], *codes)) | _of_side("right", score(two[1], *codes[::-1]))
+            parts, best, codes = _read_left(self, left)
+            other_parts, other_best = self.read_parts(right)
+            two = join_pair(self.plan, (left, right), (parts, other_parts), (best, other_best))
+            del other_parts, other_best  # the right block's rotated rows and codes are not held together
+            both = codes, self.read_codes(right)
+            found = _of_side("left", score(two[0], *both)) | _of_side("right", score(two[1], *both[::-1]))
         self.stages.save(pair_piece(left, right), self.key, {}, found)
 
     def _found(self, block: int, other: int) -> Found:
@@ -217,6 +234,17 @@ class Pieces:
         if kept is None:
             raise StoreError(f"what was written to {self.place} cannot be read back: run the same command again")
         return kept.arrays
+
+
+@lru_cache(maxsize=1)
+def _read_left(pieces: Pieces, block: int) -> tuple[Parts, Best, BlockCodes]:
+    """Read the left block of a pair; the next pair that is joined here has mostly the same."""
+    return *pieces.read_parts(block), pieces.read_codes(block)
+
+
+def forget_block() -> None:
+    """Let go of the block that is held for the next pair."""
+    _read_left.cache_clear()
 
 
 def block_piece(block: int) -> str:

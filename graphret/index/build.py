@@ -144,7 +144,7 @@ def build(
     check_backends(config)
     with (
         claimed(root, resume=resume) as stages,
-        open_engine(engine, stages.folder, address=address, storage=storage) as workers,
+        open_engine(engine, stages.folder, address=address, storage=storage, n_threads=config.n_threads) as workers,
     ):
         coded = _encode(table, used, stages, config, workers, progress) if given is None else given
         linked = link_films(coded, stages, config, workers, progress)

@@ -107,7 +107,7 @@ def join_shards(
     check_backends(config)
     with (
         claimed(root, resume=resume) as stages,
-        open_engine(engine, stages.folder, address=address, storage=storage) as workers,
+        open_engine(engine, stages.folder, address=address, storage=storage, n_threads=config.n_threads) as workers,
     ):
         codes = _gathered(shards, stages.folder / "codes.npy")
         coded = Coded(codes, shards.films, codes_hash(codes))

@@ -2,14 +2,17 @@
 
 import os
 import signal
+import threading
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import graphret
 from graphret._errors import ClusterError, InvalidParameterError, UnknownNameError
+from graphret.cluster import ray_session
 from graphret.cluster.ray_encoding import ShardEncoder
 from graphret.cluster.ray_session import RayWorkers, guarded, session
 from graphret.cluster.stored_join import Pieces
@@ -147,11 +150,55 @@ def test_what_workers_say_is_said(ray, many_codes, tmp_path, monkeypatch):
         graphret.build(many_codes, out=tmp_path / "a", engine="ray", **OPTIONS)
     monkeypatch.undo()
     with session(None) as connected:  # stays connected: this program was so before
-        assert connected is ray
-        workers = RayWorkers(connected)
+        assert connected() is ray
         with pytest.raises(ClusterError, match="does not see memory://nobody-else"):
-            workers.check_place("memory://nobody-else")
+            RayWorkers(connected, "memory://nobody-else").do(None, "block", iter([]), list)
     assert ray.is_initialized()
+
+
+class SlowRay:
+    """Stands for the module: connects when it is told to, and notes what is asked of it."""
+
+    def __init__(self, error=None):
+        self.goes_on, self.error, self.asked = threading.Event(), error, []
+
+    def is_initialized(self):
+        return False
+
+    def init(self, **options):
+        self.goes_on.wait(30)
+        self.asked.append(("init", options.get("num_cpus")))
+        if self.error is not None:
+            raise self.error
+
+    def remote(self, **_):
+        return lambda function: SimpleNamespace(remote=lambda: self.asked.append(function.__name__))
+
+    def shutdown(self):
+        self.asked.append("shutdown")
+
+
+def test_a_build_goes_on_while_ray_starts(monkeypatch):
+    ray = SlowRay()
+    monkeypatch.setattr(ray_session, "load_ray", lambda: ray)
+    with session(None, 2) as connected:
+        assert ray.asked == []  # here a build plans
+        ray.goes_on.set()
+        assert connected() is ray
+        assert ray.asked == [("init", 2), "_load_kernels", "_load_kernels"]
+    assert ray.asked[3:] == ["shutdown"]
+
+
+def test_a_cluster_that_nobody_needed_may_be_away_which_is_said(monkeypatch, caplog):
+    ray = SlowRay(ConnectionError("nobody answers"))
+    ray.goes_on.set()
+    monkeypatch.setattr(ray_session, "load_ray", lambda: ray)
+    with session("10.0.0.1:6379"):
+        pass
+    assert ray.asked == [("init", None)]
+    assert "10.0.0.1:6379 cannot be reached: nobody answers (what was asked for was done without it" in caplog.text
+    with pytest.raises(ClusterError, match="nobody answers"), session("10.0.0.1:6379") as connected:
+        connected()
 
 
 def test_errors_of_ours_travel_as_text():
@@ -171,6 +218,7 @@ def test_words_of_the_call_are_looked_at_first(many_codes, tmp_path):
     assert not (tmp_path / "a").exists()
 
 
+@pytest.mark.usefixtures("small_blocks")
 def test_a_cluster_that_is_not_there(many_codes, tmp_path, monkeypatch):
     ray = pytest.importorskip("ray", reason="Ray is not installed (extra ray)")
 

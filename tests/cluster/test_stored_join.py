@@ -8,7 +8,8 @@ import pytest
 import graphret
 from graphret._errors import InvalidParameterError, StoreError
 from graphret.cluster import OnThisMachine, StoredJoin
-from graphret.files import SharedStages, open_stages
+from graphret.cluster.stored_join import _read_left
+from graphret.files import SharedStages, Stages, open_stages
 from graphret.index import BuildConfig
 from graphret.index.build_memory import BuildMemory
 from graphret.neighbors import nearest_neighbors
@@ -52,6 +53,40 @@ def test_same_table_as_in_memory_whatever_the_order(many_codes, tmp_path, option
     assert_same(table_of(many_codes, StoredJoin(str(tmp_path / "a"), "sha", workers), **options), expected)
     attempts = len(workers.done) // 35
     assert len(workers.done) == attempts * (7 + 21 + 7)  # 420 codes are 7 blocks
+
+
+class OneAtATime(OnThisMachine):
+    """Notes which codes lie in storage when a block is joined."""
+
+    def __init__(self, folder):
+        self.folder, self.stored = folder, []
+
+    def do(self, pieces, what, numbers, say):
+        for number in numbers:
+            if what == "block":
+                self.stored.append(len(list(self.folder.glob("codes-*"))))
+            super().do(pieces, what, [number], say)
+
+
+def test_a_block_is_joined_before_the_codes_of_the_next_are_written(many_codes, tmp_path):
+    workers = OneAtATime(tmp_path)
+    table_of(many_codes, StoredJoin(str(tmp_path), "sha", workers), method="exact")
+    assert workers.stored == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_the_left_block_of_pairs_is_read_once(many_codes, tmp_path, monkeypatch):
+    read, load = [], Stages.load
+
+    def noted(self, name, key, only=None):
+        if only != []:
+            read.append((name, only))
+        return load(self, name, key, only)
+
+    monkeypatch.setattr(Stages, "load", noted)
+    table_of(many_codes, StoredJoin(str(tmp_path), "sha", OnThisMachine()), method="exact")
+    assert len([name for name, _ in read if name.startswith("parts-")]) == 6 + 21  # of 7 blocks; 21 pairs
+    assert len([name for name, only in read if name.startswith("codes-") and "codes" in only]) == 7 + 6 + 21
+    assert _read_left.cache_info().currsize == 0
 
 
 def test_ties_and_duplicates(tmp_path):
