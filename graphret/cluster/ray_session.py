@@ -99,6 +99,7 @@ def _connect(ray: Any, address: str | None, n_workers: int | None) -> Any:
         # seen by this machine only
         here = {"address": "local", "num_cpus": n_here, "_node_ip_address": "127.0.0.1"}
         options |= {**here, "include_dashboard": False}
+    logging.getLogger("ray._private.worker").addFilter(_not_of_sigterm)
     try:
         ray.init(**options)
     except (ConnectionError, RuntimeError, ValueError, OSError, TimeoutError) as error:
@@ -231,6 +232,11 @@ def _do_piece(version: str, pieces: Pieces, what: str, number: tuple[int, ...]) 
 
 def _read_probe(version: str, where: str, key: str) -> tuple[bool, Any]:
     return guarded(version, lambda: open_stages(where).load(_PROBE, key) is not None)
+
+
+def _not_of_sigterm(record: logging.LogRecord) -> bool:
+    """Leave out that Ray, connected by a further thread, sets no handler of SIGTERM: it ends the program as ever."""
+    return "SIGTERM handler is not set" not in str(record.msg)
 
 
 def _load_kernels() -> None:

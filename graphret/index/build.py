@@ -81,7 +81,8 @@ def build(
         "local", or "ray": films are encoded, and neighbours found, by workers of Ray (extra ``ray``). The index is the
         same to the byte on machines of one kind, with any number of workers, also where some are lost.
     address
-        With "ray": a running cluster, as ``ray.init`` takes it; ``None`` starts Ray on this machine.
+        With "ray": a running cluster, as ``ray.init`` takes it; ``None`` starts Ray on this machine, with ``n_threads``
+        workers.
     storage
         With "ray": folder or URL (fsspec) that all machines see, for what the workers read and write; ``None``: ``out``
         is such a folder. Films are read under their paths.

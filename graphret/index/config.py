@@ -79,7 +79,8 @@ class BuildConfig:
         What decodes films: "threads", or "processes", which also resize and are faster where a GPU waits for films;
         "auto" takes processes beside a GPU, for at least 4 workers and 2,048 films. Codes are the same.
     n_threads
-        Threads of the neighbour search and of the partition; ``None``: all processors. No result depends on it.
+        Threads of the neighbour search and of the partition, and workers of a Ray that is started for the build;
+        ``None``: all processors. No result depends on it.
     max_memory
         Bytes that the stages behind the codes may hold at one time, codes in files not counted: blocks of the
         neighbour search then lie on disk, and go on after a kill one by one; ``None`` sets no limit. The index is the

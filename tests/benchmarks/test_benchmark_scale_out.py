@@ -1,7 +1,11 @@
 """Builds out of core and on Ray, small: the scripts run, kill, go on, and say what does not hold."""
 
 import json
+import shutil
+import signal
+from contextlib import ExitStack, suppress
 from dataclasses import replace
+from subprocess import Popen, TimeoutExpired
 
 import pytest
 
@@ -28,20 +32,40 @@ def test_a_small_build_out_of_core_is_killed_and_goes_on(script, tmp_path):
 def test_a_small_build_on_ray(script, tmp_path):
     pytest.importorskip("ray", reason="Ray is not installed (extra ray)")
     folders = ["--work", str(tmp_path / "work"), "--results", str(tmp_path)]
-    sizes = ["--n", "66000", "--d", "32", "--threads", "1", "--workers", "1", "--kills", "2"]
+    sizes = ["--n", "66000", "--d", "32", "--threads", "1", "--workers", "1", "--kills", "6"]
     script("ray_build").main([*sizes, *folders])
     record = json.loads((tmp_path / "ray_build.json").read_text())
     rows = {what: holds for what, _, holds in script("ray_build").verdict(record)}
     assert rows["hashes of every file and of the manifest equal the local build's"]
-    assert rows["2 workers killed"]
+    assert rows["6 workers killed, some at each kind of piece"]
+    assert record["killed"][0]["killed"] == {"block": 2, "pair": 2, "table": 2}
+
+
+def test_kinds_of_pieces_have_their_shares_of_the_kills(script):
+    """Processes have the names that Ray gives its workers."""
+    assert script("ray_build").Killer(7).left == {"block": 2, "pair": 2, "table": 3}
+    names = [*["ray::graphret block"] * 3, "ray::graphret pair", "ray::graphret table", "sleep"]
+    killer = script("ray_build").Killer(3)
+    with ExitStack() as stack:
+        sleeping = [stack.enter_context(Popen([name, "60"], executable=shutil.which("sleep"))) for name in names]
+        stack.callback(lambda: [process.kill() for process in sleeping])
+        killer.start()
+        killer.join(30)
+        assert not killer.is_alive()
+        for process in sleeping:
+            with suppress(TimeoutExpired):
+                process.wait(0.1)
+        ended = [process.returncode for process in sleeping]
+    assert killer.killed == {"block": 1, "pair": 1, "table": 1}
+    assert sorted(ended[:3], key=str) == [-signal.SIGKILL, None, None]
+    assert ended[3:] == [-signal.SIGKILL, -signal.SIGKILL, None]
 
 
 def build(workers, seconds, killed=0, hashes="a"):
     return {
         "workers": workers,
         "seconds": seconds,
-        "start_s": 1.0,
-        "killed": {"block": 0, "pair": killed, "table": 0},
+        "killed": {"block": killed, "pair": killed, "table": killed},
         "hashes": {"codes.npy": hashes},
     }
 
@@ -49,8 +73,8 @@ def build(workers, seconds, killed=0, hashes="a"):
 @pytest.mark.parametrize(
     ("two", "one", "killed", "hashes", "holds"),
     [
-        (110.0, 200.0, 3, "a", [True, True, True, True]),
-        (130.0, 200.0, 2, "b", [False, False, False, False]),
+        (110.0, 200.0, 1, "a", [True, True, True, True]),
+        (130.0, 200.0, 0, "b", [False, False, False, False]),
     ],
 )
 def test_what_does_not_hold_is_said(script, two, one, killed, hashes, holds):

@@ -1,5 +1,6 @@
 """A build on Ray is the build of one machine to the byte, also when workers are killed. Skipped without Ray."""
 
+import logging
 import os
 import signal
 import threading
@@ -167,6 +168,7 @@ class SlowRay:
 
     def init(self, **options):
         self.goes_on.wait(30)
+        logging.getLogger("ray._private.worker").warning("SIGTERM handler is not set because ...")
         self.asked.append(("init", options.get("num_cpus")))
         if self.error is not None:
             raise self.error
@@ -178,7 +180,7 @@ class SlowRay:
         self.asked.append("shutdown")
 
 
-def test_a_build_goes_on_while_ray_starts(monkeypatch):
+def test_a_build_goes_on_while_ray_starts(monkeypatch, caplog):
     ray = SlowRay()
     monkeypatch.setattr(ray_session, "load_ray", lambda: ray)
     with session(None, 2) as connected:
@@ -187,6 +189,7 @@ def test_a_build_goes_on_while_ray_starts(monkeypatch):
         assert connected() is ray
         assert ray.asked == [("init", 2), "_load_kernels", "_load_kernels"]
     assert ray.asked[3:] == ["shutdown"]
+    assert caplog.text == ""
 
 
 def test_a_cluster_that_nobody_needed_may_be_away_which_is_said(monkeypatch, caplog):
