@@ -33,7 +33,7 @@ Address = Annotated[
     str | None,
     typer.Option(
         metavar="HOST:PORT",
-        help="With --engine ray: a running cluster; not given: Ray is started on this machine, with --n-threads workers.",
+        help="With --engine ray: a running cluster; not given: Ray is started here, with --n-threads workers.",
         show_default=False,
     ),
 ]
