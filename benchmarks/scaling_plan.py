@@ -44,6 +44,8 @@ def plan(n: int, record: dict[str, Any]) -> dict[str, float]:
     largest = [row for row in record["parts"]["neighbors"]["sizes"] if row["method"] == "exact" and not row["skipped"]][
         -1
     ]
+    block = rows * (4.0 * D + 12 + bytes_of_row(D) + best)
+    reads = pairs + min(pairs, CORES * (blocks - 1))  # the right block of a pair, and a left one for the next pairs
     core_seconds = largest["processor_seconds"] * (n / largest["n"]) ** 2 * D / largest["d"]
     table, graph, links = 8.0 * K * n, 16 * edges + 8 * n, 8.0 * K * n + 208 * n
     return {
@@ -52,10 +54,10 @@ def plan(n: int, record: dict[str, Any]) -> dict[str, float]:
         "core_seconds": core_seconds,
         "operations": float(n) * n * D,
         "communities_seconds": record["archives"]["steps"]["communities, louvain"]["seconds"][str(n)],
-        "storage": n * (4.0 * D + 12 + bytes_of_row(D) + best),
-        "read": pairs * 2 * rows * (4.0 * D + 12 + bytes_of_row(D) + best),
+        "storage": blocks * block,
+        "read": reads * block,
         "index": 4.0 * D * n + 16.0 * n + graph + table + links + 4 * n,
-        "worker": 2 * rows * (bytes_of_row(D) + 2 * best),
+        "worker": 2 * rows * (bytes_of_row(D) + 2 * best) + rows * (4.0 * D + 12),
         "head_neighbors": n * (40.0 + 8 * K + 128),
         "head_graph": table + 32 * edges + 40 * n,
         "head_search": table + graph + max(12.0 * K * n, 8.0 * K * n + 1152 * n) + 40 * n,

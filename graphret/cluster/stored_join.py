@@ -64,10 +64,10 @@ def plan_key(plan: JoinPlan, codes_sha256: str) -> str:
 
 
 def keep_plan(stages: Stages, key: str, plan: JoinPlan) -> None:
-    """Put plan and sample into storage, where they are not there already."""
-    if stages.load("sample", key, []) is None:
+    """Put plan and sample into storage, where they are not there already, and whole."""
+    if stages.load("sample", key) is None:
         stages.save("sample", key, {}, dict(zip(_PARTS, plan.sample, strict=True)))
-    if stages.load("plan", key, []) is None:
+    if stages.load("plan", key) is None:
         looked = plan.plan
         record = {
             **{name: getattr(plan, name) for name in ("k", "size", "tile", "guess_rank")},
@@ -79,8 +79,11 @@ def keep_plan(stages: Stages, key: str, plan: JoinPlan) -> None:
 
 
 def keep_codes(stages: Stages, key: str, plan: JoinPlan, block: int, codes: Codes, lengths: Float64Array) -> None:
-    """Put the codes of a block into storage, where they are not there already: O(b d) bytes."""
-    if stages.load(_name("codes", block), key, []) is None:
+    """Put the codes of a block into storage, where they are not there already, and whole: O(b d) bytes.
+
+    What a killed build left is read once, so that codes that were damaged since are written again.
+    """
+    if stages.load(_name("codes", block), key) is None:
         rows = plan.tiles.order[plan.places(block)]
         arrays: dict[str, Any] = {"codes": codes[rows], "lengths": lengths[rows], "rows": rows.astype(np.int32)}
         stages.save(_name("codes", block), key, {}, arrays)

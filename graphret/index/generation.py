@@ -213,7 +213,8 @@ class Generation:
         DamagedIndexError
             It is not the one that was written, cannot be read, or has another number of rows than there are codes.
         """
-        found: ImageTable = self._read_table(lambda table: ImageTable.from_arrow(table.read()))
+        # a thread of Arrow that lets go of Python's memory while the interpreter ends takes the program with it
+        found: ImageTable = self._read_table(lambda table: ImageTable.from_arrow(table.read(use_threads=False)))
         return found
 
     def _read_table(self, read: Any) -> Any:
