@@ -102,7 +102,7 @@ def _connect(ray: Any, address: str | None, n_workers: int | None) -> Any:
     logging.getLogger("ray._private.worker").addFilter(_not_of_sigterm)
     try:
         ray.init(**options)
-    except (ConnectionError, RuntimeError, ValueError, OSError, TimeoutError) as error:
+    except Exception as error:  # Ray raises no class of its own where it does not start in time
         where = "Ray on this machine" if address is None else f"the cluster at {address}"
         raise ClusterError(f"{where} cannot be reached: {error}") from error
     if address is None:

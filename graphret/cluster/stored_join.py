@@ -74,7 +74,11 @@ def keep_plan(stages: Stages, key: str, plan: JoinPlan) -> None:
             **{name: getattr(looked, name) for name in ("n_leading", "slack_factor", "recall")},
             "blocks": [[tiles.start, tiles.stop] for tiles in plan.blocks],
         }
-        arrays = {"basis": plan.rotation.basis, "starts": plan.tiles.starts, "centres": plan.tiles.centres}
+        arrays: dict[str, Any] = {
+            "basis": plan.rotation.basis,
+            "starts": plan.tiles.starts,
+            "centres": plan.tiles.centres,
+        }
         stages.save("plan", key, record, arrays)
 
 

@@ -204,6 +204,15 @@ def test_a_cluster_that_nobody_needed_may_be_away_which_is_said(monkeypatch, cap
         connected()
 
 
+def test_a_ray_that_does_not_start_in_time(monkeypatch):
+    ray = SlowRay(Exception("The current node timed out during startup."))  # the class that Ray takes
+    ray.goes_on.set()
+    monkeypatch.setattr(ray_session, "load_ray", lambda: ray)
+    message = r"Ray on this machine cannot be reached: The current node timed out"
+    with pytest.raises(ClusterError, match=message), session(None, 1) as connected:
+        connected()
+
+
 def test_errors_of_ours_travel_as_text():
     def fail():
         raise InvalidParameterError("k", 0, "an integer >= 1")
