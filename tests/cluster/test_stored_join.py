@@ -174,6 +174,23 @@ def test_storage_behind_a_url(many_codes):
     assert stages.load("one", key) is None
 
 
+def test_storage_at_a_url_that_was_cut_off_or_refuses(monkeypatch):
+    fsspec = pytest.importorskip("fsspec", reason="storage at a URL needs fsspec, which torch brings")
+    files, stages = fsspec.filesystem("memory"), open_stages("memory://graphret-test-cut")
+    stages.save("one", "key", {"n": 1}, {"x": np.arange(3)})
+    (path,) = files.ls("/graphret-test-cut", detail=False)
+    whole = files.cat_file(path)
+    files.pipe_file(path, whole[: len(whole) // 2])
+    assert stages.load("one", "key") is None
+
+    def refuse(*_):
+        raise PermissionError("access denied")
+
+    monkeypatch.setattr(type(files), "pipe_file", refuse)
+    with pytest.raises(StoreError, match="cannot write to memory://graphret-test-cut: access denied"):
+        stages.save("one", "key")
+
+
 def test_a_url_that_nothing_opens():
     pytest.importorskip("fsspec", reason="storage at a URL needs fsspec, which torch brings")
     with pytest.raises(InvalidParameterError, match=r"storage=.*a URL that fsspec opens"):
