@@ -92,7 +92,8 @@ def status_gb(pid: int, field: str) -> float:
         lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
     except OSError:
         return 0.0
-    return next((int(line.split()[1]) / 1e6 for line in lines if line.startswith(f"{field}:")), 0.0)
+    kibibytes = next((int(line.split()[1]) for line in lines if line.startswith(f"{field}:")), 0)
+    return kibibytes * 1024 / 1e9
 
 
 def control_group_limit() -> float | None:

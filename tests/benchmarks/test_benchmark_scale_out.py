@@ -6,6 +6,7 @@ import signal
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from subprocess import Popen, TimeoutExpired
+from types import SimpleNamespace
 
 import pytest
 
@@ -90,6 +91,14 @@ def test_what_does_not_hold_is_said(script, two, one, killed, hashes, holds):
     }
     assert [row[2] for row in script("ray_build").verdict(record)] == holds
     assert ("**no**" in script("ray_build").markdown(record)) is not all(holds)
+
+
+def test_kilobytes_of_the_system_are_1024_bytes(script, monkeypatch):
+    module = script("out_of_core")
+    status = SimpleNamespace(read_text=lambda **_: "VmPeak:\t 9 kB\nVmHWM:\t 5946736 kB\n")
+    monkeypatch.setattr(module, "Path", lambda _: status)
+    assert module.status_gb(1, "VmHWM") == pytest.approx(6.0895, abs=1e-4)
+    assert module.status_gb(1, "VmSwap") == 0.0
 
 
 def test_codes_are_written_once_and_killed_writers_leave_none(script, tmp_path):
