@@ -65,8 +65,13 @@ def seconds_of(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def plain_rate(encoder: Encoder, precision: str, batch: int, size: int) -> float:
-    """Films a second of the network in torch, channels last, TF32 off, on one batch that stays on the device."""
+def plain_rate(
+    encoder: Encoder, precision: str, batch: int, size: int, compiled: Callable[[Any], Any] = lambda method: method
+) -> float:
+    """Films a second of the network in torch, channels last, TF32 off, on one batch that stays on the device.
+
+    ``compiled`` makes another form of the network's method; what it needs before the first batches is not counted.
+    """
     import torch
 
     device = torch.device(encoder.device)
@@ -75,10 +80,11 @@ def plain_rate(encoder: Encoder, precision: str, batch: int, size: int) -> float
     images = torch.rand((batch, 1, size, size), device=device).contiguous(memory_format=torch.channels_last)
     flags = torch.backends.cudnn.flags(enabled=True, benchmark=True, deterministic=False, allow_tf32=False)
     autocast = torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
+    features = compiled(network.features)
 
     def run(repeats: int) -> None:
         for _ in range(repeats):
-            network.features(images)
+            features(images)
         if device.type == "cuda":
             torch.cuda.synchronize()
 

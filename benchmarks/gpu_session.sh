@@ -3,7 +3,7 @@
 #
 #     benchmarks/gpu_session.sh [--wheels DIR] [--results DIR] [--seconds N] [--dry-run]
 #
-# tests marked gpu, kNN graphs (gpu.py), codes (gpu_codes.py) and training (gpu_training.py, each where it is there). Every part has a time of its own, is
+# tests marked gpu, kNN graphs (gpu.py), codes (gpu_codes.py), training (gpu_training.py) and torch.compile (gpu_compile.py, each where it is there). Every part has a time of its own, is
 # ended when that is over, and its failure stops none of the others. Results are gpu_*, and gpu_session.md says what was done and on which card.
 #
 #     --wheels DIR    wheels to install what is missing from, into a folder of this call (pip download -d DIR graphret[test] faiss-gpu on a machine with a network)
@@ -140,10 +140,12 @@ if [ "$dry" = 1 ]; then
     script "kNN graphs" 600 gpu.py --n 2000 --sizes 2000x32 --runs 1
     script codes 600 gpu_codes.py --films 32 --files 8 --side 128 --size 32 --encoder resnet18
     script training 600 gpu_training.py --films 32 --size 32 --batch 8 --epochs 1 --seeds 1 --encoder resnet18 --seconds 0.2
+    script "torch.compile" 300 gpu_compile.py --films 16 --size 32 --encoder resnet18 --backend eager
 else
     script "kNN graphs" 240 gpu.py --runs 3
     script codes 150 gpu_codes.py
     script training 130 gpu_training.py
+    script "torch.compile" 110 gpu_compile.py # last: it says what may be worth building, the others how good what there is is
 fi
 echo >>"$report"
 echo "$(($(date +%s) - start)) seconds in all." >>"$report"

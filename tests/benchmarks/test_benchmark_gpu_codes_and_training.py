@@ -35,6 +35,26 @@ def test_the_limits_are_those_of_the_card(script):
     assert codes.limits_of({**record, "device": "cpu"}) == []
 
 
+def test_compiling_runs_to_its_record_and_says_when_it_pays(script, tmp_path):
+    compiling = script("gpu_compile")
+    small = ["--films", "8", "--size", "32", "--encoder", "resnet18", "--backend", "eager"]
+    compiling.main(["--device", "cpu", *small, "--results", str(tmp_path)])
+    record = json.loads((tmp_path / "gpu_compile_cpu.json").read_text(encoding="utf-8"))
+    assert all(record[name] > 0 for name in ("plain", "ours", "compiled"))
+    assert compiling.films_until_it_pays(100.0, 200.0, 3.0) == 600
+    assert compiling.films_until_it_pays(200.0, 100.0, 3.0) is None
+
+
+def test_a_network_that_cannot_be_compiled_is_a_line_of_the_record(script, tmp_path):
+    compiling = script("gpu_compile")
+    small = ["--films", "8", "--size", "32", "--encoder", "resnet18", "--backend", "no_such_backend"]
+    compiling.main(["--device", "cpu", *small, "--results", str(tmp_path)])
+    record = json.loads((tmp_path / "gpu_compile_cpu.json").read_text(encoding="utf-8"))
+    assert record["compiled"] is None
+    assert "no_such_backend" in record["reason"]
+    assert "cannot be compiled" in (tmp_path / "gpu_compile_cpu.md").read_text(encoding="utf-8")
+
+
 def test_training_runs_to_its_record(script, tmp_path):
     training = script("gpu_training")
     small = ["--films", "40", "--size", "32", "--batch", "8", "--epochs", "2", "--seeds", "2", "--seconds", "0.2"]

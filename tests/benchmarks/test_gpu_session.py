@@ -19,7 +19,7 @@ def session(tmp_path):
     shutil.copytree(
         ROOT / "benchmarks", checkout / "benchmarks", ignore=shutil.ignore_patterns("results", "__pycache__")
     )
-    for other in ("gpu_codes.py", "gpu_training.py"):
+    for other in ("gpu_codes.py", "gpu_compile.py", "gpu_training.py"):
         (checkout / "benchmarks" / other).unlink(missing_ok=True)
     (checkout / "tests/neighbors").mkdir(parents=True)
     for name in ("pyproject.toml", "tests/neighbors/test_neighbors_gpu.py"):

@@ -178,6 +178,7 @@ WRONG = {
     "batch_size": ({"batch_size": 0}, InvalidParameterError, "batch_size=0"),
     "shard_rows": ({"shard_rows": 0}, InvalidParameterError, "shard_rows=0"),
     "n_workers": ({"n_workers": 0}, InvalidParameterError, "n_workers=0"),
+    "decoders": ({"decoders": "fork"}, UnknownNameError, "auto, processes, threads"),
     "n_threads": ({"n_threads": 1.5}, InvalidParameterError, "n_threads=1.5"),
     "precision": ({"precision": "float8"}, UnknownNameError, "bfloat16, float32"),
     "unknown": ({"neighbours": 5}, UnknownNameError, "edge_weights, .*k, .*threshold"),
