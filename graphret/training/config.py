@@ -124,7 +124,8 @@ class TrainConfig:
         Stop after this time, within an epoch if need be; the best epoch so far is kept, or the unfinished one if it is
         better. A later call continues.
     checkpoint_minutes
-        Write a checkpoint also within an epoch, this often; ``None``: only after every epoch.
+        Write a checkpoint also within an epoch, this often; ``None``: only after every epoch. Several processes look at
+        the time every 16 steps, one process at every step; so with ``max_minutes``.
     """
 
     epochs: int = 20

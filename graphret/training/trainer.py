@@ -48,6 +48,8 @@ __all__ = ["Trainer"]
 
 logger = logging.getLogger(__name__)
 _NOTE_SECONDS = 1.0
+_AGREE_EVERY = 16
+"""Steps after which several processes agree on the time: each must wait for its device to do so."""
 
 
 class Trainer:
@@ -212,6 +214,8 @@ class Trainer:
                 progress(Stage(stage, note), state.step, n_steps)
             if state.step == n_steps:
                 break
+            if self.accelerator.num_processes > 1 and state.step % _AGREE_EVERY:
+                continue
             now = time.monotonic()
             out_of_time = deadline is not None and self._agree(now >= deadline)
             if out_of_time or (every is not None and self._agree(now - saved >= every)):

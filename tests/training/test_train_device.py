@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from accelerate import Accelerator
 
 from graphret._errors import DeviceError, UnknownNameError
-from graphret.training import TrainConfig, accelerator, train
+from graphret.training import TrainConfig, accelerator, train, trainer
 from graphret.training.checkpoint import flatten_optimizer, restore_optimizer
 from graphret.training.films import PreparedFilms, _as_float, as_float_on_device
 from graphret.training.optimization import make_optimizer
@@ -109,6 +110,22 @@ def test_no_copy_of_a_step_waits_for_the_device(table, tmp_path, small, monkeypa
     to_a_device = [(dtype, how) for dtype, where, how in copies if any(isinstance(one, torch.device) for one in where)]
     assert {torch.bool, torch.float32, torch.int8, torch.int64} <= {dtype for dtype, _ in to_a_device}
     assert all(how.get("non_blocking") for _, how in to_a_device)
+
+
+@pytest.mark.parametrize(("n_processes", "steps"), [(1, list(range(1, 12))), (2, [2, 4])])
+def test_several_processes_seldom_ask_each_other_for_the_time(table, tmp_path, small, monkeypatch, n_processes, steps):
+    """Each question waits for all devices. Two processes have six of 12 batches each; the last one asks nothing."""
+    asked = []
+
+    def agree(self, wish):
+        asked.append(self.state.step)
+        return wish
+
+    monkeypatch.setattr(Accelerator, "num_processes", n_processes)
+    monkeypatch.setattr(Trainer, "_agree", agree)
+    monkeypatch.setattr(trainer, "_AGREE_EVERY", 2)
+    train(table, "tiny", out=tmp_path, **{**small, "epochs": 1, "batch_size": 2, "checkpoint_minutes": 60.0})
+    assert asked == steps
 
 
 @pytest.mark.gpu
