@@ -39,6 +39,7 @@ def verify(
 
         found = graphret.open(index).verify(reporter.progress, deep=deep)
         unused = f"; unused: {', '.join(found['unused'])}" if found["unused"] else ""
+        unused += "; .build holds work of a build or change that has not ended" if found["unfinished"] else ""
         reporter.result(
             {"index": str(index), "intact": True, **found},
             f"{index}: {found['n_files']} files, {found['n_bytes']:,} bytes, all as they were written"

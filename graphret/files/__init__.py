@@ -14,6 +14,7 @@ from graphret.files.atomic import (
     replacing,
     storage_errors,
     sync_folder,
+    temporary_name,
     write_file,
     write_text,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "sha256_of",
     "storage_errors",
     "sync_folder",
+    "temporary_name",
     "write_array",
     "write_file",
     "write_rows",

@@ -30,6 +30,7 @@ __all__ = [
     "replacing",
     "storage_errors",
     "sync_folder",
+    "temporary_name",
     "write_file",
     "write_text",
 ]
@@ -38,8 +39,8 @@ BLOCK_BYTES = 1 << 24
 _PARTIAL = re.compile(r"\.(?P<name>.+)\.partial-[0-9a-f-]+")
 
 
-def _partial_name(name: str) -> str:
-    """Temporary name of a file or folder; the number of the process is for the one who looks at the folder."""
+def temporary_name(name: str) -> str:
+    """Return a name that `is_partial` knows; the number of the process is for the one who looks at the folder."""
     return f".{name}.partial-{os.getpid()}-{secrets.token_hex(4)}"
 
 
@@ -128,7 +129,7 @@ def replacing(path: str | os.PathLike[str], *, durable: bool = True) -> Iterator
 def _begin(target: Path) -> tuple[Path, IO[bytes]]:
     """Make the temporary file, and lock it for as long as it is open: the sign that its writer lives."""
     while True:
-        partial = target.with_name(_partial_name(target.name))
+        partial = target.with_name(temporary_name(target.name))
         file = partial.open("xb")
         with suppress(OSError):  # on a file system without locks, who cleans up cannot tell
             fcntl.flock(file, fcntl.LOCK_EX)
@@ -212,7 +213,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     StoreError
         The operating system refuses; nothing is left then.
     """
-    partial = path.with_name(_partial_name(path.name))
+    partial = path.with_name(temporary_name(path.name))
     with storage_errors(path):
         try:
             partial.mkdir()
@@ -258,7 +259,7 @@ def remove_folder(path: Path) -> None:
     >>> list(folder.iterdir())
     []
     """
-    partial = path.with_name(_partial_name(path.name))
+    partial = path.with_name(temporary_name(path.name))
     with storage_errors(path, "remove"):
         path.rename(partial)
         if partial.is_symlink():

@@ -19,7 +19,7 @@ from graphret.index.contents import Coded, Contents, write_contents
 from graphret.index.index import Index
 from graphret.index.neighbor_files import file_states
 from graphret.index.source import check_encoder, check_films, codes_hash, describe_codes
-from graphret.index.store import BUILD, check_target, publish, retire
+from graphret.index.store import BUILD, check_target, publish
 
 if TYPE_CHECKING:
     import os
@@ -153,8 +153,7 @@ def build(
         communities = divide_films(coded, linked.graph, stages, config, progress)
         report(progress, "write", 0)
         contents = Contents(coded, linked, communities, structure, config, used)
-        publish(root, lambda folder: write_contents(folder, contents))
-        retire(stages.folder)
+        publish(root, lambda folder: write_contents(folder, contents), work=stages.folder)
         workers.forget()
         report(progress, "write", 1)
         return Index(root, encoder=used)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,9 +43,20 @@ if TYPE_CHECKING:
     from graphret.neighbors import GraphSearchStructure, NeighborTable
     from graphret.retrieval import Novelty
 
-__all__ = ["Coded", "Contents", "Linked", "describe_contents", "partition_hash", "write_contents"]
+__all__ = [
+    "FILE_NAMES",
+    "Coded",
+    "Contents",
+    "Linked",
+    "describe_contents",
+    "flushed_entry",
+    "partition_hash",
+    "write_contents",
+    "write_hashed",
+]
 
-_FILES = ALL_ARRAYS | CHANGE_ARRAYS
+FILE_NAMES = ALL_ARRAYS | CHANGE_ARRAYS
+"""Of the arrays of a generation, by what they hold."""
 _AT_ONCE = 4
 """Files that are written at once: while the disk takes one, the next is hashed."""
 
@@ -66,8 +77,6 @@ class Coded:
         Where the codes were encoded here: the ``.npy`` file that holds them.
     file_states
         int64 (n, 2), size and time of change of the films' files before they were encoded, -1 where there is none.
-    entry
-        Size and sha256 of ``file`` where it was hashed already.
     lengths
         float64 (n,), Euclidean lengths of the codes where they are known.
     checksums
@@ -79,7 +88,6 @@ class Coded:
     sha256: str
     file: Path | None = None
     file_states: Int64Array | None = None
-    entry: dict[str, Any] | None = None
     lengths: Float64Array | None = None
     checksums: NDArray[np.uint64] | None = None
 
@@ -109,6 +117,8 @@ class Contents:
         The generation that was changed.
     unchanged
         Files and folders of the parent that are as they were: they get a second name (hard link).
+    written
+        Of files that lie in the folder of the new generation already: what a manifest says of them.
     """
 
     coded: Coded
@@ -120,6 +130,7 @@ class Contents:
     changes: dict[str, Any] | None = None
     parent: Generation | None = None
     unchanged: frozenset[str] = frozenset()
+    written: Mapping[str, dict[str, Any]] = field(default_factory=dict)
 
     def links(self) -> dict[str, dict[str, Any]]:
         """Entries of the parent's manifest for its files that are as they were."""
@@ -130,10 +141,10 @@ class Contents:
 
 
 def write_contents(folder: Path, contents: Contents) -> Manifest:
-    """Write the files of a generation into an empty folder; return what its manifest says of them.
+    """Write the files of a generation into its folder; return what its manifest says of them.
 
-    Codes that lie in a file already get a second name (hard link), they are not copied; nor is anything that the parent
-    has as well.
+    The folder is empty but for files of the contents that were written already. Codes that lie in a file elsewhere get
+    a second name (hard link), they are not copied; nor is anything that the parent has as well.
     """
     coded, linked, partition = contents.coded, contents.linked, contents.partition
     structure, graph = contents.structure, contents.linked.graph
@@ -156,12 +167,10 @@ def write_contents(folder: Path, contents: Contents) -> Manifest:
     for name in links:
         make_folder((folder / name).parent)
         link_or_copy(contents.parent.folder / name, folder / name)  # type: ignore[union-attr]
-    entries = dict(links)
-    if coded.file is not None and ARRAYS["codes"] not in links:
+    entries = {**links, **contents.written}
+    if coded.file is not None and ARRAYS["codes"] not in entries:
         link_or_copy(coded.file, folder / ARRAYS["codes"])
-        if coded.entry is not None:
-            entries[ARRAYS["codes"]] = coded.entry
-    missing = {_FILES[role]: array for role, array in arrays.items() if not (folder / _FILES[role]).exists()}
+    missing = {FILE_NAMES[role]: array for role, array in arrays.items() if not (folder / FILE_NAMES[role]).exists()}
     entries |= _write_arrays(folder, missing)
     if FILMS not in links:
         _write_films(folder / FILMS, coded.films)
@@ -173,7 +182,7 @@ def write_contents(folder: Path, contents: Contents) -> Manifest:
         **describe_contents(contents),
         "files": entries,
         "arrays": {
-            _FILES[role]: {"dtype": array.dtype.newbyteorder("<").str, "shape": list(array.shape)}
+            FILE_NAMES[role]: {"dtype": array.dtype.newbyteorder("<").str, "shape": list(array.shape)}
             for role, array in arrays.items()
         },
     }
@@ -181,14 +190,20 @@ def write_contents(folder: Path, contents: Contents) -> Manifest:
 
 def _write_arrays(folder: Path, arrays: Mapping[str, NDArray[Any]]) -> dict[str, dict[str, Any]]:
     """Write, flush and hash files, several at once; returns what a manifest says of each."""
-
-    def write(name: str) -> dict[str, Any]:
-        write_array(folder / name, arrays[name], durable=False)
-        flush_file(folder / name)  # the names in the folder are flushed once, when it is complete
-        return file_entry(folder / name)
-
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="graphret-write") as pool:
-        return dict(zip(arrays, pool.map(write, arrays), strict=True))
+        return dict(zip(arrays, pool.map(lambda name: write_hashed(folder / name, arrays[name]), arrays), strict=True))
+
+
+def write_hashed(path: Path, array: NDArray[Any]) -> dict[str, Any]:
+    """Write a file of a generation that is not complete; return what its manifest says of the file."""
+    write_array(path, array, durable=False)
+    return flushed_entry(path)
+
+
+def flushed_entry(path: Path) -> dict[str, Any]:
+    """Flush a file of a generation that is not complete, and hash it; return what its manifest says of the file."""
+    flush_file(path)  # the names in the folder are flushed once, when it is complete
+    return file_entry(path)
 
 
 def describe_contents(contents: Contents) -> Manifest:

@@ -13,14 +13,14 @@ import numpy as np
 
 from graphret._errors import DamagedIndexError, InvalidParameterError, StaleFrontError, StoreError
 from graphret._version import __version__
-from graphret.files import digest, new_folder, remove_partials, storage_errors, write_array, write_file
+from graphret.files import digest, new_folder, remove_partials, storage_errors, write_array
 from graphret.index.contents import Contents, describe_contents
 from graphret.index.generation import Generation, checked_array
 from graphret.index.held import hold_files
 from graphret.index.layout import ARRAYS, FILMS, FRONT
 from graphret.index.manifest import file_table, read_signed, serialise
 from graphret.index.manifest_keys import key_problem
-from graphret.index.store import CURRENT, check_target, retire
+from graphret.index.store import CURRENT, check_target, make_current, retire
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,8 +104,10 @@ def check_front_target(root: Path) -> None:
     check_target(root)
 
 
-def write_front(root: Path, contents: Contents, shards: Sequence[OpenedIndex]) -> None:
+def write_front(root: Path, contents: Contents, shards: Sequence[OpenedIndex], *, work: Path) -> None:
     """Write what was made of all shards, and make it the current one; the caller holds the lock.
+
+    ``work`` is the folder of what the contents were made of, see `make_current`.
 
     Raises
     ------
@@ -146,7 +148,7 @@ def write_front(root: Path, contents: Contents, shards: Sequence[OpenedIndex]) -
                 for shard in shards
             ],
         }
-        write_file(root / FRONT, serialise(about))
+        make_current(root / FRONT, serialise(about), work)
         for old in sorted(_names(root), key=_number)[:-KEPT]:
             retire(root / old)
 

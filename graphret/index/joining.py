@@ -18,7 +18,6 @@ from graphret.index.joined import JoinedIndex
 from graphret.index.opened import OpenedIndex
 from graphret.index.opened_shards import OpenedShards
 from graphret.index.source import codes_hash
-from graphret.index.store import retire
 
 if TYPE_CHECKING:
     import os
@@ -114,8 +113,7 @@ def join_shards(
         linked = link_films(coded, stages, config, workers, progress)
         partition = divide_films(coded, linked.graph, stages, config, progress)
         report(progress, "write", 0)
-        write_front(root, Contents(coded, linked, partition, None, config), shards.shards)
-        retire(stages.folder)
+        write_front(root, Contents(coded, linked, partition, None, config), shards.shards, work=stages.folder)
         workers.forget()
         report(progress, "write", 1)
     return JoinedIndex(root)

@@ -16,11 +16,13 @@ from graphret._version import __version__
 from graphret.files import (
     LOCK,
     is_partial,
+    make_folder,
     new_folder,
     read_plain,
     remove_folder,
     remove_partials,
     storage_errors,
+    temporary_name,
     write_file,
 )
 from graphret.index.layout import FRONT
@@ -39,6 +41,7 @@ __all__ = [
     "current_name",
     "generation_names",
     "lineage",
+    "make_current",
     "publish",
 ]
 
@@ -146,7 +149,7 @@ def check_keep(keep: Any) -> int:
     return check_integer("keep", keep, 1, "the current generation is one of them")
 
 
-def publish(root: Path, write: Callable[[Path], Manifest], *, keep: int = KEEP) -> str:
+def publish(root: Path, write: Callable[[Path], Manifest], *, keep: int = KEEP, work: Path | None = None) -> str:
     """Write a generation and make it the current one; the caller holds the lock.
 
     The files are written into a folder with a temporary name, hashed, flushed to the disk and renamed; then
@@ -164,6 +167,8 @@ def publish(root: Path, write: Callable[[Path], Manifest], *, keep: int = KEEP) 
         files may have the entries of files that the parent holds as well (hard links): they are not hashed again.
     keep
         Generations that stay, the new one included; at least 1.
+    work
+        Folder of what the generation was made of, see `make_current`.
 
     Returns
     -------
@@ -182,7 +187,7 @@ def publish(root: Path, write: Callable[[Path], Manifest], *, keep: int = KEEP) 
         try:
             with new_folder(target) as folder:
                 _finish(folder, write(folder), number)
-            write_file(root / CURRENT, f"{number.name}\n".encode())
+            make_current(root / CURRENT, f"{number.name}\n".encode(), work)
         except BaseException:
             if _current_or_none(root) != number.name:
                 with suppress(StoreError):
@@ -193,6 +198,57 @@ def publish(root: Path, write: Callable[[Path], Manifest], *, keep: int = KEEP) 
             if name not in kept:
                 retire(root / name)
     return number.name
+
+
+def make_current(pointer: Path, content: bytes, work: Path | None) -> None:
+    """Write the file that makes new contents the current ones, and remove what they were made of.
+
+    A change that was killed goes on from its folder of work, so that folder stays until the contents are current. From
+    then on nothing of it may stay: it may hold codes of films that a later change removes. So it gets a temporary name
+    first, under which `remove_partials` of the next writer finds what a killed one has left. Where the file cannot be
+    written the folder has its name again.
+
+    Parameters
+    ----------
+    pointer
+        CURRENT, or FRONT; beside it lies what is current.
+    content
+        All of that file.
+    work
+        A folder below that of the index, which need not be there.
+
+    Raises
+    ------
+    StoreError
+        The disk is full, or the folder cannot be written to.
+    """
+    aside = None
+    if work is not None and work.exists():
+        aside = pointer.with_name(temporary_name(work.name))
+        with storage_errors(work, "rename"):
+            work.rename(aside)
+    try:
+        if work is not None and work.parent != pointer.parent:
+            with suppress(OSError):  # another change, which was killed, has work there: it stays
+                work.parent.rmdir()
+        write_file(pointer, content)
+    except BaseException:
+        if aside is not None and work is not None and not _holds(pointer, content):
+            with suppress(OSError, StoreError):
+                make_folder(work.parent)
+                aside.rename(work)
+            aside = None
+        raise
+    finally:
+        if aside is not None:
+            retire(aside)
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    try:
+        return read_plain(path, len(content) + 1) == content
+    except OSError:
+        return False
 
 
 def retire(folder: Path) -> None:

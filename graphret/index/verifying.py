@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graphret._errors import DamagedIndexError
+from graphret.files import is_partial
 from graphret.index.contents import partition_hash
 from graphret.index.generation import open_folder
 from graphret.index.layout import ARRAYS, CODE_CHECKSUMS
 from graphret.index.manifest import MANIFEST
 from graphret.index.source import codes_hash
-from graphret.index.store import generation_names, lineage
+from graphret.index.store import BUILD, generation_names, lineage
 from graphret.neighbors import ExactSearch, row_checksums
 from graphret.neighbors.exact_search import row_lengths
 
@@ -52,9 +53,10 @@ def verify_index(
     -------
     dict
         generation, parent, n_files, n_bytes; ``others``: generation, n_files, n_bytes, n_films of those that it came
-        from and that are still there; ``unused``: generations that are none of them (an interrupted write; they are not
-        looked at, and the next writer removes them);
-        ``edges_checked`` where it was deep.
+        from and that are still there; ``unused``: generations that are none of them, and what has a temporary name
+        (an interrupted write; nothing of it is looked at, and the next writer removes it); ``unfinished``: whether
+        ``.build`` holds work of a build or change that has not ended (the same call goes on from it, `purge` removes
+        it); ``edges_checked`` where it was deep.
 
     Raises
     ------
@@ -63,7 +65,7 @@ def verify_index(
     """
     generation = _fresh(root, opened)
     kept = lineage(root, generation.name)[1:]
-    unused = [name for name in _names(root) if name not in {generation.name, *kept}]
+    unused = [name for name in _names(root) if name not in {generation.name, *kept}] + _temporary(root)
     others = [_open(root, name) for name in kept]
     held = [generation, *(other for other in others if other is not None)]
     total, done = sum(map(_n_bytes, held)), 0
@@ -82,12 +84,17 @@ def verify_index(
         "n_bytes": _n_bytes(generation),
         "others": [_describe(one) for one in held[1:]],
         "unused": unused,
+        "unfinished": (root / BUILD).exists(),
     }
     return found | {"edges_checked": _check_deeply(generation)} if deep else found
 
 
 def _names(root: Path) -> list[str]:
     return generation_names(root) if root.is_dir() else []
+
+
+def _temporary(root: Path) -> list[str]:
+    return sorted(entry.name for entry in root.iterdir() if is_partial(entry.name)) if root.is_dir() else []
 
 
 def _open(root: Path, name: str) -> Generation | None:

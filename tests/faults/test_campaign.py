@@ -76,17 +76,15 @@ def pack_it(root, _):
 
 
 def add(root, codes):
-    """Add films, unless they are there already."""
+    """Add films; where they are there already, there is nothing to do but to clean up."""
     index = graphret.open(root)
-    if index.n_films == len(codes):
-        index.add(codes[:5] * np.float32(1.1) + np.float32(0.01), ids=[f"new{number}" for number in range(5)])
+    index.add(codes[:5] * np.float32(1.1) + np.float32(0.01), ids=[f"new{number}" for number in range(5)])
 
 
-def remove(root, codes):
-    """Remove films, unless they are gone already."""
+def remove(root, _):
+    """Remove films that are still there; without any, there is nothing to do but to clean up."""
     index = graphret.open(root)
-    if index.n_films == len(codes):
-        index.remove(["3", "8"])
+    index.remove(np.intersect1d(index.films.ids, ["3", "8"]))
 
 
 def anew(root, _):

@@ -88,7 +88,7 @@ def test_leftovers_are_the_next_writers_to_clean(codes, tmp_path):
     left.mkdir()
     (left / "codes.npy").write_bytes(b"half")
     (root / ".CURRENT.partial-99999").write_bytes(b"gen-")
-    graphret.open(root).verify()
+    assert graphret.open(root).verify()["unused"] == [".CURRENT.partial-99999", left.name]
     assert left.is_dir()
     graphret.build(codes, out=root, k=3)
     assert names(root) == ["CURRENT", "LOCK", "gen-000001", "gen-000002"]
@@ -129,6 +129,7 @@ def test_the_manifest_says_what_is_there(shared_index):
         "n_bytes": shared_index.info()["n_bytes"],
         "others": [],
         "unused": [],
+        "unfinished": False,
     }
 
 

@@ -91,7 +91,8 @@ class _Given:
         if not len(films):
             if not self.refreshed:
                 return Change("add", current.generation.name, self.counts, problems)
-            return Change("add", current.publish(as_it_is(current, "film files")), self.counts, problems)
+            name = current.publish(lambda _: as_it_is(current, "film files"))
+            return Change("add", name, self.counts, problems)
         if len(replaced):
             logger.info(
                 "%d films have changed, first %s: they take the place of the old ones",
@@ -107,21 +108,24 @@ class _Given:
         if missing and len(old) > len(replaced):
             logger.warning("nothing is said of %s: new films count as without", ", ".join(missing[:5]))
         record = current.record
-        contents = changed_contents(
-            current,
-            np.setdiff1d(np.arange(len(current.films)), replaced),
-            np.ascontiguousarray(self.codes[order]),
-            films,
-            self.states[order],
-            {
-                "added": record["added"] + len(films),
-                "removed": record["removed"] + len(replaced),
-                "films_ever": record["films_ever"] + len(films) - len(replaced),
-            },
-            n_threads=n_threads,
-            progress=progress,
+        name = current.publish(
+            lambda folder: changed_contents(
+                current,
+                folder,
+                np.setdiff1d(np.arange(len(current.films)), replaced),
+                np.ascontiguousarray(self.codes[order]),
+                films,
+                self.states[order],
+                {
+                    "added": record["added"] + len(films),
+                    "removed": record["removed"] + len(replaced),
+                    "films_ever": record["films_ever"] + len(films) - len(replaced),
+                },
+                n_threads=n_threads,
+                progress=progress,
+            )
         )
-        return Change("add", current.publish(contents), self.counts, problems)
+        return Change("add", name, self.counts, problems)
 
 
 def _ordered_like(films: ImageTable, old: ImageTable) -> ImageTable:

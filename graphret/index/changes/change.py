@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graphret._errors import InvalidParameterError
-from graphret.files import check_path, refuse_link, storage_errors, writer_lock
+from graphret.files import check_path, refuse_link, remove_partials, storage_errors, writer_lock
 from graphret.index.config import BuildConfig
 from graphret.index.contents import write_contents
 from graphret.index.drift import record_of
@@ -24,7 +24,7 @@ from graphret.retrieval import Novelty
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from graphret._types import Int64Array, Progress
@@ -137,9 +137,9 @@ class Current:
         for file in files:
             self.generation.files.check(file)
 
-    def publish(self, contents: Contents) -> str:
-        """Write the new generation; returns its name."""
-        return publish(self.root, lambda folder: write_contents(folder, contents), keep=self.keep)
+    def publish(self, made: Callable[[Path], Contents]) -> str:
+        """Write the new generation, whose contents are made for its folder; returns its name."""
+        return publish(self.root, lambda folder: write_contents(folder, made(folder)), keep=self.keep, work=self.work)
 
 
 @contextmanager
@@ -162,9 +162,11 @@ def changing(path: str | os.PathLike[str], action: str, keep: int) -> Iterator[C
     with writer_lock(root):
         refuse_link(root / BUILD)
         yield Current(root, work, keep)
-        # only now: what a change that failed or was killed has encoded is used by the next one
+        # only now: what a change that failed or was killed has encoded is used by the next one; where there was
+        # nothing to do, nothing was published, and nobody has cleaned up yet
         with storage_errors(work, "remove"):
             shutil.rmtree(work, ignore_errors=not work.exists())
+            remove_partials(root, sole_writer=True)
         with suppress(OSError):
             (root / BUILD).rmdir()
 

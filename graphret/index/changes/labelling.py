@@ -57,7 +57,7 @@ def update_labels(
             return Change("update-labels", current.generation.name, counts)
         relabelled = replace(films, labels=matrix, label_names=names)
         record = {"relabelled": current.record["relabelled"] + n_changed}
-        name = current.publish(as_it_is(current, films=relabelled, record=record))
+        name = current.publish(lambda _: as_it_is(current, films=relabelled, record=record))
         return Change("update-labels", name, counts)
 
 

@@ -57,10 +57,11 @@ def purge_patient(
         name = current.generation.name
         current.__dict__["films"] = replace(films, problems=problems)
         if len(gone):
-            contents = contents_without(current, gone, n_threads=n_threads, progress=progress)
-            name = current.publish(contents)
+            name = current.publish(
+                lambda folder: contents_without(current, gone, folder, n_threads=n_threads, progress=progress)
+            )
         elif n_problems:
-            name = current.publish(as_it_is(current, films=current.films))
+            name = current.publish(lambda _: as_it_is(current, films=current.films))
         remove_derived(current.root)
         ThumbnailStore(thumbnail_folder(current.root), 0).clear()  # of all films: those of older generations as well
         for other in generation_names(current.root):

@@ -81,18 +81,17 @@ def rebuild(
             PROBLEMS,
             ENCODER,
         }
-        name = current.publish(
-            Contents(
-                coded,
-                linked,
-                partition,
-                structure,
-                config,
-                changes=changes,
-                parent=generation,
-                unchanged=frozenset(files),
-            )
+        contents = Contents(
+            coded,
+            linked,
+            partition,
+            structure,
+            config,
+            changes=changes,
+            parent=generation,
+            unchanged=frozenset(files),
         )
+        name = current.publish(lambda _: contents)
         counts = {"films": len(current.films), "communities": partition.n_communities}
         return Change("rebuild", name, counts, details=renumbered)
 

@@ -15,6 +15,7 @@ from graphret.index.store import KEEP
 
 if TYPE_CHECKING:
     import os
+    from pathlib import Path
 
     from graphret._types import Int64Array, Progress
     from graphret.index.contents import Contents
@@ -35,16 +36,17 @@ def remove_films(
         gone = positions_of(current, ids)
         if not len(gone):
             return Change("remove", current.generation.name, {"removed": 0})
-        contents = contents_without(current, gone, n_threads=n_threads, progress=progress)
-        generation = current.publish(contents)
+        generation = current.publish(
+            lambda folder: contents_without(current, gone, folder, n_threads=n_threads, progress=progress)
+        )
         ThumbnailStore(thumbnail_folder(current.root), 0).remove(current.films.paths[gone].tolist())
         return Change("remove", generation, {"removed": len(gone)})
 
 
 def contents_without(
-    current: Current, gone: Int64Array, *, n_threads: int | None, progress: Progress | None
+    current: Current, gone: Int64Array, folder: Path, *, n_threads: int | None, progress: Progress | None
 ) -> Contents:
-    """Return the contents of the index without some films.
+    """Return the contents of the index without some films, for the folder of a new generation.
 
     Raises
     ------
@@ -56,6 +58,7 @@ def contents_without(
     dimensions = current.generation.codes.shape[1]
     return changed_contents(
         current,
+        folder,
         np.setdiff1d(np.arange(len(current.films)), gone),
         np.empty((0, dimensions), np.float32),
         replace(current.films.select(np.empty(0, np.int64)), problems=()),

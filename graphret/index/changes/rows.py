@@ -8,15 +8,14 @@ import numpy as np
 
 from graphret.communities import Partition, modularity
 from graphret.communities.local_moves import move_locally
-from graphret.files import flush_file, make_folder, map_array, write_rows
+from graphret.files import map_array, write_rows
 from graphret.graph import Graph, similarity_graph
 from graphret.graph.removed_nodes import graph_without
 from graphret.index.build_stages import report
 from graphret.index.changes.beside import beside
 from graphret.index.changes.tables import joined_films
-from graphret.index.contents import Coded, Contents, Linked
+from graphret.index.contents import FILE_NAMES, Coded, Contents, Linked, flushed_entry, write_hashed
 from graphret.index.layout import ALL_ARRAYS, ARRAYS, CHANGE_ARRAYS, ENCODER
-from graphret.index.manifest import file_entry
 from graphret.index.source import codes_hash
 from graphret.neighbors import ExactSearch, row_checksums
 from graphret.neighbors.changed_rows import (
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
 
     from graphret._types import Codes, Int64Array, Progress
     from graphret.data import ImageTable
+    from graphret.index.changes.beside import Start
     from graphret.index.changes.change import Current
     from graphret.index.generation import Generation
     from graphret.neighbors import GraphSearchStructure, NeighborTable
@@ -51,6 +51,7 @@ _BLOCK = 2_048
 
 def changed_contents(
     current: Current,
+    folder: Path,
     kept: Int64Array,
     new_codes: Codes,
     new_films: ImageTable,
@@ -68,6 +69,8 @@ def changed_contents(
     ----------
     current
         The generation that is changed.
+    folder
+        Of the new one, empty: the codes are written into it.
     kept
         int64, ascending positions of the films that stay.
     new_codes, new_films, new_states
@@ -78,14 +81,15 @@ def changed_contents(
     generation, config = current.generation, current.config
     from_files = CHANGE_ARRAYS["neighbors"] in generation.files
     with beside(n_threads) as start:
-        written = start(lambda: _written_codes(current, kept, new_codes))
+        written = _Written(folder, start)
+        codes = start(lambda: _written_codes(generation, folder / ARRAYS["codes"], kept, new_codes))
         graph_checked = start(generation.check_graph_files)
         structure = start(lambda: generation.read_graph_search(for_queries=False))
         films_to_come = start(lambda: joined_films(current.films.select(kept), new_films))
-        codes_sha256 = start(lambda: codes_hash(written()[0]))
-        entry, flushed = start(lambda: file_entry(written()[1])), start(lambda: flush_file(written()[1]))
+        codes_sha256 = start(lambda: codes_hash(codes()))
+        written.follow("codes", lambda path: _entry_of(codes, path))
         lengths = np.concatenate([generation.lengths[kept], row_lengths(new_codes)])
-        search = start(lambda: ExactSearch(written()[0].view(np.ndarray), lengths))
+        search = start(lambda: ExactSearch(codes().view(np.ndarray), lengths))
 
         report(progress, "neighbors", 0)
         table = current.neighbors(n_threads, progress)
@@ -93,6 +97,8 @@ def changed_contents(
         only_removed = only_removed and from_files  # a table that was made just now is not that of graph and links
         report(progress, "neighbors", 1)
         followed = start(lambda: _followed(structure(), search(), kept, table, only_removed=only_removed))
+        written.array("neighbors", table.neighbors)
+        written.array("neighbor similarities", table.similarities)
         graph_checked()
         threshold = generation.manifest["graph"]["threshold"]
         arrays = generation.arrays
@@ -102,22 +108,21 @@ def changed_contents(
         else:
             graph = similarity_graph(table, threshold=threshold, weights=config.edge_weights)
         start(lambda: graph.fingerprint)
+        for role in ("indptr", "indices", "weights"):
+            written.array(role, getattr(graph, role))
         partition, next_number = _moved(current, kept, len(new_codes), before, graph)
         report(progress, "communities", 1)
         films = films_to_come()
         novelty = Novelty.of(search(), films.patients, films.splits, table, seed=config.seed)
         width = min(config.k, len(films) - 1)
-        flushed()
         return Contents(
             Coded(
                 search().codes,
                 films,
                 codes_sha256(),
-                written()[1],
-                np.concatenate([current.states[kept], new_states]),
-                entry(),
-                lengths,
-                _checksums(generation, kept, new_codes),
+                file_states=np.concatenate([current.states[kept], new_states]),
+                lengths=lengths,
+                checksums=_checksums(generation, kept, new_codes),
             ),
             Linked(table, graph, novelty),
             partition,
@@ -131,7 +136,29 @@ def changed_contents(
             },
             parent=generation,
             unchanged=frozenset({ENCODER, ALL_ARRAYS["search directions"]}),
+            written=written.entries(),
         )
+
+
+class _Written:
+    """Files of the new generation that are written, flushed and hashed beside the work that goes on."""
+
+    def __init__(self, folder: Path, start: Start) -> None:
+        self._folder, self._start = folder, start
+        self._entries: dict[str, Callable[[], dict[str, Any]]] = {}
+
+    def array(self, role: str, array: NDArray[Any]) -> None:
+        """Begin the file of an array that is finished."""
+        self.follow(role, lambda path: write_hashed(path, array))
+
+    def follow(self, role: str, write: Callable[[Path], dict[str, Any]]) -> None:
+        """Begin what makes a file and returns its entry."""
+        file = FILE_NAMES[role]
+        self._entries[file] = self._start(lambda: write(self._folder / file))
+
+    def entries(self) -> dict[str, dict[str, Any]]:
+        """Wait for all files; what a manifest says of each."""
+        return {file: entry() for file, entry in self._entries.items()}
 
 
 def _changed_table(
@@ -166,13 +193,9 @@ def _followed(
     return changed_graph_search(structure, search, kept, table.neighbors, only_removed=only_removed)
 
 
-def _written_codes(current: Current, kept: Int64Array, new_codes: Codes) -> tuple[Codes, Path]:
-    """Write the codes to a file that the generation then has, after each row was compared with its checksum.
-
-    Nothing is flushed yet.
-    """
-    codes, checks = current.generation.codes, current.generation.read_checksums()
-    file = make_folder(current.work) / ARRAYS["codes"]
+def _written_codes(generation: Generation, path: Path, kept: Int64Array, new_codes: Codes) -> Codes:
+    """Write the codes, each compared with its checksum before, and map them; nothing is flushed yet."""
+    codes, checks = generation.codes, generation.read_checksums()
 
     def parts() -> Iterator[Codes]:
         for first in range(0, len(kept), _BLOCK):
@@ -184,8 +207,14 @@ def _written_codes(current: Current, kept: Int64Array, new_codes: Codes) -> tupl
         yield new_codes
 
     shape = (len(kept) + len(new_codes), codes.shape[1])
-    write_rows(file, shape, np.dtype(np.float32), parts(), durable=False)
-    return map_array(file), file
+    write_rows(path, shape, np.dtype(np.float32), parts(), durable=False)
+    return map_array(path)
+
+
+def _entry_of(codes: Callable[[], Codes], path: Path) -> dict[str, Any]:
+    """Wait until the codes are in their file, flush it, and return its entry."""
+    codes()
+    return flushed_entry(path)
 
 
 def _checksums(generation: Generation, kept: Int64Array, new_codes: Codes) -> NDArray[np.uint64] | None:
