@@ -52,6 +52,7 @@ __all__ = [
     "flushed_entry",
     "partition_hash",
     "write_contents",
+    "write_films",
     "write_hashed",
 ]
 
@@ -172,10 +173,8 @@ def write_contents(folder: Path, contents: Contents) -> Manifest:
         link_or_copy(coded.file, folder / ARRAYS["codes"])
     missing = {FILE_NAMES[role]: array for role, array in arrays.items() if not (folder / FILE_NAMES[role]).exists()}
     entries |= _write_arrays(folder, missing)
-    if FILMS not in links:
-        _write_films(folder / FILMS, coded.films)
-        problems = [asdict(problem) for problem in coded.films.problems]
-        write_text(folder / PROBLEMS, json.dumps(problems, indent=1, ensure_ascii=False))
+    if FILMS not in entries:
+        entries |= write_films(folder, coded.films)
     if contents.encoder is not None and is_kept(contents.encoder):
         contents.encoder.save(folder / ENCODER)
     return {
@@ -255,11 +254,15 @@ def partition_hash(labels: Int32Array) -> str:
     return digest.hexdigest()
 
 
-def _write_films(path: Path, films: ImageTable) -> None:
+def write_films(folder: Path, films: ImageTable) -> dict[str, dict[str, Any]]:
+    """Write the table of the films and their problems; return what a manifest says of the two files."""
     import pyarrow.parquet as pq
 
-    with replacing(path) as file:
+    with replacing(folder / FILMS) as file:
         pq.write_table(films.to_arrow(), file)
+    problems = [asdict(problem) for problem in films.problems]
+    write_text(folder / PROBLEMS, json.dumps(problems, indent=1, ensure_ascii=False))
+    return {file: file_entry(folder / file) for file in (FILMS, PROBLEMS)}
 
 
 def _counted(values: NDArray[np.str_]) -> dict[str, int]:

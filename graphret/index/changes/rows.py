@@ -14,7 +14,7 @@ from graphret.graph.removed_nodes import graph_without
 from graphret.index.build_stages import report
 from graphret.index.changes.beside import beside
 from graphret.index.changes.tables import joined_films
-from graphret.index.contents import FILE_NAMES, Coded, Contents, Linked, flushed_entry, write_hashed
+from graphret.index.contents import FILE_NAMES, Coded, Contents, Linked, flushed_entry, write_films, write_hashed
 from graphret.index.layout import ALL_ARRAYS, ARRAYS, CHANGE_ARRAYS, ENCODER
 from graphret.index.source import codes_hash
 from graphret.neighbors import ExactSearch, row_checksums
@@ -87,7 +87,8 @@ def changed_contents(
         structure = start(lambda: generation.read_graph_search(for_queries=False))
         films_to_come = start(lambda: joined_films(current.films.select(kept), new_films))
         codes_sha256 = start(lambda: codes_hash(codes()))
-        written.follow("codes", lambda path: _entry_of(codes, path))
+        written.begin(lambda: _entry_of(codes, folder / ARRAYS["codes"]))
+        written.begin(lambda: write_films(folder, films_to_come()))
         lengths = np.concatenate([generation.lengths[kept], row_lengths(new_codes)])
         search = start(lambda: ExactSearch(codes().view(np.ndarray), lengths))
 
@@ -145,20 +146,20 @@ class _Written:
 
     def __init__(self, folder: Path, start: Start) -> None:
         self._folder, self._start = folder, start
-        self._entries: dict[str, Callable[[], dict[str, Any]]] = {}
+        self._writing: list[Callable[[], dict[str, dict[str, Any]]]] = []
 
     def array(self, role: str, array: NDArray[Any]) -> None:
         """Begin the file of an array that is finished."""
-        self.follow(role, lambda path: write_hashed(path, array))
-
-    def follow(self, role: str, write: Callable[[Path], dict[str, Any]]) -> None:
-        """Begin what makes a file and returns its entry."""
         file = FILE_NAMES[role]
-        self._entries[file] = self._start(lambda: write(self._folder / file))
+        self.begin(lambda: {file: write_hashed(self._folder / file, array)})
+
+    def begin(self, write: Callable[[], dict[str, dict[str, Any]]]) -> None:
+        """Begin what writes files, and returns what a manifest says of each."""
+        self._writing.append(self._start(write))
 
     def entries(self) -> dict[str, dict[str, Any]]:
         """Wait for all files; what a manifest says of each."""
-        return {file: entry() for file, entry in self._entries.items()}
+        return {file: entry for entries in self._writing for file, entry in entries().items()}
 
 
 def _changed_table(
@@ -211,10 +212,10 @@ def _written_codes(generation: Generation, path: Path, kept: Int64Array, new_cod
     return map_array(path)
 
 
-def _entry_of(codes: Callable[[], Codes], path: Path) -> dict[str, Any]:
+def _entry_of(codes: Callable[[], Codes], path: Path) -> dict[str, dict[str, Any]]:
     """Wait until the codes are in their file, flush it, and return its entry."""
     codes()
-    return flushed_entry(path)
+    return {path.name: flushed_entry(path)}
 
 
 def _checksums(generation: Generation, kept: Int64Array, new_codes: Codes) -> NDArray[np.uint64] | None:
