@@ -269,7 +269,10 @@ def remove_folder(path: Path) -> None:
 
 
 def move(source: Path, target: Path) -> None:
-    """Rename a finished file to another of the same file system, whose old content it replaces in one step."""
+    """Rename a finished file to another of the same file system, whose old content it replaces in one step.
+
+    A folder is renamed as well, where there is nothing in its new place.
+    """
     with storage_errors(target):
         source.replace(target)
         sync_folder(target.parent)

@@ -17,6 +17,7 @@ from graphret.files import (
     LOCK,
     is_partial,
     make_folder,
+    move,
     new_folder,
     read_plain,
     remove_folder,
@@ -223,20 +224,18 @@ def make_current(pointer: Path, content: bytes, work: Path | None) -> None:
         The disk is full, or the folder cannot be written to.
     """
     aside = None
-    if work is not None and work.exists():
-        aside = pointer.with_name(temporary_name(work.name))
-        with storage_errors(work, "rename"):
-            work.rename(aside)
     try:
-        if work is not None and work.parent != pointer.parent:
-            with suppress(OSError):  # another change, which was killed, has work there: it stays
-                work.parent.rmdir()
+        if work is not None and work.exists():
+            aside = pointer.with_name(temporary_name(work.name))
+            move(work, aside)
+            if work.parent != pointer.parent:
+                with suppress(OSError):  # another change, which was killed, has work there: it stays
+                    work.parent.rmdir()
         write_file(pointer, content)
     except BaseException:
         if aside is not None and work is not None and not _holds(pointer, content):
-            with suppress(OSError, StoreError):
-                make_folder(work.parent)
-                aside.rename(work)
+            with suppress(StoreError):
+                move(aside, make_folder(work.parent) / work.name)
             aside = None
         raise
     finally:

@@ -93,8 +93,8 @@ def check_after_kill(root, before, films, make_encoder, whole):
 
 # Flushes, one for a file and one for its folder: 10 for five shards, 2 for the codes, 6 for three stages, 6 for table,
 # problems and manifest; 9 for arrays, whose folder is flushed when it is complete; then 2 for the folders of the
-# generation, 1 for its name, 2 for CURRENT.
-N_FLUSHES = 38
+# generation, 1 for its name, 1 for the folder of work that is renamed, 2 for CURRENT.
+N_FLUSHES = 39
 MOMENTS = ["encode:20", "flush:23", f"flush:{N_FLUSHES - 1}"]
 MORE_MOMENTS = [f"{kind}:{number}" for number in range(1, N_FLUSHES + 1, 3) for kind in ("flush", "flushed")]
 
