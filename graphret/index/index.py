@@ -170,7 +170,8 @@ class Index(ChangeableIndex, Askable):
         Returns
         -------
         dict
-            generation, parent, n_files, n_bytes, others, unused, edges_checked; see `verifying.verify_index`.
+            generation, parent, n_files, n_bytes, others, unused, unfinished, edges_checked; see
+            `verifying.verify_index`.
 
         Raises
         ------

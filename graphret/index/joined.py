@@ -11,8 +11,9 @@ from graphret.index.front import Front, films_hash, open_front
 from graphret.index.index import Index
 from graphret.index.opened import OpenedIndex
 from graphret.index.opened_shards import OpenedShards
+from graphret.index.store import BUILD
 from graphret.index.tuned import read_tuning
-from graphret.index.verifying import verify_index
+from graphret.index.verifying import temporary_names, verify_index
 from graphret.retrieval import Novelty
 
 if TYPE_CHECKING:
@@ -140,6 +141,7 @@ class JoinedIndex(Index):
             "n_files": len(front.files) + 1 + sum(one["n_files"] for one in found),
             "n_bytes": sum(file.n_bytes for file in front.files.values()) + sum(one["n_bytes"] for one in found),
             "others": [other for one in found for other in one["others"]],
-            "unused": [name for one in found for name in one["unused"]],
+            "unused": [*temporary_names(self.path), *(name for one in found for name in one["unused"])],
+            "unfinished": (self.path / BUILD).exists() or any(one["unfinished"] for one in found),
         }
         return own | ({"edges_checked": sum(one["edges_checked"] for one in found)} if deep else {})

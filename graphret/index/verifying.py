@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from graphret.graph import Graph
     from graphret.index.generation import Generation
 
-__all__ = ["verify_index"]
+__all__ = ["temporary_names", "verify_index"]
 
 _SAMPLED_EDGES = 10_000
 _TOLERANCE = 1.5e-6
@@ -65,7 +65,7 @@ def verify_index(
     """
     generation = _fresh(root, opened)
     kept = lineage(root, generation.name)[1:]
-    unused = [name for name in _names(root) if name not in {generation.name, *kept}] + _temporary(root)
+    unused = [name for name in _names(root) if name not in {generation.name, *kept}] + temporary_names(root)
     others = [_open(root, name) for name in kept]
     held = [generation, *(other for other in others if other is not None)]
     total, done = sum(map(_n_bytes, held)), 0
@@ -93,7 +93,8 @@ def _names(root: Path) -> list[str]:
     return generation_names(root) if root.is_dir() else []
 
 
-def _temporary(root: Path) -> list[str]:
+def temporary_names(root: Path) -> list[str]:
+    """Return the names of what is being written in a folder, or was when its writer was killed."""
     return sorted(entry.name for entry in root.iterdir() if is_partial(entry.name)) if root.is_dir() else []
 
 

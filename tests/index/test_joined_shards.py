@@ -271,7 +271,12 @@ def test_the_command_line_says_the_same(built, run, tmp_path):
     found, expected = (json.loads(run("query", root, *asked).out) for root in (front, built.folder / "all"))
     assert found["queries"] == expected["queries"]
     assert "each shard as it was built" in run("info", front).out
-    assert json.loads(run("verify", front, "--json").out)["intact"]
+    verified = json.loads(run("verify", front, "--json").out)
+    assert verified["intact"]
+    assert (verified["unused"], verified["unfinished"]) == ([], False)
+    (built.roots[1] / ".build").mkdir()
+    assert ".build holds work" in run("verify", front).out
+    (built.roots[1] / ".build").rmdir()
     assert "no tuning" in run("tune", front, "--reset").out
 
 
