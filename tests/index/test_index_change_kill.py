@@ -8,6 +8,7 @@ import pytest
 
 import graphret
 from graphret._errors import StoreError
+from graphret.files import write_file
 from graphret.index import build, store
 
 ACTIONS = {
@@ -88,7 +89,7 @@ def test_work_is_not_found_again_once_its_generation_is_current(begun, codes, mo
 
 
 def test_work_stays_where_its_generation_could_not_become_current(begun, codes, monkeypatch):
-    real = store.write_file
+    real = write_file
 
     def refuse(path, content):
         if path.name == store.CURRENT:
