@@ -199,6 +199,8 @@ def markdown(record: dict[str, Any]) -> str:
         f"| memory not of files stays within the limit | {'yes' if anonymous <= limit else '**no**'} |",
         f"| all resident memory stays within the limit | {'yes' if peak <= limit else '**no**'} |",
     ]
+    if record["note"]:
+        lines += ["", record["note"]]
     return "\n".join([*lines, "", environment_line(record["environment"]), ""])
 
 
@@ -210,6 +212,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--method", default="auto", help="of the neighbours, as BuildConfig has it")
     parser.add_argument("--kill-at", type=float, default=0.4, help="share of the neighbours that are done then")
+    parser.add_argument("--note", default="", help="a sentence for the record: what else the machine did meanwhile")
     parser.add_argument("--step", help="(of the process that builds)")
     options = parser.parse_args(arguments)
     if options.step is not None:
@@ -229,7 +232,7 @@ def main(arguments: list[str] | None = None) -> None:
     gone_on = run(options, None)
     record = {
         "environment": found,
-        **{name: getattr(options, name) for name in ("n", "d", "max_memory_gb", "threads", "method")},
+        **{name: getattr(options, name) for name in ("n", "d", "max_memory_gb", "threads", "method", "note")},
         "control_group_gb": control_group_limit(),
         "killed": killed,
         "gone_on": gone_on,
