@@ -334,7 +334,7 @@ class Representations:
         """Decode, resize and encode some of the films once more, after a first batch that nobody times."""
         n = min(_TIMED_FILMS, len(self.films.database))
         table = self.films.database.select(np.arange(n))
-        encoder.encode(np.stack([encoder.prepare(table.read_pixels(0))]))
+        encoder.encode(np.stack([encoder.prepare(table.read_pixels(0, colour=encoder.reads_colour))]))
         began = time.perf_counter()
         encode_films(table, encoder)
         return n / (time.perf_counter() - began)

@@ -169,6 +169,8 @@ class DatasetSpec:
         What an uncertain label counts as when retrieval is evaluated: "positive" or "negative".
     views
         Views that are kept; empty keeps all.
+    channels
+        1: grey films. 3: films with colours; encoders of grey films read their luma, and say so.
     healthy
         The archive's word for a film without findings. It is a label of the table only if ``labels`` says so.
     allow_shared_patients
@@ -193,6 +195,7 @@ class DatasetSpec:
     consolidate: dict[str, tuple[str, ...]] = field(default_factory=dict)
     uncertain: str = "positive"
     views: tuple[str, ...] = ()
+    channels: int = 1
     healthy: str = ""
     allow_shared_patients: bool = False
     patient_pattern: str = ""
@@ -211,6 +214,7 @@ class DatasetSpec:
         self._require(known, "reader", self.reader, f"one of {', '.join([*READERS, *OTHER_READERS])}")
         policies = " or ".join(UNCERTAIN_POLICIES)
         self._require(self.uncertain in UNCERTAIN_POLICIES, "uncertain", self.uncertain, policies)
+        self._require(self.channels in (1, 3), "channels", self.channels, "1 for grey films, or 3 for colours")
         self._require(len(set(self.labels)) == len(self.labels), "labels", self.labels, "every label once")
         for name, sources in self.consolidate.items():
             self._require(
@@ -254,12 +258,14 @@ class DatasetSpec:
         return self.consolidate.get(label, (label,))
 
     def to_json(self) -> dict[str, Any]:
-        """As a JSON object, every key with its value, ``dicom`` and ``files.boxes`` where they say anything."""
+        """As a JSON object, every key; ``dicom``, ``files.boxes`` and ``channels`` where they say anything."""
         content: dict[str, Any] = json.loads(json.dumps(asdict(self)))
         if self.dicom == CardDicom():  # so that specs from before it keep their hash
             del content["dicom"]
         if not self.files.boxes:
             del content["files"]["boxes"]
+        if self.channels == 1:
+            del content["channels"]
         return content
 
     @classmethod

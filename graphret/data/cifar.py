@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from graphret.data.listing import open_regular
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from graphret._types import Float32Array
+    from numpy.typing import NDArray
 
 __all__ = ["CIFAR_LABELS", "CIFAR_RECORD", "CIFAR_SUFFIX", "is_cifar", "read_cifar_image"]
 
@@ -34,8 +34,8 @@ def is_cifar(path: Path) -> bool:
     return size > 0 and size % CIFAR_RECORD == 0
 
 
-def read_cifar_image(path: Path, frame: int | None) -> Float32Array:
-    """Decode one image of a batch as grey: float32 (32, 32) in [0, 1], the luma of its colours.
+def read_cifar_image(path: Path, frame: int | None, *, colour: bool = False) -> NDArray[Any]:
+    """Decode one image of a batch as grey: float32 (32, 32) in [0, 1], the luma of its colours; or these.
 
     Parameters
     ----------
@@ -43,6 +43,8 @@ def read_cifar_image(path: Path, frame: int | None) -> Float32Array:
         A batch, see `is_cifar`.
     frame
         Number of the record, counted from 1.
+    colour
+        Give uint8 (32, 32, 3) instead: red, green, blue.
 
     Raises
     ------
@@ -61,4 +63,5 @@ def read_cifar_image(path: Path, frame: int | None) -> Float32Array:
         raise FilmError(path, f"it ends within image {frame:,}")
     if record[0] >= len(CIFAR_LABELS):
         raise FilmError(path, f"image {frame:,} is of class {record[0]}: CIFAR-10 has the classes 0 to 9")
-    return luma(record[1:].reshape(3, _SIDE, _SIDE).transpose(1, 2, 0), _WHITE)
+    colours = record[1:].reshape(3, _SIDE, _SIDE).transpose(1, 2, 0)
+    return colours if colour else luma(colours, _WHITE)

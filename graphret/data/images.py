@@ -103,7 +103,7 @@ def read_film(path: str | Path, *, limits: FilmLimits = _DEFAULT_LIMITS) -> Floa
         raise _no_memory(path) from None
 
 
-def read_pixels(path: str | Path, *, limits: FilmLimits = _DEFAULT_LIMITS) -> NDArray[Any]:
+def read_pixels(path: str | Path, *, limits: FilmLimits = _DEFAULT_LIMITS, colour: bool = False) -> NDArray[Any]:
     """Decode one film and leave its pixels as they are stored where that is what they mean.
 
     A quarter of the memory of :func:`read_film` for most films, and no pass over it: for those who go on with few of
@@ -115,12 +115,16 @@ def read_pixels(path: str | Path, *, limits: FilmLimits = _DEFAULT_LIMITS) -> ND
         The file.
     limits
         Pixels and memory that it may take.
+    colour
+        Give red, green and blue of a film that has them, (h, w, 3). Of PNG, JPEG, BMP, GIF and CIFAR-10; TIFF and
+        DICOM files, grey ones too, are refused then.
 
     Returns
     -------
     numpy.ndarray
         (h, w), C-contiguous, perhaps not writeable: uint8 or uint16 for grey films of up to 8 or of 16 bits, the
-        largest value of the dtype being 1; any other film float32 in [0, 1]. `read_film` is this as float32.
+        largest value of the dtype being 1; any other film float32 in [0, 1]. `read_film` is this as float32. With
+        ``colour`` (h, w, 3), uint8 or float32, where the film is no grey picture.
 
     Raises
     ------
@@ -141,7 +145,7 @@ def read_pixels(path: str | Path, *, limits: FilmLimits = _DEFAULT_LIMITS) -> ND
     head = _head(path, limits)
     try:
         with reserving(limits.at_once):
-            return _checked(path, _decode(path, head, limits, frame))
+            return _checked(path, _decode(path, head, limits, frame, colour=colour))
     except FilmError:
         raise
     except MemoryError:
@@ -168,16 +172,17 @@ def write_png(path: str | Path, film: Float32Array) -> None:
         Image.fromarray(np.rint(film * 255).astype(np.uint8)).save(file, format="PNG", compress_level=1)
 
 
-def _decode(path: Path, head: bytes, limits: FilmLimits, frame: int | None) -> NDArray[Any]:
+def _decode(path: Path, head: bytes, limits: FilmLimits, frame: int | None, *, colour: bool) -> NDArray[Any]:
     if is_cifar(path):
-        return read_cifar_image(path, frame)
+        return read_cifar_image(path, frame, colour=colour)
     has_preamble = head[128:132] == b"DICM"  # asked first: what precedes it may begin like a TIFF
     if not has_preamble:
         if frame is not None and path.suffix.lower() not in DICOM_SUFFIXES:
             raise FilmError(path, f"it is no DICOM file: it has no frame {frame}")
         if picture_format(head):
-            return read_picture(path, head, limits)
+            return read_picture(path, head, limits, colour=colour)
         if head.startswith(TIFF_SIGNATURES):
+            _refuse_colour(path, "TIFF", colour)
             return read_tiff(path, limits)
         if is_raw(path):
             return read_raw(path)
@@ -185,7 +190,17 @@ def _decode(path: Path, head: bytes, limits: FilmLimits, frame: int | None) -> N
             raise FilmError(path, "not an image: it does not begin like PNG, JPEG, TIFF, BMP, GIF or DICOM")
     from graphret.data.decoding.dicom import read_dicom
 
+    _refuse_colour(path, "DICOM", colour)
     return read_dicom(path, limits, force=not has_preamble, frame=frame)
+
+
+def _refuse_colour(path: Path, kind: str, colour: bool) -> None:
+    """Nobody reads the colours of these files yet, and grey in their place would not be seen."""
+    if colour:
+        raise FilmError(
+            path,
+            f"colours of a {kind} file are not read: save it as PNG, or use an encoder of grey films (channels=1)",
+        )
 
 
 def _checked(path: Path, pixels: NDArray[Any]) -> NDArray[Any]:

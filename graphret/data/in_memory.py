@@ -10,7 +10,7 @@ from PIL import Image
 
 from graphret._errors import FilmError, InvalidParameterError
 from graphret.data.decoding.grey import luma, upright
-from graphret.data.decoding.pictures import ORIENTATION, grey_pixels
+from graphret.data.decoding.pictures import ORIENTATION, colour_pixels, grey_pixels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,7 +23,7 @@ _BITS = {"1": 1, "L": 8, "I;16": 16}
 _LARGEST_16_BITS = 65_535
 
 
-def film_in_memory(film: Any, name: str = "film") -> NDArray[Any] | None:
+def film_in_memory(film: Any, name: str = "film", *, colour: bool = False) -> NDArray[Any] | None:
     """Return the pixels of a film in memory, as `read_pixels` gives those of a file; None for what is no film.
 
     Parameters
@@ -34,6 +34,8 @@ def film_in_memory(film: Any, name: str = "film") -> NDArray[Any] | None:
         uint8, uint16 or floats in [0, 1].
     name
         What errors call it.
+    colour
+        Give red, green and blue of a film that has them, (h, w, 3), as `read_pixels` does.
 
     Returns
     -------
@@ -53,7 +55,7 @@ def film_in_memory(film: Any, name: str = "film") -> NDArray[Any] | None:
     ((4, 5), True)
     """
     if isinstance(film, Image.Image):
-        return _of_picture(film, name)
+        return _of_picture(film, name, colour)
     array = np.asarray(film)
     is_bytes = array.dtype.kind == "u" and array.dtype.itemsize <= 2
     if array.ndim not in {2, 3} or array.size == 0 or not (is_bytes or array.dtype.kind == "f"):
@@ -65,11 +67,21 @@ def film_in_memory(film: Any, name: str = "film") -> NDArray[Any] | None:
     if array.shape[2] not in _COLOURS:
         return None
     white = float(np.iinfo(array.dtype).max) if is_bytes else 1.0
+    if colour:
+        return _colours(array, white)
     grey = luma(array, white)
     return grey if array.shape[2] == 3 else grey * (array[..., 3].astype(np.float32) / np.float32(white))
 
 
-def _of_picture(picture: Image.Image, name: str) -> NDArray[Any]:
+def _colours(array: NDArray[Any], white: float) -> NDArray[Any]:
+    """Three channels of three or four; what is transparent is over black."""
+    if array.shape[2] == 3:
+        return np.ascontiguousarray(array if array.dtype.kind == "u" else array.astype(np.float32))
+    values = array.astype(np.float32) / np.float32(white)
+    return np.ascontiguousarray(values[..., :3] * values[..., 3:])
+
+
+def _of_picture(picture: Image.Image, name: str, colour: bool) -> NDArray[Any]:
     if getattr(picture, "n_frames", 1) > 1:
         raise InvalidParameterError(name, f"a PIL image of {picture.n_frames} frames", "one frame")  # type: ignore[attr-defined]
     try:
@@ -77,7 +89,8 @@ def _of_picture(picture: Image.Image, name: str) -> NDArray[Any]:
         if picture.mode in {"I", "F"}:
             pixels = _of_numbers(np.asarray(picture), name)
         else:
-            pixels = grey_pixels(Path(name), picture, _BITS.get(picture.mode, 8))
+            read = colour_pixels if colour else grey_pixels
+            pixels = read(Path(name), picture, _BITS.get(picture.mode, 8))
     except FilmError as error:
         raise InvalidParameterError(name, f"a PIL image of mode {picture.mode}", FILM_ARRAYS, error.reason) from error
     except OSError as error:

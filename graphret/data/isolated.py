@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from graphret._checks import check_flag, check_integer, check_number
-from graphret._errors import FilmError, UnknownNameError
+from graphret._errors import FilmError, InvalidParameterError, UnknownNameError
 from graphret._notes import note_once
 from graphret.data.images import FilmLimits, read_pixels
 from graphret.data.isolated_process import EndedError, IsolatedProcess, TooSlowError
@@ -185,10 +185,15 @@ class Decoding:
             raise UnknownNameError("decoders", self.decoders, DECODERS)
 
     @contextmanager
-    def reader(self) -> Iterator[Callable[[str], NDArray[Any]]]:
-        """Return what gives the pixels of a film by its path, from any thread, inside the block."""
+    def reader(self, *, colour: bool = False) -> Iterator[Callable[[str], NDArray[Any]]]:
+        """Return what gives the pixels of a film by its path, from any thread, inside the block.
+
+        With ``colour`` as `read_pixels` gives them then; processes apart give grey films only, and are refused.
+        """
+        if self.isolate and colour:
+            raise InvalidParameterError("isolate", True, "False", "films with colours are decoded in this process only")
         if self.isolate:
             with IsolatedReader(limits=self.limits, seconds=self.seconds) as isolated:
                 yield isolated.read_pixels
         else:
-            yield lambda path: read_pixels(path, limits=self.limits)
+            yield lambda path: read_pixels(path, limits=self.limits, colour=colour)

@@ -259,15 +259,15 @@ class ImageTable:
         """
         return read_film(self.film_path(row))
 
-    def read_pixels(self, row: int) -> NDArray[Any]:
-        """Decode the film of one row as it is stored: (h, w), uint8, uint16 or float32, see `read_pixels`.
+    def read_pixels(self, row: int, *, colour: bool = False) -> NDArray[Any]:
+        """Decode the film of one row as it is stored: (h, w), or (h, w, 3) with ``colour``, see `read_pixels`.
 
         Raises
         ------
         FilmError
             As `read`.
         """
-        return read_pixels(self.film_path(row))
+        return read_pixels(self.film_path(row), colour=colour)
 
     def film_path(self, row: int) -> str:
         """Return the path of the film of one row; raises `FilmError` where there is none, or it is no regular file."""

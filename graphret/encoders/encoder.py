@@ -12,6 +12,7 @@ from graphret._checks import check_integer
 from graphret._errors import EncoderError
 from graphret.encoders import encoder_files
 from graphret.encoders.encoder_config import EncoderConfig
+from graphret.encoders.inference.colours import prepare_colours
 from graphret.encoders.inference.device import choose_device
 from graphret.encoders.inference.forward import Forward
 from graphret.encoders.inference.resize import prepare_film
@@ -169,6 +170,11 @@ class Encoder:
         return self.config.code_length
 
     @property
+    def reads_colour(self) -> bool:
+        """Whether images are float32 (b, 3, size, size), of the option ``channels=3``, and not (b, size, size)."""
+        return self.config.reads_colour
+
+    @property
     def device(self) -> str:
         """Where the network is: ``"cpu"`` or ``"cuda"``."""
         return self._network.device.type
@@ -195,8 +201,11 @@ class Encoder:
         return resized
 
     def prepare(self, film: NDArray[Any]) -> Float32Array:
-        """Resize a film, or its stored pixels, to the input of the network; see :func:`prepare_film`."""
-        return prepare_film(film, self.size)
+        """Resize a film, or its stored pixels, to the input of the network; see :func:`prepare_film`.
+
+        (size, size), or (3, size, size) of an encoder that reads colours.
+        """
+        return prepare_colours(film, self.size) if self.reads_colour else prepare_film(film, self.size)
 
     def encode(self, images: Float32Array, *, precision: Precision = "float32", batch_size: int = 64) -> Float32Array:
         """Compute codes.
@@ -204,7 +213,7 @@ class Encoder:
         Parameters
         ----------
         images
-            float32 (b, size, size) of :meth:`prepare`.
+            float32 (b, size, size) of :meth:`prepare`; (b, 3, size, size) of an encoder that reads colours.
         precision
             ``"float32"``, or ``"bfloat16"``: faster on recent hardware, codes differ in the third digit.
         batch_size
@@ -377,4 +386,4 @@ class Encoder:
 
     @cached_property
     def _forward(self) -> Forward:
-        return Forward(self._network, self.size)
+        return Forward(self._network, self.size, colour=self.reads_colour)

@@ -35,7 +35,7 @@ class EncoderConfig:
     n_bits
         Length of the code of a hash encoder; ``None`` for its default.
     options
-        Options of the encoder; those not given have their defaults.
+        Options of the encoder; those not given have their defaults. ``channels`` is among them where it is 3.
     """
 
     name: str
@@ -59,6 +59,11 @@ class EncoderConfig:
     def code_length(self) -> int:
         """Number of values of a code."""
         return encoder_spec(self.name).length(self.n_bits, self.options)
+
+    @property
+    def reads_colour(self) -> bool:
+        """Whether the network takes films of three channels."""
+        return "channels" in self.options
 
     def to_json(self) -> dict[str, Any]:
         """As a JSON object; :meth:`from_json` reads it."""
@@ -87,7 +92,7 @@ class EncoderConfig:
     def deciding(self) -> dict[str, Any]:
         """The config without options that have their default, so that an option added later changes no fingerprint."""
         defaults = encoder_spec(self.name).options
-        options = {key: value for key, value in self.options.items() if value != defaults[key]}
+        options = {key: value for key, value in self.options.items() if key not in defaults or value != defaults[key]}
         return {**self.to_json(), "options": options}
 
     def create(self, weights: str | PathLike[str] | None = None) -> EncoderNetwork:

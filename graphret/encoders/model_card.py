@@ -43,7 +43,7 @@ def model_card(document: Mapping[str, Any]) -> str:
     lines += _table(
         ("", ""),
         [
-            ("input", f"grey film in [0, 1], {config['size']} x {config['size']} px"),
+            ("input", f"{_film_of(config)} in [0, 1], {config['size']} x {config['size']} px"),
             ("code", f"{document['code_length']} values"),
             ("labels", ", ".join(config["label_names"])),
             ("fingerprint", f"`{document['fingerprint']}`"),
@@ -100,3 +100,7 @@ def _validation(validation: Mapping[str, Any]) -> list[str]:
 def _table(head: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> list[str]:
     body = ["| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in (head, *rows)]
     return [body[0], "|" + " --- |" * len(head), *body[1:], ""]
+
+
+def _film_of(config: Mapping[str, Any]) -> str:
+    return "film of three colours" if config["options"].get("channels") == 3 else "grey film"

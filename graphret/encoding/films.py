@@ -14,6 +14,7 @@ from graphret._threads import available_threads
 from graphret.data import FilmProblem
 from graphret.data.frame_place import split_frame
 from graphret.data.isolated import Decoding
+from graphret.encoders.inference.colours import reads_colour, say_channels
 from graphret.encoding.batches import encode_each
 from graphret.encoding.sources import film_source
 from graphret.files import Stage, Stages, digest, file_state, map_array, write_rows
@@ -138,6 +139,7 @@ def encode_films(
         check_integer("n_workers", n_workers, 1)
     if not len(table):
         raise DataError("the table has no film: there is nothing to encode")
+    say_channels(table, encoder.name, colour=reads_colour(encoder))
     job = EncodingJob(table, encoder, precision, batch_size, n_workers, decoding or Decoding(), progress)
     if out is None:
         with job.source(len(table)) as source:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from graphret._errors import InvalidParameterError
 from graphret.data.isolated import IsolatedReader
+from graphret.encoders.inference.colours import reads_colour
 from graphret.encoders.inference.resize import prepare_film
 
 if TYPE_CHECKING:
@@ -44,9 +46,14 @@ def decodes_in_processes(decoders: str, encoder: Encoder, n_films: int, n_worker
         "threads", "processes" or "auto".
     encoder
         What the films are for. One whose ``prepare`` does more than resize (``only_resizes`` is not true) prepares
-        in this process.
+        in this process. One that reads colours has its films decoded here too.
     n_films, n_workers
         How many films there are, and how many are decoded at one time.
+
+    Raises
+    ------
+    InvalidParameterError
+        Processes are asked for, and the encoder reads colours.
 
     Notes
     -----
@@ -62,6 +69,11 @@ def decodes_in_processes(decoders: str, encoder: Encoder, n_films: int, n_worker
     >>> decodes_in_processes("auto", encoder, 10**6, 16), decodes_in_processes("processes", encoder, 1, 1)
     (False, True)
     """
+    if reads_colour(encoder):
+        if decoders == "processes":
+            reason = "films with colours are decoded in this process only"
+            raise InvalidParameterError("decoders", decoders, '"auto" or "threads"', reason)
+        return False
     if decoders != "auto":
         return decoders == "processes"
     on_gpu = getattr(encoder, "device", "cpu") == "cuda" and getattr(encoder, "only_resizes", False)
@@ -85,7 +97,7 @@ def film_source(decoding: Decoding, encoder: Encoder, n_films: int, n_workers: i
     first; with ``isolate`` the film is refused at once.
     """
     if not decodes_in_processes(decoding.decoders, encoder, n_films, n_workers):
-        with decoding.reader() as read:
+        with decoding.reader(colour=reads_colour(encoder)) as read:
             yield FilmSource(read, is_prepared=False)
         return
     tries = 1 if decoding.isolate else _TRIES

@@ -147,7 +147,7 @@ def localise_findings(encoder: Encoder, films: ImageTable, *, threshold: float =
         )
     found: dict[str, list[Localisation]] = {}
     for row in rows:
-        saliency = encoder.saliency(encoder.prepare(films.read_pixels(row))[None])[0]
+        saliency = encoder.saliency(encoder.prepare(films.read_pixels(row, colour=encoder.reads_colour))[None])[0]
         for name, boxes in parse_boxes(str(cells[row])).items():
             found.setdefault(name, []).append(localise(saliency, boxes, threshold=threshold))
     order = sorted(found, key=lambda name: (-len(found[name]), name))

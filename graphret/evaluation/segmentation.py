@@ -123,7 +123,7 @@ def segmentation_quality(encoder: Encoder, table: ImageTable, *, batch_size: int
         for row in having[start : start + batch_size]:
             try:
                 truth = mask_at_size(read_mask(Path(table.root), names[row]), n_classes, encoder.size)
-                film = encoder.prepare(table.read_pixels(row))
+                film = encoder.prepare(table.read_pixels(row, colour=encoder.reads_colour))
             except (GraphretError, OSError) as error:
                 n_left_out += 1
                 logger.warning("film %s is left out of the measure of masks: %s", table.ids[row], error)

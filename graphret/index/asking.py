@@ -109,7 +109,8 @@ class Asking:
 
     def _read(self, what: Any) -> Queries:
         parts = self.parts
-        return read_queries(what, parts.stored.search, parts.lookup, has_encoder=parts.has_encoder)
+        known = {"has_encoder": parts.has_encoder, "colour": parts.reads_colour}
+        return read_queries(what, parts.stored.search, parts.lookup, **known)
 
     def _encode(
         self, queries: Queries, on_problem: Callable[[str, GraphretError], None] | None = None

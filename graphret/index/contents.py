@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from graphret.encoders.inference.colours import reads_colour
 from graphret.files import flush_file, link_or_copy, make_folder, replacing, write_array, write_text
 from graphret.index.drift import fresh_record
 from graphret.index.layout import (
@@ -293,4 +294,5 @@ def _describe_encoder(encoder: Encoder) -> dict[str, Any]:
         "size": encoder.size,
         "code_length": encoder.code_length,
         **({} if is_kept(encoder) else {"kept": False}),
+        **({"channels": 3} if reads_colour(encoder) else {}),
     }

@@ -96,6 +96,12 @@ class OpenedIndex:
         return self.generation.manifest["encoder"] is not None
 
     @property
+    def reads_colour(self) -> bool:
+        """Whether films that are asked for keep their colours; known without the encoder."""
+        about = self.generation.manifest["encoder"] or {}
+        return bool(about.get("channels") == 3)
+
+    @property
     def encoder_in_memory(self) -> Encoder | None:
         """The encoder, where it was given or has been loaded."""
         loaded: Encoder | None = self.__dict__.get("encoder", self._given)

@@ -103,6 +103,11 @@ class OpenedShards(OpenedIndex):
         """Whether films can be asked for."""
         return self.shards[0].generation.manifest["encoder"] is not None
 
+    @property
+    def reads_colour(self) -> bool:
+        """Whether films that are asked for keep their colours."""
+        return self.shards[0].reads_colour
+
     @cached_property
     def films(self) -> ImageTable:
         """The films of all shards; a label that a shard does not know is no finding of its films."""

@@ -15,6 +15,7 @@ from graphret._errors import CodesError, DataError, InvalidParameterError, Missi
 from graphret.data import film_in_memory
 from graphret.data.frame_place import split_frame
 from graphret.data.in_memory import FILM_ARRAYS
+from graphret.encoders.inference.colours import reads_colour
 from graphret.encoding import encode_each
 from graphret.files import check_path
 
@@ -84,14 +85,15 @@ class _Reader(NamedTuple):
     search: Search
     lookup: FilmLookup
     has_encoder: bool
+    colour: bool
 
 
-def read_queries(what: Any, search: Search, lookup: FilmLookup, *, has_encoder: bool) -> Queries:
+def read_queries(what: Any, search: Search, lookup: FilmLookup, *, has_encoder: bool, colour: bool = False) -> Queries:
     """Recognise queries; nothing is decoded or encoded yet.
 
     An id of the index wins over a file of the same name. PIL images and arrays of bytes are films. A floating (h, w)
     array is a batch of codes when its rows are as long as the codes, else a film; ``[film]`` is always a film,
-    ``list(codes)`` always codes.
+    ``list(codes)`` always codes. With ``colour``, for an encoder that reads colours, films keep them.
 
     Raises
     ------
@@ -102,7 +104,7 @@ def read_queries(what: Any, search: Search, lookup: FilmLookup, *, has_encoder: 
     MissingFileError
         Neither an id of the index nor a file.
     """
-    archived = _Reader(search, lookup, has_encoder)
+    archived = _Reader(search, lookup, has_encoder, colour)
     if isinstance(what, str | Path):
         return _read_list([what], archived, is_single=True)
     if isinstance(what, Sequence) and not isinstance(what, bytes):
@@ -158,7 +160,7 @@ def _read_list(entries: list[Any], archived: _Reader, *, is_single: bool) -> Que
             known[number] = archived.lookup.row_of_path(str(path.absolute()))
         else:
             names.append("")
-            array = _one_array(entry)
+            array = _one_array(entry, archived.colour)
             if array.ndim == 1:
                 codes[number] = check_codes(array[None], name=f"query {number}", n_dimensions=codes.shape[1])
             else:
@@ -178,13 +180,13 @@ def _existing(entry: str | Path) -> Path:
     return path
 
 
-def _one_array(entry: Any) -> NDArray[Any]:
-    """A code (d,), or the pixels of a film (h, w)."""
+def _one_array(entry: Any, colour: bool) -> NDArray[Any]:
+    """A code (d,), or the pixels of a film: (h, w), or (h, w, 3)."""
     if not isinstance(entry, Image):
         array = as_array("a query", entry)
         if array.dtype.kind == "f" and array.ndim == 1 and array.size:
             return array.astype(np.float32)
-    film = film_in_memory(entry, "what")
+    film = film_in_memory(entry, "what", colour=colour)
     if film is None:
         hint = "a stack of films is given as list(films)" if array.ndim == 3 else ""
         raise InvalidParameterError("what", f"{type(entry).__name__} {array.dtype} {array.shape}", KINDS, hint)
@@ -243,7 +245,7 @@ def encode_queries(
         problems.append((name, error))
         on_problem(name, error)
 
-    with decoding.reader() as read:
+    with decoding.reader(colour=reads_colour(encoder)) as read:
 
         def pixels_of(number: int) -> NDArray[Any]:
             film = queries.films[number]

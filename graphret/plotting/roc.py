@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graphret._errors import DataError, FilmError, InvalidParameterError, UnknownNameError
+from graphret.encoders.inference.colours import reads_colour
 from graphret.evaluation import area_under_curve, roc_curve
 from graphret.evaluation.queries import resolve_queries
 from graphret.figures import COLOURS, axes_of
@@ -111,7 +112,7 @@ def _by_encoder(index: Index, queries: QuerySet, progress: Progress | None) -> t
         stop = min(start + _BATCH, len(queries.films))
         for row in range(start, stop):
             try:
-                images.append(encoder.prepare(queries.films.read_pixels(row)))
+                images.append(encoder.prepare(queries.films.read_pixels(row, colour=reads_colour(encoder))))
             except FilmError:
                 continue
             kept.append(row)

@@ -12,6 +12,8 @@ from graphret._errors import DataError, EncoderError, InvalidParameterError
 from graphret.data import ImageTable
 from graphret.data.masks import n_mask_classes, read_mask
 from graphret.encoders import load_encoder
+from graphret.encoders.inference.colours import reads_colour
+from graphret.encoders.inference.resize import prepare_film
 from graphret.evaluation import mask_overlap, saliency_overlay
 from graphret.evaluation.segmentation import mask_at_size
 from graphret.figures import COLOURS, axes_of
@@ -48,7 +50,7 @@ def saliency_sheet(
 
     def shown(row: int) -> tuple[list[tuple[str, Any]], list[tuple[Any, ...]]]:
         film = sheet.films.read(row)
-        saliency = sheet.encoder.saliency(sheet.encoder.prepare(film)[None])[0]
+        saliency = sheet.encoder.saliency(_input_of(sheet, row)[None])[0]
         y, x = np.unravel_index(int(np.argmax(saliency)), saliency.shape)
         side = len(saliency)
         numbers = (row, float(saliency.mean(dtype=np.float64)), (float(x) + 0.5) / side, (float(y) + 0.5) / side)
@@ -78,8 +80,8 @@ def segmentation_sheet(
         sheet = sheet._replace(order=[row for row in sheet.order if names[row]])
 
     def shown(row: int) -> tuple[list[tuple[str, Any]], list[tuple[Any, ...]]]:
-        film = sheet.encoder.prepare(sheet.films.read(row))
-        found = sheet.encoder.segmentation(film[None])[0]
+        film = prepare_film(sheet.films.read(row), sheet.encoder.size)
+        found = sheet.encoder.segmentation(_input_of(sheet, row)[None])[0]
         panels = [("film", film), ("drawn mask", _painted(film, found))]
         if not names[row]:
             sizes = [float((found == number).mean()) for number in range(1, drawn + 1)]
@@ -158,6 +160,12 @@ def _drawn(
     if n_unreadable:
         notes.append(f"{n_unreadable} films were passed over: they, or their masks, cannot be read")
     return Plot(kind, columns, tuple(rows), figure, tuple(notes))
+
+
+def _input_of(sheet: _Sheet, row: int) -> Float32Array:
+    """A film as the encoder takes it."""
+    image: Float32Array = sheet.encoder.prepare(sheet.films.read_pixels(row, colour=reads_colour(sheet.encoder)))
+    return image
 
 
 def _painted(film: Float32Array, classes: NDArray[np.uint8]) -> NDArray[np.float64]:

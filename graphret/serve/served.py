@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graphret._errors import GraphretError, InvalidParameterError, StaleFrontError, UnknownNameError
+from graphret.encoders.inference.colours import reads_colour
 from graphret.index import JoinedIndex
 from graphret.index import open as open_index
 from graphret.serve.filters import filters_of
@@ -62,6 +63,10 @@ class State:
         if encoder is None:
             allowed = "the id of a film of the index, or a code"
             raise InvalidParameterError("film", "a film", allowed, f"{self.name} was made of codes and has no encoder")
+        if reads_colour(encoder):  # films that are sent are decoded as grey, whose code would be another one
+            allowed = "the id of a film of the index, or a code"
+            reason = f"the encoder of {self.name} reads colours, which the service does not (graphret query does)"
+            raise InvalidParameterError("film", "a film", allowed, reason)
         return encoder
 
     @property

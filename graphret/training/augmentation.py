@@ -49,7 +49,7 @@ class Augmentation:
         return cls(config, epoch, mirrored, view=1)
 
     def apply(self, rows: Int64Array, images: Tensor, masks: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Change images float32 (b, 1, s, s) in [0, 1], and masks float32 (b, c, s, s) with them, NaN without a mask.
+        """Change images float32 (b, 1 or 3, s, s) in [0, 1], and masks float32 (b, c, s, s) with them, NaN where none.
 
         What a turn brings in from outside of a film has the value of its border.
         """

@@ -11,6 +11,7 @@ import numpy as np
 from graphret._errors import GraphretError
 from graphret._threads import available_threads
 from graphret.data import FilmProblem, ImageTable
+from graphret.encoders.inference.colours import prepare_colours
 from graphret.encoders.inference.resize import prepare_film
 from graphret.training.masks import Masks
 
@@ -53,6 +54,8 @@ class PreparedFilms:
         int64, the rows whose masks will be asked for; none if nothing learns from masks.
     stored_as
         "float32", or "uint8": films are rounded to multiples of 1/255, in memory and out of it alike.
+    colour
+        Films have three channels: every (b, size, size) below is then (b, 3, size, size).
     """
 
     def __init__(
@@ -66,10 +69,12 @@ class PreparedFilms:
         progress: Progress | None = None,
         mask_rows: Int64Array | None = None,
         stored_as: str = "float32",
+        colour: bool = False,
     ) -> None:
         self.table = table
         self._dtype = np.dtype(stored_as)
-        self.size = size
+        self.size, self._colour = size, colour
+        self._shape = (3, size, size) if colour else (size, size)
         self.problems: dict[int, FilmProblem] = {}
         self._pool = ThreadPoolExecutor(n_workers or available_threads(), thread_name_prefix="graphret-film")
         self._cache: NDArray[Any] | None = None
@@ -78,7 +83,8 @@ class PreparedFilms:
         self._masks = None if mask_rows is None else Masks(table, size)
         self._mask_cache: NDArray[np.uint8] | None = None
         n_masks = 0 if mask_rows is None or self._masks is None else len(mask_rows) * self._masks.n_classes
-        if (len(rows) * self._dtype.itemsize + n_masks) * size * size <= cache_bytes:
+        n_bytes = len(rows) * self._dtype.itemsize * (3 if colour else 1) + n_masks  # by pixel of the input
+        if n_bytes * size * size <= cache_bytes:
             self._slots[rows] = np.arange(len(rows))
             try:
                 self._cache = self._read_all(rows, progress)
@@ -170,7 +176,7 @@ class PreparedFilms:
         )
 
     def _gather(self, rows: Int64Array, futures: list[Future[NDArray[Any] | None]]) -> tuple[Any, Any, Any]:
-        images = np.zeros((len(rows), self.size, self.size), dtype=np.float32)
+        images = np.zeros((len(rows), *self._shape), dtype=np.float32)
         readable = np.zeros(len(rows), dtype=bool)
         for position, future in enumerate(futures):
             image = future.result()
@@ -180,7 +186,7 @@ class PreparedFilms:
         return rows, _fill_gaps(images, readable), readable
 
     def _read_all(self, rows: Int64Array, progress: Progress | None) -> NDArray[Any]:
-        cache = np.zeros((len(rows), self.size, self.size), dtype=self._dtype)
+        cache = np.zeros((len(rows), *self._shape), dtype=self._dtype)
         block = 256  # bounds the decoded films that wait to be copied
         for start in range(0, len(rows), block):
             for slot, image in enumerate(self._pool.map(self._read, rows[start : start + block].tolist()), start):
@@ -207,7 +213,8 @@ class PreparedFilms:
         if row in self.problems:
             return None
         try:
-            film = prepare_film(self.table.read_pixels(row), self.size)
+            pixels = self.table.read_pixels(row, colour=self._colour)
+            film = (prepare_colours if self._colour else prepare_film)(pixels, self.size)
             return film if self._dtype == np.float32 else np.rint(film * 255).astype(np.uint8)
         except (GraphretError, OSError) as error:
             problem = FilmProblem(

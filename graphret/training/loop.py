@@ -128,6 +128,7 @@ def train(
                 progress=report,
                 mask_rows=trainer.mask_rows,
                 stored_as=config.cache_type,
+                colour=task.encoder.reads_colour,
             ) as films:
                 films.place_on(accelerator.device, config.device_cache_bytes)
                 trainer.run(films, out, folder, report)

@@ -10,6 +10,7 @@ import numpy as np
 
 from graphret._errors import DataError, InvalidParameterError
 from graphret.encoders.encoder_config import EncoderConfig
+from graphret.encoders.inference.colours import say_channels
 from graphret.encoders.objectives import objective_spec
 from graphret.encoders.registry.create import encoder_spec
 from graphret.training.masks import MASK_COLUMN, has_masks
@@ -132,6 +133,7 @@ def make_task(table: ImageTable, name: str, config: TrainConfig) -> Task:
         table = replace(table, splits=splits)
         note = f"The validation split was made of the training split, by patient ({share:g}, seed {config.seed})."
     task = Task(table, config, encoder, note)
+    say_channels(table, name, colour=encoder.reads_colour)
     if len(task.train_rows) < 2:
         raise DataError(f"the training split has {len(task.train_rows)} films: give at least 2 with split 'train'")
     if task.select_by == "auc" and not encoder_spec(name).classifies:

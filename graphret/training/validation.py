@@ -113,7 +113,7 @@ def classifier_auc(
     rows = np.arange(len(films))
     groups = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
     known, probabilities = [], []
-    with PreparedFilms(films, rows, encoder.size, cache_bytes=0) as prepared:
+    with PreparedFilms(films, rows, encoder.size, cache_bytes=0, colour=encoder.reads_colour) as prepared:
         for group, images, readable in prepared.batches(groups):
             known.append(group[readable])
             probabilities.append(encoder.predict(np.asarray(images)[readable], batch_size=batch_size))

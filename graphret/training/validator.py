@@ -27,11 +27,11 @@ __all__ = ["Validator", "to_device"]
 
 
 def to_device(images: Float32Array | Tensor, accelerator: Accelerator) -> Tensor:
-    """Make a batch (b, 1, s, s) of images where the network is, without waiting for a GPU."""
+    """Make a batch (b, 1 or 3, s, s) of images where the network is, without waiting for a GPU."""
     batch = torch.from_numpy(images) if isinstance(images, np.ndarray) else images
     if accelerator.device.type == "cuda" and not batch.is_cuda:
         batch = batch.pin_memory()
-    batch = batch[:, None].to(accelerator.device, non_blocking=True)
+    batch = (batch[:, None] if batch.ndim == 3 else batch).to(accelerator.device, non_blocking=True)
     return batch.contiguous(memory_format=torch.channels_last)
 
 

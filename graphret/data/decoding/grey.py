@@ -53,9 +53,9 @@ def inverted(pixels: NDArray[Any]) -> NDArray[Any]:
 
 
 def upright(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """Turn a picture as its EXIF or TIFF orientation (1 to 8) says; anything else leaves it."""
+    """Turn a picture (h, w) or (h, w, 3) as its EXIF or TIFF orientation (1 to 8) says; anything else leaves it."""
     if orientation in {5, 6, 7, 8}:
-        pixels = pixels.T
+        pixels = pixels.swapaxes(0, 1)
     if orientation in {2, 3, 6, 7}:
         pixels = pixels[:, ::-1]
     if orientation in {3, 4, 7, 8}:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -11,6 +12,7 @@ import pyarrow as pa
 from PIL import BmpImagePlugin, GifImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugin
 
 from graphret._errors import FilmError
+from graphret._notes import note_once
 from graphret.data.decoding.grey import luma, row_blocks, upright
 from graphret.data.decoding.jpeg import is_whole, may_be_cut, read_jpeg_header, why_unreadable
 from graphret.data.decoding.limits import check_memory, check_size
@@ -22,11 +24,17 @@ if TYPE_CHECKING:
 
     from graphret.data.decoding.limits import FilmLimits
 
-__all__ = ["ORIENTATION", "grey_pixels", "picture_format", "read_picture", "stored_pixels"]
+__all__ = ["ORIENTATION", "colour_pixels", "grey_pixels", "picture_format", "read_picture", "stored_pixels"]
+
+logger = logging.getLogger(__name__)
+
+_COLOURS_AS_GREY = "films with colours are read as grey, by their luma (an encoder with channels=3 keeps them)"
 
 ORIENTATION = 274
 """The EXIF tag."""
 _SHOWN = {"L", "I;16"} if sys.byteorder == "little" else {"L"}
+_COLOUR_BYTES = 24
+"""A pixel of three float32 values, and a turned copy."""
 _BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2}
 """Bytes of a pixel in Pillow's memory; 4 in all other modes."""
 _COLOURS = {"P", "PA", "LA", "La", "RGB", "RGBA", "CMYK", "YCbCr"}
@@ -73,7 +81,7 @@ def picture_format(head: bytes) -> str | None:
     return next((name for signature, name, _ in _SIGNATURES if head.startswith(signature)), None)
 
 
-def read_picture(path: Path, head: bytes, limits: FilmLimits) -> NDArray[Any]:
+def read_picture(path: Path, head: bytes, limits: FilmLimits, *, colour: bool = False) -> NDArray[Any]:
     """Decode a picture to grey pixels (h, w): uint8 or uint16 by their dtype's largest value, or float32 in [0, 1].
 
     Parameters
@@ -84,6 +92,8 @@ def read_picture(path: Path, head: bytes, limits: FilmLimits) -> NDArray[Any]:
         Its first 32 bytes or more.
     limits
         What it may take.
+    colour
+        Give the colours of a picture that has some, (h, w, 3), as `colour_pixels` does.
 
     Raises
     ------
@@ -99,7 +109,7 @@ def read_picture(path: Path, head: bytes, limits: FilmLimits) -> NDArray[Any]:
     _, name, opener = next(entry for entry in _SIGNATURES if head.startswith(entry[0]))
     with _open(path, name, opener) as picture:
         check_size(path, *picture.size, limits)
-        check_memory(path, _memory(picture), limits)
+        check_memory(path, _memory(picture) + colour * _COLOUR_BYTES * picture.width * picture.height, limits)
         n_frames = getattr(picture, "n_frames", 1)
         if n_frames > 1:
             raise FilmError(path, f"it holds {n_frames} pictures: give one picture a file")
@@ -108,7 +118,8 @@ def read_picture(path: Path, head: bytes, limits: FilmLimits) -> NDArray[Any]:
             _check_jpeg(path, picture)
         elif isinstance(picture, _PngFile) and (marked := picture.marked()):
             _check_marked(path, marked)
-        pixels = grey_pixels(path, picture, _png_bits(head) if name == "PNG" else 8)
+        bits = _png_bits(head) if name == "PNG" else 8
+        pixels = colour_pixels(path, picture, bits) if colour else grey_pixels(path, picture, bits)
         return upright(pixels, int(picture.getexif().get(ORIENTATION) or 1))
 
 
@@ -192,30 +203,71 @@ def _png_bits(head: bytes) -> int:
 def grey_pixels(path: Path, picture: Image.Image, bits: int) -> NDArray[Any]:
     """Return the grey values of a picture of Pillow whose file has ``bits`` a channel; transparency is over black.
 
+    That a picture has other colours than grey, whose luma is taken, is said once.
+
     Raises
     ------
     FilmError
         A mode that is not read.
     """
-    clear = picture.info.get("transparency")
-    if picture.mode in {"1", "L"} or picture.mode.startswith("I;16"):
+    if _is_grey(picture):
+        clear = picture.info.get("transparency")
         pixels = stored_pixels(picture)
         if picture.mode == "1":
             pixels = pixels.astype(np.uint8) * np.uint8(255)
         return pixels if clear is None else _without(pixels, int(clear), bits)
+    film = np.empty((picture.height, picture.width), dtype=np.float32)
+    for rows, colours, opacity in _colour_blocks(path, picture, bits):
+        film[rows] = luma(colours, 255.0)
+        if opacity is not None:
+            film[rows] *= opacity
+        if (colours != colours[..., :1]).any():
+            note_once(
+                logger, "films with colours are read as grey, by their luma (an encoder with channels=3 keeps them)"
+            )
+    return film
+
+
+def colour_pixels(path: Path, picture: Image.Image, bits: int) -> NDArray[Any]:
+    """Return red, green and blue of a picture of Pillow, (h, w, 3), or its grey values (h, w) where it has no colours.
+
+    uint8 with 255 as the largest value; float32 in [0, 1] where it is transparent somewhere, which is over black.
+
+    Raises
+    ------
+    FilmError
+        A mode that is not read.
+    """
+    if _is_grey(picture):
+        return grey_pixels(path, picture, bits)
+    film: NDArray[Any] | None = None
+    for rows, colours, opacity in _colour_blocks(path, picture, bits):
+        if film is None:
+            film = np.empty((picture.height, picture.width, 3), np.uint8 if opacity is None else np.float32)
+        film[rows] = colours if opacity is None else colours / np.float32(255) * opacity[..., None]
+    if film is None:
+        raise FilmError(path, "the picture has no pixels")
+    return film
+
+
+def _is_grey(picture: Image.Image) -> bool:
+    return picture.mode in {"1", "L"} or picture.mode.startswith("I;16")
+
+
+def _colour_blocks(
+    path: Path, picture: Image.Image, bits: int
+) -> Iterator[tuple[slice, NDArray[np.uint8], NDArray[np.float32] | None]]:
+    """Rows of a picture with their colours uint8 (r, w, 3), and how opaque they are, float32 (r, w), where they say."""
+    clear = picture.info.get("transparency")
     if picture.mode not in _COLOURS:
         raise FilmError(path, f"pixels of Pillow's mode {picture.mode} are not read")
     if picture.mode == "RGB" and clear is not None and bits > 8:
         raise FilmError(path, "a PNG of 16-bit colours with a transparent colour is not read: save it with 8 bits")
-    film = np.empty((picture.height, picture.width), dtype=np.float32)
     has_alpha = picture.mode.endswith(("A", "a")) or clear is not None
-    for rows in row_blocks(*film.shape):
+    for rows in row_blocks(picture.height, picture.width):
         part = picture.crop((0, rows.start, picture.width, rows.stop))
         colours = np.asarray(part.convert("RGBA" if has_alpha else "RGB"))
-        film[rows] = luma(colours, 255.0)
-        if has_alpha:
-            film[rows] *= colours[..., 3].astype(np.float32) / np.float32(255)
-    return film
+        yield rows, colours[..., :3], colours[..., 3].astype(np.float32) / np.float32(255) if has_alpha else None
 
 
 def _without(pixels: NDArray[Any], clear: int, bits: int) -> NDArray[Any]:

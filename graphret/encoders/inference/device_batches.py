@@ -59,7 +59,8 @@ class DeviceBatches:
     Examples
     --------
     >>> import numpy as np
-    >>> halves = DeviceBatches(lambda images: images.mean(dim=(2, 3)) / 2, torch.device("cpu"), "float32", 2, 1, 4)
+    >>> half_mean = lambda images: images.mean(dim=(2, 3)) / 2
+    >>> halves = DeviceBatches(half_mean, torch.device("cpu"), "float32", (1, 2, 2), 1, 4)
     >>> halves.begin(np.ones((3, 2, 2), np.float32)).result().ravel().tolist()
     [0.5, 0.5, 0.5]
     """
@@ -69,12 +70,12 @@ class DeviceBatches:
         function: Callable[[Tensor], Tensor],
         device: torch.device,
         precision: str,
-        size: int,
+        shape: tuple[int, int, int],
         n_outputs: int,
         batch_size: int,
     ) -> None:
         self._function, self._device, self._precision = function, device, precision
-        self._shape, self._batch_size = (1, size, size), batch_size
+        self._shape, self._batch_size = shape, batch_size
         self._is_cuda = device.type == "cuda"
         self._lock = threading.RLock()
         self._slots = [self._slot(n_outputs) for _ in range(N_SLOTS)]
@@ -87,14 +88,14 @@ class DeviceBatches:
         self._may_capture = self._is_cuda
 
     def begin(self, images: Float32Array) -> BegunOnDevice:
-        """Begin a batch of float32 (b, s, s), b at most ``batch_size``; the images may change once this returns."""
+        """Begin a batch of float32 (b, s, s) or (b, 3, s, s), b at most ``batch_size``, which may change afterwards."""
         with self._lock, torch.inference_mode(), arithmetic(self._device, self._precision):
             slot = self._slots[self._turn]
             self._turn = (self._turn + 1) % N_SLOTS
             if slot.begun is not None:
                 slot.begun.result()  # nobody asked for it yet; its place is needed
             n = len(images)
-            slot.host_images[:n, 0].copy_(torch.from_numpy(images))
+            slot.host_images[:n].copy_(torch.from_numpy(images).view(n, *self._shape))
             with self._stream(self._copying):
                 slot.images[:n].copy_(slot.host_images[:n], non_blocking=True)
             if self._copying is not None and self._computing is not None:
@@ -184,15 +185,15 @@ def _streams() -> tuple[torch.cuda.Stream, torch.cuda.Stream]:
     return torch.cuda.Stream(), torch.cuda.Stream()
 
 
-def films_at_once(function: Callable[[Tensor], Tensor], size: int, precision: str) -> int:
+def films_at_once(function: Callable[[Tensor], Tensor], shape: tuple[int, int, int], precision: str) -> int:
     """Images of a batch on the CUDA device: a power of two, at most 256, by a trial of what an image takes of memory.
 
     Parameters
     ----------
     function
-        From float (b, 1, s, s) on the device to results.
-    size, precision
-        s; "float32" or "bfloat16".
+        From images on the device to results.
+    shape, precision
+        Of one image, (channels, s, s); "float32" or "bfloat16".
 
     Returns
     -------
@@ -204,7 +205,7 @@ def films_at_once(function: Callable[[Tensor], Tensor], size: int, precision: st
         for n in (LEAST_AT_ONCE, 2 * LEAST_AT_ONCE):
             before = torch.cuda.memory_allocated()
             torch.cuda.reset_peak_memory_stats()
-            function(torch.zeros((n, 1, size, size), device="cuda"))
+            function(torch.zeros((n, *shape), device="cuda"))
             peaks.append(torch.cuda.max_memory_allocated() - before)
     return largest_batch(torch.cuda.mem_get_info()[0], *peaks)
 

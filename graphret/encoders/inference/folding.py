@@ -8,6 +8,7 @@ Everything is folded in float64 and rounded once.
 
 from __future__ import annotations
 
+from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -79,10 +80,11 @@ def fold_batch_norms(module: nn.Module) -> None:
 
 
 class GreyStem(nn.Module):
-    """First convolution of a network, straight from grey values.
+    """First convolution of a network, straight from grey values, or from colours.
 
     Pixels are an affine function of grey values, and a convolution is linear: the weights of its input channels add up
-    to one channel, and what the pixels of a black film give, borders included, is added as a constant map.
+    to one channel, and what the pixels of a black film give, borders included, is added as a constant map. Of colours
+    every channel keeps its own weights.
 
     Parameters
     ----------
@@ -100,17 +102,25 @@ class GreyStem(nn.Module):
         slopes = pixels(black + 1).double() - pixels(black).double()
         self.pixels = pixels
         self.colour_weight, self.bias = weight, bias
+        self.slopes = slopes
         self.weight = (weight * slopes).sum(1, keepdim=True).float().contiguous(memory_format=torch.channels_last)
         self.stride, self.padding = convolution.stride, convolution.padding
         self._black_maps: dict[tuple[int, ...], Tensor] = {}
 
     def forward(self, images: Tensor) -> Tensor:
-        """(b, 1, s, s) in [0, 1] -> (b, c, s', s')."""
+        """(b, 1, s, s), or (b, 3, s, s) with colours, in [0, 1] -> (b, c, s', s')."""
+        if images.shape[1] != 1:
+            maps = functional.conv2d(images, self._weights_of_colours, None, self.stride, self.padding)
+            return maps.add_(self._black_map(images))
         # With one channel both layouts are the same memory; the strides decide which one the result gets.
         b, _, height, width = images.shape
         images = images.reshape(b, height, width, 1).permute(0, 3, 1, 2)
         maps = functional.conv2d(images, self.weight, None, self.stride, self.padding)
         return maps.add_(self._black_map(images))
+
+    @cached_property
+    def _weights_of_colours(self) -> Tensor:
+        return (self.colour_weight * self.slopes).float().contiguous(memory_format=torch.channels_last)
 
     def _black_map(self, images: Tensor) -> Tensor:
         size = tuple(images.shape[2:])

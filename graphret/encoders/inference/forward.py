@@ -35,7 +35,7 @@ PIXELS_AT_ONCE = 4 * 224 * 224
 
 
 class Forward:
-    """Run methods of a network on images float32 (b, size, size).
+    """Run methods of a network on images float32 (b, size, size), or (b, 3, size, size) with colours.
 
     Parameters
     ----------
@@ -43,10 +43,13 @@ class Forward:
         In evaluation mode, on its device.
     size
         Side of its input in px.
+    colour
+        Its images have three channels.
     """
 
-    def __init__(self, network: OwnNetwork | StoredNetwork, size: int) -> None:
-        self.network, self.size = network, size
+    def __init__(self, network: OwnNetwork | StoredNetwork, size: int, *, colour: bool = False) -> None:
+        self.network, self.size, self.n_channels = network, size, 3 if colour else 1
+        self._image_shape = (3, size, size) if colour else (size, size)
         self._kept: dict[tuple[str, str, int], DeviceBatches] = {}
         self._at_once: dict[tuple[str, str], int] = {}
 
@@ -122,7 +125,7 @@ class Forward:
 
         if (method, precision) not in self._at_once:
             self._at_once[method, precision] = films_at_once(
-                getattr(self.network.on_device, method), self.size, _known(precision)
+                getattr(self.network.on_device, method), (self.n_channels, self.size, self.size), _known(precision)
             )
         return self._at_once[method, precision]
 
@@ -152,7 +155,8 @@ class Forward:
         kept = self._kept.get(key)
         if kept is None:
             function = getattr(self.network.on_device, method)
-            kept = DeviceBatches(function, self.device, precision, self.size, n_outputs, batch_size)
+            shape = (self.n_channels, self.size, self.size)
+            kept = DeviceBatches(function, self.device, precision, shape, n_outputs, batch_size)
             others = list(self._kept.items())[1 - KINDS_KEPT :]
             self._kept = dict([*others, (key, kept)])  # replaced in one step, for other threads
         return kept
@@ -173,11 +177,11 @@ class Forward:
         from graphret.encoders.inference.workers import threads_of_torch
 
         array = self._checked(images, batch_size)
-        out = np.empty(array.shape, dtype=dtype)
+        out = np.empty((len(array), self.size, self.size), dtype=dtype)
         threads_of_torch()  # one in a forked process
         with torch.inference_mode(), arithmetic(self.device, "float32"):
             for start in range(0, max(len(array), 1), batch_size):
-                block = torch.from_numpy(np.ascontiguousarray(array[start : start + batch_size])[:, None])
+                block = torch.from_numpy(self._with_channels(array[start : start + batch_size]))
                 maps = getattr(self.network.module, method)(block.to(self.device))
                 if maps is None:
                     return None
@@ -193,7 +197,7 @@ class Forward:
         array = self._checked(images, 1)
         threads_of_torch()  # one in a forked process
         with torch.inference_mode(), arithmetic(self.device, "float32"):
-            block = torch.from_numpy(np.ascontiguousarray(array)[:, None]).to(self.device)
+            block = torch.from_numpy(self._with_channels(array)).to(self.device)
             maps = self.network.module.position_features(block)
             return None if maps is None else maps.float().cpu().numpy()
 
@@ -209,7 +213,7 @@ class Forward:
         function = getattr(self.network.folded if self._works_in_threads(precision) else self.network.module, method)
 
         def fill(rows: slice) -> None:
-            block = torch.from_numpy(np.ascontiguousarray(array[rows])[:, None])
+            block = torch.from_numpy(self._with_channels(array[rows]))
             block = block.to(self.device).contiguous(memory_format=torch.channels_last)
             out[rows] = function(block).float().cpu().numpy()
 
@@ -218,14 +222,18 @@ class Forward:
     def _checked(self, images: Float32Array, batch_size: int) -> Float32Array:
         check_integer("batch_size", batch_size, 1)
         array = np.asarray(images)
-        if array.ndim != 3 or array.shape[1:] != (self.size, self.size) or array.dtype != np.float32:
+        if array.shape[1:] != self._image_shape or array.dtype != np.float32:
             raise InvalidParameterError(
                 "images",
                 f"{array.dtype} {array.shape}",
-                f"float32 (b, {self.size}, {self.size})",
+                f"float32 (b, {', '.join(map(str, self._image_shape))})",
                 "encoder.prepare(film) makes one image of a film",
             )
         return array
+
+    def _with_channels(self, images: Float32Array) -> Float32Array:
+        """Images as a network takes them, (b, channels, size, size)."""
+        return np.ascontiguousarray(images).reshape(len(images), self.n_channels, self.size, self.size)
 
     @property
     def _overlaps(self) -> bool:

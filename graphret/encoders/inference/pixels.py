@@ -1,4 +1,4 @@
-"""From grey values in [0, 1] to what a pretrained backbone was fed with: a part of the network, so none forgets it."""
+"""From films in [0, 1] to what a pretrained backbone was fed with: a part of the network, so none forgets it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["PIXELS", "ImageNetPixels", "XrayVisionPixels"]
 
 
 class ImageNetPixels(nn.Module):
-    """Repeat grey to three channels and normalise each with ImageNet's mean and standard deviation."""
+    """Repeat grey to three channels, or take three colours, and normalise each with ImageNet's mean and deviation."""
 
     n_channels = 3
     mean: Tensor
@@ -22,7 +22,7 @@ class ImageNetPixels(nn.Module):
         self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """(b, 1, s, s) in [0, 1] -> (b, 3, s, s)."""
+        """(b, 1, s, s) or (b, 3, s, s) in [0, 1] -> (b, 3, s, s)."""
         return (images - self.mean) / self.std
 
 

@@ -31,7 +31,7 @@ class InferenceNetwork(Protocol):
 
 
 class EncoderNetwork(nn.Module, ABC):
-    """Grey images (b, 1, s, s) in [0, 1], s >= 32, to codes and logits.
+    """Grey images (b, 1, s, s) in [0, 1], s >= 32, or colours (b, 3, s, s) where its spec says so, to codes and logits.
 
     A model file defines one subclass. Its constructor takes ``n_labels``, for a hash encoder ``n_bits``, and the
     options of its :class:`~graphret.encoders.registry.spec.EncoderSpec`.

@@ -33,6 +33,7 @@ def _hashing(
         fidelity=fidelity,
         options=_BACKBONE,
         pretrained=("imagenet",),
+        colour=True,
         classifies=classifies,
         objective=name,
         recipe=recipe,
@@ -59,6 +60,7 @@ def _aggregation(name: str, factory: str, paper: str, *, fidelity: str = FORMULA
         options={**_BACKBONE, **further},
         non_negative=True,
         pretrained=("imagenet",),
+        colour=True,
         length_option="n_words" if "n_words" in further else "backbone",
     )
 

@@ -42,6 +42,7 @@ ENCODERS = PluginRegistry(
                 options={"pixels": "imagenet", "drop_rate": 0.0, "memory_efficient": False},
                 non_negative=True,
                 pretrained=("imagenet", "txrv"),
+                colour=True,
                 from_tensors="graphret.encoders.inference.densenet_tensors",
             ),
             EncoderSpec(
@@ -54,6 +55,7 @@ ENCODERS = PluginRegistry(
                 paper="He et al. 2016; the small encoder for tests and demonstrations",
                 non_negative=True,
                 pretrained=("imagenet",),
+                colour=True,
             ),
             *SYSTEM_SPECS,
             *COMPARISON_SPECS,
@@ -129,7 +131,8 @@ def create(
         a pickle of torch with its sum, of which only tensors are read.
         The classifier comes along when it has ``n_labels`` outputs; otherwise it stays random.
     **options
-        Options of the encoder; ``encoder_spec(name).options`` has their defaults.
+        Options of the encoder; ``encoder_spec(name).options`` has their defaults. ``channels=3`` of one that reads
+        colours (``encoder_spec(name).colour``): images are then (b, 3, s, s), red, green and blue.
 
     Returns
     -------
@@ -157,6 +160,7 @@ def create(
     check_integer("n_labels", n_labels, 1, "a classifier needs a label")
     bits = spec.check_bits(n_bits)
     arguments = spec.options_for(weights, options)
+    arguments.pop("channels", None)  # such networks normalise one channel and three by the same numbers
     if bits is not None:
         arguments["n_bits"] = bits
     factory = getattr(importlib.import_module(spec.module), spec.factory)

@@ -61,6 +61,8 @@ class EncoderSpec:
         Parameters of a training that its paper sets otherwise than Haq et al. 2021, by their names in ``TrainConfig``.
     default_bits
         Bits of a hash encoder when no number is asked for.
+    colour
+        The network takes films of three channels too: the option ``channels=3``, which is no option of the factory.
     from_tensors
         Module with a function ``for_inference(tensors, **options)`` that makes the network's form for a processor of
         its weights alone, without the libraries of ``module``; "" where there is none.
@@ -93,6 +95,7 @@ class EncoderSpec:
     default_bits: int | None = None
     length_option: str | None = None
     length_factor: int = 1
+    colour: bool = False
     from_tensors: str = ""
 
     def length(self, n_bits: int | None, options: Mapping[str, Any]) -> int:
@@ -132,13 +135,22 @@ class EncoderSpec:
         return self.check_options(options)
 
     def check_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Return every option of the factory: those given over the defaults.
+        """Return every option of the factory: those given over the defaults; and ``channels`` where it is 3.
+
+        ``channels=1``, grey films, is what every encoder reads: it is left out, so that it changes nothing.
 
         Raises
         ------
         UnknownNameError
             An option that the factory does not have.
         InvalidParameterError
-            The encoder has no options at all.
+            The encoder has no options at all, or reads no colours and is asked to.
         """
-        return check_options(f"encoder {self.name!r}", options, self.options)
+        given = dict(options)
+        channels = given.pop("channels", 1)
+        colours = self.colour and given.get("pixels") != "xrayvision"
+        if isinstance(channels, bool) or channels not in ((1, 3) if colours else (1,)):
+            allowed = "1 for grey films, or 3 for colours" if colours else "1: it reads grey films only"
+            raise InvalidParameterError("channels", channels, allowed, f"encoder {self.name!r}")
+        found = check_options(f"encoder {self.name!r}", given, self.options)
+        return found if channels == 1 else {**found, "channels": 3}

@@ -63,6 +63,7 @@ SYSTEM_SPECS = (
         default_size=256,
         default_bits=64,
         options={"fpn": True, "rmac": True, "centre": True, "mask_classes": 1},
+        colour=True,
         objective="ynet",
         # Fang et al. (2021) give neither learning rate nor schedule.
         recipe={
