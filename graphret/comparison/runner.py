@@ -123,10 +123,7 @@ def compare(
     IndexLockedError
         Another process works in ``out``.
     """
-    settings = changed(open_experiment(experiment), spec=str(spec), root=str(root))
-    settings = replace(
-        settings, training={**settings.training, **settings.training_of_spec.get(settings.data.spec, {})}
-    )
+    settings = prepared(changed(open_experiment(experiment), spec=str(spec), root=str(root)))
     tables = [read_published(name) for name in settings.published]
     began = time.monotonic()
     home = make_folder(out)

@@ -264,6 +264,26 @@ def test_a_longer_code_grows_from_the_shorter_one(few_films, untrained_experimen
         MethodSettings("random", grow=True)
 
 
+def test_a_comparison_uses_what_holds_for_its_dataset_spec(tmp_path, monkeypatch):
+    """Both are in the experiment by which methods are made."""
+
+    class _MadeError(Exception):
+        pass
+
+    def made(settings, *_):
+        raise _MadeError(settings)
+
+    monkeypatch.setattr("graphret.comparison.runner._compared", made)
+    method = MethodSettings("untrained", "gem", options={"p": 2.0}, options_of_spec={"phantom": {"p": 4.0}})
+    training = {"training": {"learning_rate": 1e-3}, "training_of_spec": {"phantom": {"learning_rate": 1e-4}}}
+    experiment = Experiment(name="mine", methods=(method,), **training)
+    with pytest.raises(_MadeError) as error:
+        compare("phantom", tmp_path, out=tmp_path / "out", experiment=experiment)
+    (settings,) = error.value.args
+    assert settings.methods[0].options == {"p": 4.0}
+    assert settings.training == {"learning_rate": 1e-4}
+
+
 def test_training_parameters_of_a_dataset_spec():
     experiment = Experiment(
         name="mine",

@@ -57,19 +57,19 @@ class Aggregated(BackboneNetwork):
         nn.init.zeros_(self.classifier.bias)
         self._learnt = any(True for _ in pooling.parameters())
 
-    def aggregated(self, maps: Tensor) -> Tensor:
-        """What the aggregation makes of maps, (b, code_length), of any length."""
+    def aggregated(self, maps: Tensor, images: Tensor) -> Tensor:  # noqa: ARG002 - some look at the films too
+        """What the aggregation makes of the maps of images, (b, code_length), of any length."""
         vectors: Tensor = self.pooling(maps)
         return vectors
 
     def features(self, images: Tensor) -> Tensor:
         """Codes (b, code_length) of length one."""
-        return normalize(self.aggregated(self.maps(images)), dim=1)
+        return normalize(self.aggregated(self.maps(images), images), dim=1)
 
     def outputs(self, images: Tensor) -> NetworkOutputs:
         """Codes, and logits (b, n_labels)."""
         maps = self.maps(images)
-        vectors = self.aggregated(maps)
+        vectors = self.aggregated(maps, images)
         logits = self.classifier(vectors if self._learnt else maps.mean(dim=(2, 3)))
         return NetworkOutputs(normalize(vectors, dim=1), logits)
 
@@ -101,7 +101,7 @@ class CAMEncoder(Aggregated):
     def __init__(self, n_labels: int, backbone: str = "resnet18") -> None:
         super().__init__(n_labels, backbone, CAM())
 
-    def aggregated(self, maps: Tensor) -> Tensor:
+    def aggregated(self, maps: Tensor, images: Tensor) -> Tensor:  # noqa: ARG002
         """Sum of the descriptors of all classes, (b, c)."""
         vectors: Tensor = self.pooling(maps, self.classifier.weight)
         return vectors
@@ -133,6 +133,11 @@ class BagOfFeaturesEncoder(Aggregated):
         tf_idf: bool = False,
     ) -> None:
         super().__init__(n_labels, backbone, BLCF(backbone_channels(backbone), n_words, weighting, tf_idf))
+
+    def aggregated(self, maps: Tensor, images: Tensor) -> Tensor:
+        """The weighted histogram of the words, (b, n_words)."""
+        vectors: Tensor = self.pooling(maps, images)
+        return vectors
 
     @torch.no_grad()
     def calibrate(self, batches: Iterable[Tensor]) -> None:

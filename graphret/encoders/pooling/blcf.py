@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import normalize, one_hot
+from torch.nn.functional import adaptive_avg_pool2d, normalize, one_hot
 
 from graphret._checks import check_flag, check_integer
 from graphret._errors import InvalidParameterError, UnknownNameError
 from graphret.encoders.pooling.crow import spatial_weights
 from graphret.encoders.pooling.kmeans import RowSample, kmeans, nearest_rows
+from graphret.encoders.pooling.spectral_residual import spectral_residual
 from graphret.encoders.pooling.spoc import centre_prior
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BLCF"]
 
-_WEIGHTINGS = ("none", "centre", "activity")
+_WEIGHTINGS = ("none", "centre", "activity", "saliency")
 
 
 class BLCF(nn.Module):
@@ -32,8 +33,10 @@ class BLCF(nn.Module):
     Until :meth:`fit` has seen training films, the words are random directions and nothing is whitened.
 
     Departures from the papers: 512 words in the place of 25,000, so that a code is a dense float32 vector like all
-    others; the maps are not enlarged by interpolation first. Of the weightings of 2018 the two that need no saliency
-    network: a Gaussian around the centre, and the activity of each position, here CroW's spatial weight.
+    others; the maps are not enlarged by interpolation first. The saliency of 2018 is drawn by a network (SalGAN), which
+    learnt where people look at photographs; here it is the spectral residual of the film itself
+    (:func:`spectral_residual`). Its other weightings are a Gaussian around the centre, and the activity of each
+    position, here CroW's spatial weight.
 
     Parameters
     ----------
@@ -42,7 +45,8 @@ class BLCF(nn.Module):
     n_words
         Length of the code, >= 2.
     weighting
-        What a position adds to the histogram: ``"none"``: 1; ``"centre"``: a Gaussian; ``"activity"``: CroW's weight.
+        What a position adds to the histogram: ``"none"``: 1; ``"centre"``: a Gaussian; ``"activity"``: CroW's weight;
+        ``"saliency"``: the mean saliency of its part of the film.
     tf_idf
         Multiply the count of each word by ``log(N / n)``, where n of the N training films have it.
     """
@@ -64,11 +68,14 @@ class BLCF(nn.Module):
         self.register_buffer("words", normalize(torch.randn(n_words, channels), dim=1))
         self.register_buffer("word_weights", torch.ones(n_words))
 
-    def forward(self, maps: Tensor) -> Tensor:
-        """(b, c, h, w) -> (b, n_words), not negative; without gradient, because it counts."""
-        words = nearest_rows(self._described(self._vectors(maps)), self.words)[0].view(len(maps), -1)
-        counts = one_hot(words, len(self.words)).to(maps.dtype)
-        return (counts * self._position_weights(maps).flatten(1)[:, :, None]).sum(dim=1) * self.word_weights
+    def forward(self, maps: Tensor, images: Tensor | None = None) -> Tensor:
+        """(b, c, h, w), for ``"saliency"`` with images (b, 1 or 3, s, s), -> (b, n_words), not negative.
+
+        Without gradient, because it counts.
+        """
+        counts = self._words_at(maps).to(maps.dtype)
+        weights = self._position_weights(maps, images).flatten(1)
+        return (counts * weights[:, :, None]).sum(dim=1) * self.word_weights
 
     @torch.no_grad()
     def fit(self, batches_of_maps: Callable[[], Iterable[Tensor]], *, n_vectors: int = 0, seed: int = 0) -> None:
@@ -111,8 +118,13 @@ class BLCF(nn.Module):
         n_films, having = 0, torch.zeros_like(self.word_weights)
         for maps in batches_of_maps():
             n_films += len(maps)
-            having += (self(maps) > 0).sum(dim=0)
+            having += self._words_at(maps).any(dim=1).sum(dim=0)
         self.word_weights.copy_(math.log(n_films) - having.clamp_min(1).log())
+
+    def _words_at(self, maps: Tensor) -> Tensor:
+        """The word of every position, one-hot: int64 (b, h w, n_words)."""
+        words = nearest_rows(self._described(self._vectors(maps)), self.words)[0].view(len(maps), -1)
+        return one_hot(words, len(self.words))
 
     @staticmethod
     def _vectors(maps: Tensor) -> Tensor:
@@ -122,7 +134,11 @@ class BLCF(nn.Module):
     def _described(self, vectors: Tensor) -> Tensor:
         return normalize((vectors - self.mean) @ self.whitening, dim=1)
 
-    def _position_weights(self, maps: Tensor) -> Tensor:
+    def _position_weights(self, maps: Tensor, images: Tensor | None) -> Tensor:
+        if self.weighting == "saliency":
+            if images is None:
+                raise InvalidParameterError("images", None, "the films that the maps are of", "weighting='saliency'")
+            return adaptive_avg_pool2d(spectral_residual(images), maps.shape[2:]).to(maps.dtype)
         if self.weighting == "activity":
             return spatial_weights(maps)
         height, width = maps.shape[2:]
