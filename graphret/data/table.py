@@ -164,6 +164,11 @@ class ImageTable:
         return [f"{name}{marks[value]}" for name, value in values if value in marks]
 
     @property
+    def channels(self) -> int | None:
+        """1 or 3, as the dataset spec says; None without one."""
+        return None if self.origin is None else self.origin.spec.channels
+
+    @property
     def n_left_out(self) -> int:
         """Number of films that were left out."""
         return sum(problem.n_files for problem in self.problems if problem.is_film)

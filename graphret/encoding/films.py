@@ -139,7 +139,8 @@ def encode_films(
         check_integer("n_workers", n_workers, 1)
     if not len(table):
         raise DataError("the table has no film: there is nothing to encode")
-    say_channels(table, encoder.name, colour=reads_colour(encoder))
+    colour = reads_colour(encoder)
+    say_channels(encoder.name, colour=colour, spec=table.spec, channels=table.channels, n_films=len(table))
     job = EncodingJob(table, encoder, precision, batch_size, n_workers, decoding or Decoding(), progress)
     if out is None:
         with job.source(len(table)) as source:

@@ -133,7 +133,8 @@ def make_task(table: ImageTable, name: str, config: TrainConfig) -> Task:
         table = replace(table, splits=splits)
         note = f"The validation split was made of the training split, by patient ({share:g}, seed {config.seed})."
     task = Task(table, config, encoder, note)
-    say_channels(table, name, colour=encoder.reads_colour)
+    colour = encoder.reads_colour
+    say_channels(name, colour=colour, spec=table.spec, channels=table.channels, n_films=len(table))
     if len(task.train_rows) < 2:
         raise DataError(f"the training split has {len(task.train_rows)} films: give at least 2 with split 'train'")
     if task.select_by == "auc" and not encoder_spec(name).classifies:

@@ -40,7 +40,7 @@ def images_of(n, seed=0):
 
 def batches_of(encoder, batch_size, precision="float32"):
     function = encoder._network.on_device.features
-    return DeviceBatches(function, encoder._network.device, precision, SIZE, encoder.code_length, batch_size)
+    return DeviceBatches(function, encoder._network.device, precision, (1, SIZE, SIZE), encoder.code_length, batch_size)
 
 
 def assert_close(codes, expected):
@@ -185,7 +185,7 @@ def test_an_encoder_gives_the_same_codes_on_the_way_of_a_device(encoders, precis
 @pytest.mark.usefixtures("overlapping")
 def test_nobody_says_the_batch_the_encoder_does(encoders, monkeypatch):
     encoder = Encoder.untrained("resnet18", ("a", "b"), SIZE, seed=3, device="cpu")
-    monkeypatch.setattr(device_batches, "films_at_once", lambda _function, size, _precision: size // 8)
+    monkeypatch.setattr(device_batches, "films_at_once", lambda _function, shape, _precision: shape[1] // 8)
     sizes = []
     begin = DeviceBatches.begin
     monkeypatch.setattr(DeviceBatches, "begin", lambda self, images: sizes.append(len(images)) or begin(self, images))

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from graphret._types import Float32Array
-    from graphret.data import ImageTable
 
 __all__ = ["prepare_colours", "reads_colour", "say_channels"]
 
@@ -60,28 +59,25 @@ def reads_colour(encoder: Any) -> bool:
     return bool(getattr(encoder, "reads_colour", False))
 
 
-def say_channels(films: ImageTable, name: str, *, colour: bool) -> None:
+def say_channels(name: str, *, colour: bool, spec: str, channels: int | None, n_films: int) -> None:
     """Say once where the dataset spec of films has other channels than an encoder reads.
 
     Parameters
     ----------
-    films
-        Their dataset spec says ``channels``; a table without one says nothing.
-    name
-        Of the encoder.
-    colour
-        Whether it reads colours.
+    name, colour
+        Of the encoder, and whether it reads colours.
+    spec, channels, n_films
+        Of the films, as an `ImageTable` has them; without a dataset spec, None channels, nothing is said.
     """
-    channels = 1 if films.origin is None else films.origin.spec.channels
     if channels == 3 and not colour:
         note_once(
             logger,
-            f"the {len(films)} films of {films.spec} have colours (channels = 3 in their dataset spec), and {name} "
-            "reads their luma: the option channels=3 of an encoder that has it reads colours",
+            f"the {n_films} films of {spec} have colours (channels = 3 in their dataset spec), and {name} reads their "
+            "luma: the option channels=3 of an encoder that has it reads colours",
         )
-    elif films.origin is not None and channels == 1 and colour:
+    elif channels == 1 and colour:
         note_once(
             logger,
-            f"the {len(films)} films of {films.spec} are grey (channels = 1 in their dataset spec), and {name} reads "
-            "colours: three equal channels where a film is grey",
+            f"the {n_films} films of {spec} are grey (channels = 1 in their dataset spec), and {name} reads colours: "
+            "three equal channels where a film is grey",
         )
