@@ -13,7 +13,7 @@ import graphret
 from graphret._errors import FilmError, InvalidParameterError
 from graphret.data import ImageTable, read_dataset_spec, read_film, read_pixels
 from graphret.data.cards import DatasetSpec
-from graphret.data.isolated import IsolatedReader
+from graphret.data.isolated import Decoding
 from graphret.data.origin import SpecOrigin
 from graphret.encoders import Encoder, create, encoder_spec, list_encoders
 from graphret.encoders.inference.colours import prepare_colours
@@ -79,9 +79,12 @@ def test_what_has_no_colours_that_are_read_is_refused(tmp_path):
     assert read_film(tmp_path / "film.tif").shape == (4, 4)
 
 
-def test_a_worker_gives_colours_only_where_they_were_asked_for(colours):
-    with IsolatedReader(colour=True) as reader:
-        np.testing.assert_array_equal(reader.read_pixels(str(colours[0])), read_pixels(colours[0], colour=True))
+def test_processes_apart_read_no_colours_and_say_so(films):
+    coloured = Encoder.untrained("gem", films.label_names, 32, device="cpu", backbone="small_cnn", channels=3)
+    with pytest.raises(InvalidParameterError, match="isolate=True"):
+        encode_films(films, coloured, decoding=Decoding(isolate=True))
+    with pytest.raises(InvalidParameterError, match="decoders='processes'"):
+        encode_films(films, coloured, decoding=Decoding(decoders="processes"))
 
 
 def test_each_channel_is_resized_as_a_film(colours):

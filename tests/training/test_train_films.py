@@ -45,7 +45,7 @@ def test_the_cache_is_used_only_if_it_is_large_enough(table):
 
 def test_in_memory_every_film_is_decoded_once(table, monkeypatch):
     read, rows_read = ImageTable.read_pixels, []
-    monkeypatch.setattr(ImageTable, "read_pixels", lambda self, row: (rows_read.append(row), read(self, row))[1])
+    monkeypatch.setattr(ImageTable, "read_pixels", lambda self, row, **_: (rows_read.append(row), read(self, row))[1])
     with PreparedFilms(table, np.arange(6), 16, cache_bytes=MEMORY) as films:
         for _ in range(3):
             list(films.batches(groups(range(6))))
@@ -69,7 +69,7 @@ def test_a_film_that_cannot_be_read_is_noted_and_replaced_by_one_of_its_batch(ta
 def test_a_bad_film_is_opened_once(table, monkeypatch):
     opened = []
 
-    def fail(self, row):
+    def fail(self, row, **_):
         opened.append(row)
         raise FilmError("x.png", "broken")
 
