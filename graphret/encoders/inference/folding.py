@@ -120,7 +120,8 @@ class GreyStem(nn.Module):
 
     @cached_property
     def _weights_of_colours(self) -> Tensor:
-        return (self.colour_weight * self.slopes).float().contiguous(memory_format=torch.channels_last)
+        weights: Tensor = self.colour_weight * self.slopes
+        return weights.float().contiguous(memory_format=torch.channels_last)
 
     def _black_map(self, images: Tensor) -> Tensor:
         size = tuple(images.shape[2:])

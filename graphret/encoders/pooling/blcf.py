@@ -138,7 +138,7 @@ class BLCF(nn.Module):
         if self.weighting == "saliency":
             if images is None:
                 raise InvalidParameterError("images", None, "the films that the maps are of", "weighting='saliency'")
-            return adaptive_avg_pool2d(spectral_residual(images), maps.shape[2:]).to(maps.dtype)
+            return adaptive_avg_pool2d(spectral_residual(images), (maps.shape[2], maps.shape[3])).to(maps.dtype)
         if self.weighting == "activity":
             return spatial_weights(maps)
         height, width = maps.shape[2:]
