@@ -189,7 +189,7 @@ def test_a_bag_counts_words_and_can_weigh_positions():
                     reference[film, word] += weights[y, x]
         np.testing.assert_allclose(found, reference, rtol=1e-5, atol=1e-7)
     with pytest.raises(UnknownNameError, match="activity"):
-        BLCF(6, weighting="saliency")
+        BLCF(6, weighting="entropy")
     with pytest.raises(InvalidParameterError, match="tf_idf"):
         BLCF(6, tf_idf="yes")
 
