@@ -10,6 +10,7 @@ import numpy as np
 from graphret._checks import check_number
 from graphret._errors import InvalidParameterError
 from graphret.data import parse_boxes
+from graphret.encoders.inference.colours import reads_colour
 
 if TYPE_CHECKING:
     from graphret._types import Float32Array, Float64Array
@@ -147,7 +148,7 @@ def localise_findings(encoder: Encoder, films: ImageTable, *, threshold: float =
         )
     found: dict[str, list[Localisation]] = {}
     for row in rows:
-        saliency = encoder.saliency(encoder.prepare(films.read_pixels(row, colour=encoder.reads_colour))[None])[0]
+        saliency = encoder.saliency(encoder.prepare(films.read_pixels(row, colour=reads_colour(encoder)))[None])[0]
         for name, boxes in parse_boxes(str(cells[row])).items():
             found.setdefault(name, []).append(localise(saliency, boxes, threshold=threshold))
     order = sorted(found, key=lambda name: (-len(found[name]), name))

@@ -11,6 +11,7 @@ import numpy as np
 from graphret._checks import check_integer
 from graphret._errors import DataError, GraphretError, InvalidParameterError
 from graphret.data.masks import n_mask_classes, read_mask
+from graphret.encoders.inference.colours import reads_colour
 from graphret.encoders.inference.resize import prepare_film
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def segmentation_quality(encoder: Encoder, table: ImageTable, *, batch_size: int
         for row in having[start : start + batch_size]:
             try:
                 truth = mask_at_size(read_mask(Path(table.root), names[row]), n_classes, encoder.size)
-                film = encoder.prepare(table.read_pixels(row, colour=encoder.reads_colour))
+                film = encoder.prepare(table.read_pixels(row, colour=reads_colour(encoder)))
             except (GraphretError, OSError) as error:
                 n_left_out += 1
                 logger.warning("film %s is left out of the measure of masks: %s", table.ids[row], error)

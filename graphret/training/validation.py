@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graphret._errors import DataError, InvalidParameterError
+from graphret.encoders.inference.colours import reads_colour
 from graphret.training.films import PreparedFilms
 from graphret.training.verdict import SCORE_NAMES, Z
 
@@ -113,7 +114,7 @@ def classifier_auc(
     rows = np.arange(len(films))
     groups = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
     known, probabilities = [], []
-    with PreparedFilms(films, rows, encoder.size, cache_bytes=0, colour=encoder.reads_colour) as prepared:
+    with PreparedFilms(films, rows, encoder.size, cache_bytes=0, colour=reads_colour(encoder)) as prepared:
         for group, images, readable in prepared.batches(groups):
             known.append(group[readable])
             probabilities.append(encoder.predict(np.asarray(images)[readable], batch_size=batch_size))
