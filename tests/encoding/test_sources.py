@@ -123,8 +123,9 @@ def test_processes_that_cannot_start_end_the_work(films, encoder, monkeypatch):
 
 
 CALLER = """
-import sys, time
+import signal, sys, time
 from graphret.data.isolated import IsolatedReader
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what runs in the background ignore it
 with IsolatedReader() as reader:
     reader.read_pixels(sys.argv[1])
     print("ready", flush=True)

@@ -43,8 +43,8 @@ def prepare_colours(film: NDArray[Any], size: int) -> Float32Array:
 
     Examples
     --------
-    >>> prepare_colours(np.array([[[255, 0, 51]]], dtype=np.uint8), 2)[:, 0, 0].round(3).tolist()
-    [1.0, 0.0, 0.2]
+    >>> prepare_colours(np.array([[[255, 0, 255]]], dtype=np.uint8), 2)[:, 0, 0].tolist()
+    [1.0, 0.0, 1.0]
     """
     array = np.asarray(film)
     if array.ndim == 3 and array.shape[2] == 3:

@@ -40,7 +40,7 @@ def spectral_residual(images: Tensor) -> Tensor:
 
     Examples
     --------
-    >>> film = torch.full((1, 1, 64, 64), 0.5)
+    >>> film = 0.4 + 0.2 * torch.rand(1, 1, 64, 64, generator=torch.Generator().manual_seed(0))
     >>> film[0, 0, 40:44, 20:24] = 1.0
     >>> saliency = spectral_residual(film)[0]
     >>> bool(saliency[42, 22] > 4 * saliency.mean())
