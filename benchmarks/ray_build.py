@@ -37,13 +37,14 @@ RESULT = "result: "
 
 
 def hashes(index: Path) -> dict[str, str]:
-    """Sha256 of every file of the newest generation, and of the manifest without its time."""
+    """Sha256 of every file of the newest generation, and of the manifest without its time and the number of threads."""
     generation = index / (index / "CURRENT").read_text(encoding="utf-8").strip()
     files = (path for path in generation.rglob("*") if path.is_file() and path.name != "manifest.json")
     found = {path.relative_to(generation).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
     manifest = json.loads((generation / "manifest.json").read_text(encoding="utf-8"))
     for name in ("created", "sha256"):
         del manifest[name]
+    del manifest["parameters"]["n_threads"]  # one worker has one
     return found | {"manifest": hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()}
 
 
