@@ -1,8 +1,8 @@
 """Write the answers at the top of docs/comparison.md, and its curves, from the records of the benchmarks.
 
 Run as ``python docs/write_comparison.py``; a test compares page and records. The questions of the three sets are those
-of benchmarks/comparison/mednist.toml, which has the orders of all papers. The longer training has questions of its own,
-and a block of its own: it asks the patients of one of the three sets again, who would count twice beside them.
+of benchmarks/comparison/mednist.toml, which has the orders of all papers. The longer trainings have questions and a block
+of their own: they ask the patients of two of the three sets again, who would count twice beside them.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ PAGE = HERE / "comparison.md"
 BENCHMARKS = HERE.parent / "benchmarks"
 RESULTS = BENCHMARKS / "results"
 SETS = ("mednist", "kermany", "nih")
-LONGER = "kermany64"
+LONGER = ("kermany64", "nih64")
 BEGIN = "<!-- answers: written by docs/write_comparison.py from the records -->"
 END = "<!-- end of the answers -->"
-LONGER_BEGIN = "<!-- answers after longer training: written by docs/write_comparison.py from the record -->"
+LONGER_BEGIN = "<!-- answers after longer training: written by docs/write_comparison.py from the records -->"
 LONGER_END = "<!-- end of the answers after longer training -->"
 PICTURES = ("comparison_bytes.svg", "comparison_time.svg")
 
@@ -36,17 +36,17 @@ def pooled_records() -> PooledReports:
     return pool_reports(records, experiment=read_experiment(BENCHMARKS / "comparison" / "mednist.toml"))
 
 
-def longer_record(results: Path = RESULTS) -> PooledReports | None:
-    """Answer the questions of the longer training, by the values of its queries; None while there is no record.
+def longer_records(results: Path = RESULTS) -> PooledReports | None:
+    """Answer the questions of the longer trainings, by the values of their queries; None while there is no record.
 
     A record without its values is refused: they were kept by every comparison that stated these questions.
     """
-    record = results / f"comparison_{LONGER}.json.gz"
-    if not record.is_file():
-        return None
-    if not values_path(record).is_file():
-        raise FileNotFoundError(f"{values_path(record)}: copy comparison_values.npz of the same run beside the record")
-    return pool_reports([record])
+    records = [record for name in LONGER if (record := results / f"comparison_{name}.json.gz").is_file()]
+    for record in records:
+        if not values_path(record).is_file():
+            told = f"{values_path(record)}: copy comparison_values.npz of the same run beside the record"
+            raise FileNotFoundError(told)
+    return pool_reports(records) if records else None
 
 
 def answers_block(pooled: PooledReports) -> str:
@@ -56,14 +56,14 @@ def answers_block(pooled: PooledReports) -> str:
 
 
 def longer_block(pooled: PooledReports | None) -> str:
-    """Write title, what was asked, and the table of the longer training between its marks; nothing without a record."""
+    """Write titles, what was asked, and the table of the longer trainings between its marks; nothing without a record."""
     if pooled is None:
         return f"{LONGER_BEGIN}\n{LONGER_END}"
-    (report,) = pooled.reports
-    title, told = markdown_safe([report.document["experiment"]["title"], pooled.summary()])
+    titles = markdown_safe([f"{report.document['experiment']['title']}." for report in pooled.reports])
+    told = markdown_safe(pooled.summary())
     _, _, lines = markdown_of(answers_table(markdown_safe(pooled.to_dict()["answers"])))
-    parts = [f"### {title}", *(textwrap.fill(line, 132) for line in told if line), lines]
-    return "\n\n".join([LONGER_BEGIN, *parts, LONGER_END])
+    wrapped = [textwrap.fill(line, 132) for line in [*titles, *told] if line]
+    return "\n\n".join([LONGER_BEGIN, "### After longer training", *wrapped, lines, LONGER_END])
 
 
 def with_block(page: str, block: str) -> str:
@@ -76,12 +76,11 @@ def with_block(page: str, block: str) -> str:
 
 def main() -> None:
     """Write page and pictures."""
-    pooled, longer = pooled_records(), longer_record()
+    pooled, longer = pooled_records(), longer_records()
     page = with_block(PAGE.read_text(encoding="utf-8"), answers_block(pooled))
     PAGE.write_text(with_block(page, longer_block(longer)), encoding="utf-8")
     documents = {report.name: report.document for report in pooled.reports}
-    if longer is not None:
-        documents[LONGER] = longer.reports[0].document
+    documents |= {report.document["experiment"]["name"]: report.document for report in longer.reports} if longer else {}
     for name, svg in zip(PICTURES, cost_curves(documents).values(), strict=True):
         (HERE / "pictures" / name).write_text(svg, encoding="utf-8")
 

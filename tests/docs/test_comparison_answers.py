@@ -32,34 +32,35 @@ def test_answers_are_those_of_the_records(script):
 
 def test_the_longer_training_is_that_of_its_record(script):
     page = script.PAGE.read_text(encoding="utf-8")
-    written = script.with_block(page, script.longer_block(script.longer_record()))
+    written = script.with_block(page, script.longer_block(script.longer_records()))
     assert written == page, "run python docs/write_comparison.py"
 
 
 def test_a_record_of_the_longer_training_is_answered_by_its_values(script, tmp_path):
     """A record as `compare_methods.py kermany64` leaves it: another report of Kermany, with other values."""
-    settings = tomllib.loads((script.BENCHMARKS / "comparison" / f"{script.LONGER}.toml").read_text(encoding="utf-8"))
+    name = script.LONGER[0]
+    settings = tomllib.loads((script.BENCHMARKS / "comparison" / f"{name}.toml").read_text(encoding="utf-8"))
     document = json.loads(gzip.decompress((script.RESULTS / "comparison_kermany.json.gz").read_bytes()))
     document["experiment"] |= {"title": "Longer <b>", "questions": settings["questions"][2:3], "orders": []}
     names = ["dpsh, 64 bits, hamming", "dpsh, 64 bits, nearest"]
     document["rows"] = [row for row in document["rows"] if row["name"] in names]
     assert len(document["rows"]) == 2
-    record = tmp_path / f"comparison_{script.LONGER}.json.gz"
+    record = tmp_path / f"comparison_{name}.json.gz"
     record.write_bytes(gzip.compress(json.dumps(document).encode()))
     with pytest.raises(FileNotFoundError, match="copy comparison_values"):
-        script.longer_record(tmp_path)
+        script.longer_records(tmp_path)
     values = np.zeros((2, 1, 1, 40), dtype=np.float32)
     values[1] = 0.2 + 0.1 * (np.arange(40) % 2)  # far from what the intervals of the document say
     kept = QueryValues(tuple(names), ("P@10",), (0,), np.arange(40, dtype=np.int32), values)
-    write_values(tmp_path / f"comparison_{script.LONGER}_values.npz", kept)
-    pooled = script.longer_record(tmp_path)
+    write_values(tmp_path / f"comparison_{name}_values.npz", kept)
+    pooled = script.longer_records(tmp_path)
     (answer,) = pooled.answers
     assert (answer["answer"], answer["mean"]) == ("yes", pytest.approx(0.25))
     block = script.longer_block(pooled)
-    assert "### Longer &lt;b>" in block
+    assert "Longer &lt;b>." in block
     assert "Do values beat their bits? | yes | +0.2500" in block
     assert "from intervals" not in block
     page = script.PAGE.read_text(encoding="utf-8")
     written = script.with_block(page, block)
     assert block in written
-    assert script.with_block(written, script.longer_block(script.longer_record())) == page
+    assert script.with_block(written, script.longer_block(script.longer_records())) == page
