@@ -1,7 +1,7 @@
 """Write the answers at the top of docs/comparison.md, and its curves, from the records of the benchmarks.
 
 Run as ``python docs/write_comparison.py``; a test compares page and records. The questions of the three sets are those
-of benchmarks/comparison/mednist.toml, which has the orders of all papers. The longer trainings have their own questions,
+of benchmarks/comparison/mednist.toml, which has the orders of all papers. The longer trainings have own questions,
 and a block of their own: they ask the patients of two of the three sets again, who would count twice beside them.
 """
 
@@ -56,7 +56,7 @@ def answers_block(pooled: PooledReports) -> str:
 
 
 def longer_block(pooled: PooledReports | None) -> str:
-    """Write titles, what was asked, and the table of the longer trainings; nothing between the marks without a record."""
+    """Write titles, what was asked, and the table of the longer trainings; without a record nothing."""
     if pooled is None:
         return f"{LONGER_BEGIN}\n{LONGER_END}"
     titles = markdown_safe([f"{report.document['experiment']['title']}." for report in pooled.reports])
