@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from graphret._types import BoolArray, Float64Array, Int32Array, Progress
+    from graphret._types import Float64Array, Int32Array, Progress
     from graphret.retrieval import Archive, QueryBatch
     from graphret.tuning.criteria import Criterion
     from graphret.tuning.metric_learner import MetricLearner
@@ -39,7 +39,8 @@ BEATEN_BY = 4.0
 FOLDS = 5
 """Parts of the patients: the queries of each are judged by a choice that the others made."""
 ALPHA = 0.001
-"""A gain is clear where chance would give one as large, on either side, in fewer than this share of samples."""
+"""A gain is clear where chance would give one as large, on either side, in fewer than this share of samples; divided by
+the number of choices that are judged, which are two where metrics are learned from labels."""
 N_RESAMPLES = 10_000
 
 
@@ -60,13 +61,13 @@ def choose_ranking(
 
     All candidates rank the same queries, block by block; one that lies more than four standard errors behind the best
     so far is dropped ("racing": Maron and Moore, NIPS 1993). "nearest" stays to the end. A candidate whose variety is
-    below ``variety`` times that of "nearest" comes after all others; of equal candidates the first is better. One that
-    learns a metric from labels must be clearly better than the best that does not, or else that one counts.
+    below ``variety`` times that of "nearest" comes after all others; of equal candidates the first is better.
 
     The best of all queries is chosen if the rule that found it gains on queries that took no part: the patients are
     divided into five, and the queries of each part are ranked by what is best for the other four. What that gains over
-    "nearest" is the promise (`Tuning.difference`); where it is not clear (p < 0.001 by bootstrap over patients),
-    "nearest" is chosen.
+    "nearest" is the promise (`Tuning.difference`); where it is not clear (p < 0.001 by bootstrap over patients), the
+    same is tried without the candidates that learn a metric from labels, and where that is not clear either, "nearest"
+    is chosen. Where metrics are learned, two rules are judged, and each must have p < 0.0005.
 
     Parameters
     ----------
@@ -122,8 +123,8 @@ def choose_ranking(
         if complete or done == 0:
             done = rows.stop
         lists.forget_others(race.alive)
-    best, difference = race.promise()
-    chosen = race.trial(best if _is_clear(difference) else 0)
+    best, difference = race.choice()
+    chosen = race.trial(best)
     return Tuning(
         ranking=chosen.ranking,
         options=chosen.options,
@@ -243,30 +244,32 @@ class _Race:
         """The least variety that a choice must have."""
         return self.variety * self._variety_of(0)
 
-    def promise(self) -> tuple[int, Any]:
-        """The best of all queries, and what choosing so gains over nearest on queries that took no part."""
-        values = {number: self.values(number) for number in self.alive}
-        units = self.criterion.patients(len(values[0]))
+    def choice(self) -> tuple[int, Any]:
+        """The candidate that is chosen, and what choosing so gains over nearest on queries that took no part.
+
+        Without a clear gain it is nearest, beside what the best of all candidates would have gained.
+        """
+        plain = [number for number in self.alive if self.contest[number].metric is None]
+        rules = [self.alive, plain] if any(candidate.metric for candidate in self.contest) else [self.alive]
+        judged = [self._promise(numbers) for numbers in rules]
+        clear = (promised for promised in judged if _is_clear(promised[1], ALPHA / len(rules)))
+        return next(clear, (0, judged[0][1]))
+
+    def _promise(self, numbers: Sequence[int]) -> tuple[int, Any]:
+        """The best of some candidates, nearest first, and what choosing it by four fifths gains in the last one."""
+        values = np.stack([self.values(number) for number in numbers])
+        units = self.criterion.patients(values.shape[1])
         folds = folds_of(units, min(FOLDS, len(np.unique(units))), self.seed)
         outside = values[0].copy()
         for fold in np.unique(folds).tolist() if folds.max(initial=0) else []:
             inside = folds == fold
-            outside[inside] = values[self._best(values, units, ~inside)][inside]
+            outside[inside] = values[numbers.index(self._best(numbers, values[:, ~inside])), inside]
         difference = paired_difference(outside, values[0], units, n_resamples=N_RESAMPLES, seed=self.seed)
-        return self._best(values, units, np.ones(len(units), np.bool_)), difference
+        return self._best(numbers, values), difference
 
-    def _best(self, values: dict[int, Float64Array], units: NDArray[Any], asked: BoolArray) -> int:
-        """The best candidate by some of the queries."""
-        order = self._by_mean({number: float(np.nanmean(of[asked])) for number, of in values.items()})
-        best = self._first(order)
-        if self.contest[best].metric is None:
-            return best
-        # labels of the archive are learned from only where that is clearly better than the best that does without
-        plain = self._first([number for number in order if self.contest[number].metric is None])
-        gain = paired_difference(
-            values[best][asked], values[plain][asked], units[asked], n_resamples=N_RESAMPLES, seed=self.seed
-        )
-        return best if _is_clear(gain) else plain
+    def _best(self, numbers: Sequence[int], values: Float64Array) -> int:
+        """The best candidate by values (candidates, queries)."""
+        return self._first(self._by_mean(dict(zip(numbers, np.nanmean(values, axis=1).tolist(), strict=True))))
 
     def _by_mean(self, means: dict[int, float]) -> list[int]:
         return sorted(means, key=lambda number: (-means[number], number))
@@ -284,5 +287,5 @@ class _Race:
         return self._varieties[key]
 
 
-def _is_clear(difference: Any) -> bool:
-    return bool(difference.mean > 0 and difference.low > 0 and difference.p_value < ALPHA)
+def _is_clear(difference: Any, alpha: float) -> bool:
+    return bool(difference.mean > 0 and difference.low > 0 and difference.p_value < alpha)

@@ -82,13 +82,37 @@ def test_nearest_goes_only_where_the_interval_lies_above_zero(choose, difference
     assert (tuning.difference.low > 0) == (expected == "other")
 
 
-@pytest.mark.parametrize(("difference", "expected"), [(UNCLEAR, "plain"), (CLEAR, "learned")])
-def test_labels_are_learned_from_only_where_that_is_clearly_better(choose, difference, expected):
-    plain = NEAREST + 0.1
-    name, tuning = choose({"nearest": (NEAREST, 1.0), "plain": (plain, 1.0), "learned": (plain + difference, 1.0)})
+@pytest.mark.parametrize(
+    ("plain", "learned", "expected"),
+    [
+        (0.1 + 0 * CLEAR, 0.1 + CLEAR, "learned"),
+        (0.1 + 0 * CLEAR, 0.1 - CLEAR, "plain"),
+        (
+            0.1 + 0 * CLEAR,
+            0.11 + UNCLEAR,
+            "plain",
+        ),  # the best on average, but by chance: the best without labels is clear
+        (UNCLEAR, 0.1 + UNCLEAR, "nearest"),
+    ],
+)
+def test_labels_are_learned_from_where_that_is_best_and_clear(choose, plain, learned, expected):
+    given = {"nearest": NEAREST, "plain": NEAREST + plain, "learned": NEAREST + learned}
+    name, tuning = choose({name: (scores, 1.0) for name, scores in given.items()})
     assert name == expected
-    scores = {"plain": plain, "learned": plain + difference}[expected]
-    assert tuning.difference.mean == pytest.approx((scores - NEAREST).mean(), abs=0.01)
+    told = given["learned" if expected == "nearest" else expected] - NEAREST
+    assert tuning.difference.mean == pytest.approx(told.mean(), abs=0.01)
+
+
+@pytest.mark.parametrize(("learns", "expected"), [(False, "nearest"), (True, "nearest"), (None, "other")])
+def test_the_level_is_shared_by_the_rules_that_are_judged(choose, monkeypatch, learns, expected):
+    """p of one rule alone may be twice as large as where metrics are learned, and two rules are judged."""
+    p_value = 0.0007
+    told = SimpleNamespace(mean=0.1, low=0.05, p_value=p_value)
+    monkeypatch.setattr(contest, "paired_difference", lambda *_, **__: told)
+    candidates = {"nearest": (NEAREST, 1.0), "other": (NEAREST + 0.1, 1.0)}
+    if learns is not None:
+        candidates["learned"] = (NEAREST + (0.2 if learns else 0.05), 1.0)
+    assert choose(candidates)[0] == expected
 
 
 @pytest.mark.parametrize(("variety", "expected"), [(0.5, "various"), (0.25, "monotone")])
