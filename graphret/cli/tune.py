@@ -140,6 +140,8 @@ def _sentence(found: "Tuning") -> str:
         f"chosen: {found.choice}, by {found.criterion}; {found.n_queries} queries, best "
         f"candidate {difference.mean:+.4f} ({difference.low:+.4f} to {difference.high:+.4f}) from nearest"
     )
+    if found.own_gain is not None and found.ranking == "nearest":
+        text += f", but only {found.own_gain.mean:+.4f} beyond what the same lists gain for other queries"
     if found.metric is not None:
         text += "; its metric was learned from the archive's labels"
     return text if found.complete else f"{text}; the time was over before all rounds were done"

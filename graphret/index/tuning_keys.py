@@ -31,7 +31,8 @@ def tuning_problem(content: Mapping[str, Any]) -> str | None:
         "tuned_on": isinstance(content.get("tuned_on"), dict),
         "ranking, options": _is_ranking(content),
         "apart": isinstance(apart, list) and all(map(_is_ranking, apart)),
-        "difference": "difference" not in content or _is_difference(content),
+        "difference": "difference" not in content or (_is_gain(content["difference"]) and "criterion" in content),
+        "own_gain": content.get("own_gain") is None or _is_gain(content["own_gain"]),
         "metric": content.get("metric") is None or _is_metric(content["metric"]),
     }
     wrong = next((name for name, is_right in fits.items() if not is_right), None)
@@ -46,13 +47,8 @@ def _is_ranking(entry: Any) -> bool:
     return isinstance(options, dict) and all(isinstance(value, kinds) for value in options.values())
 
 
-def _is_difference(content: Mapping[str, Any]) -> bool:
-    gain = content["difference"]
-    return (
-        isinstance(gain, dict)
-        and all(gain.get(name) is None or is_number(gain[name]) for name in _GAINS)
-        and "criterion" in content
-    )
+def _is_gain(gain: Any) -> bool:
+    return isinstance(gain, dict) and all(gain.get(name) is None or is_number(gain[name]) for name in _GAINS)
 
 
 def _is_metric(metric: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from graphret.evaluation.bootstrap import paired_difference
 from graphret.tuning.candidate_lists import CandidateLists
 from graphret.tuning.candidates import REFERENCE, Candidate, default_candidates
 from graphret.tuning.criteria import SHORT
+from graphret.tuning.dealt_lists import DealtLists
 from graphret.tuning.metric_learner import folds_of
 from graphret.tuning.outcome import Trial, Tuning
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from graphret._types import Float64Array, Int32Array, Progress
+    from graphret.evaluation.bootstrap import Difference
     from graphret.retrieval import Archive, QueryBatch
     from graphret.tuning.criteria import Criterion
     from graphret.tuning.metric_learner import MetricLearner
@@ -65,9 +68,10 @@ def choose_ranking(
 
     The best of all queries is chosen if the rule that found it gains on queries that took no part: the patients are
     divided into five, and the queries of each part are ranked by what is best for the other four. What that gains over
-    "nearest" is the promise (`Tuning.difference`); where it is not clear (p < 0.001 by bootstrap over patients), the
-    same is tried without the candidates that learn a metric from labels, and where that is not clear either, "nearest"
-    is chosen. Where metrics are learned, two rules are judged, and each must have p < 0.0005.
+    "nearest" is the promise (`Tuning.difference`). It must be clear (p < 0.001 by bootstrap over patients), and so must
+    be what is left of it without what the same lists gain for other queries (`Tuning.own_gain`, `DealtLists`). If it is
+    not, the same is tried without the candidates that learn a metric from labels, and where that is not clear either,
+    "nearest" is chosen. Where metrics are learned, two rules are judged, and each must have p < 0.0005.
 
     Parameters
     ----------
@@ -123,14 +127,15 @@ def choose_ranking(
         if complete or done == 0:
             done = rows.stop
         lists.forget_others(race.alive)
-    best, difference = race.choice()
-    chosen = race.trial(best)
+    promise = race.choice(DealtLists(lists, criterion, done, seed))
+    chosen = race.trial(promise.best if promise.is_clear else 0)
     return Tuning(
         ranking=chosen.ranking,
         options=chosen.options,
         criterion=criterion.name,
         n_queries=chosen.n_queries,
-        difference=difference,
+        difference=promise.gain,
+        own_gain=promise.own_gain,
         variety_floor=race.floor,
         seed=seed,
         complete=complete,
@@ -169,6 +174,16 @@ def _run_block(race: _Race, lists: CandidateLists, rows: slice, stop: float | No
     if progress is not None and not in_time:
         progress("tune", n_queries, n_queries)
     return in_time
+
+
+@dataclass(frozen=True)
+class _Promise:
+    """The best candidate, what choosing it gains, and what of that is no gain for every other query too."""
+
+    best: int
+    gain: Difference
+    own_gain: Difference | None
+    is_clear: bool
 
 
 class _Race:
@@ -244,28 +259,35 @@ class _Race:
         """The least variety that a choice must have."""
         return self.variety * self._variety_of(0)
 
-    def choice(self) -> tuple[int, Any]:
-        """The candidate that is chosen, and what choosing so gains over nearest on queries that took no part.
-
-        Without a clear gain it is nearest, beside what the best of all candidates would have gained.
-        """
+    def choice(self, dealt: DealtLists) -> _Promise:
+        """What choosing the best candidate promises, or the best that learns nothing if only that gain is clear."""
         plain = [number for number in self.alive if self.contest[number].metric is None]
         rules = [self.alive, plain] if any(candidate.metric for candidate in self.contest) else [self.alive]
-        judged = [self._promise(numbers) for numbers in rules]
-        clear = (promised for promised in judged if _is_clear(promised[1], ALPHA / len(rules)))
-        return next(clear, (0, judged[0][1]))
+        promises = [self._promise(numbers, dealt, ALPHA / len(rules)) for numbers in rules]
+        return next((promise for promise in promises if promise.is_clear), promises[0])
 
-    def _promise(self, numbers: Sequence[int]) -> tuple[int, Any]:
-        """The best of some candidates, nearest first, and what choosing it by four fifths gains in the last one."""
+    def _promise(self, numbers: Sequence[int], dealt: DealtLists, alpha: float) -> _Promise:
+        """Choose among some candidates, nearest first, by four fifths of the patients for the last one."""
         values = np.stack([self.values(number) for number in numbers])
         units = self.criterion.patients(values.shape[1])
         folds = folds_of(units, min(FOLDS, len(np.unique(units))), self.seed)
-        outside = values[0].copy()
+        chosen = np.zeros(len(units), np.int64)
         for fold in np.unique(folds).tolist() if folds.max(initial=0) else []:
-            inside = folds == fold
-            outside[inside] = values[numbers.index(self._best(numbers, values[:, ~inside])), inside]
-        difference = paired_difference(outside, values[0], units, n_resamples=N_RESAMPLES, seed=self.seed)
-        return self._best(numbers, values), difference
+            chosen[folds == fold] = numbers.index(self._best(numbers, values[:, folds != fold]))
+        queries = np.arange(len(units))
+        best = self._best(numbers, values)
+        gain = self._difference(values[chosen, queries], values[0], units)
+        if not _is_clear(gain, alpha):
+            return _Promise(best, gain, None, is_clear=False)
+        of_others = np.zeros_like(values)
+        for place in np.unique(np.append(chosen, 0)).tolist():
+            of_others[place] = dealt.values(numbers[place])
+        own = values - of_others
+        own_gain = self._difference(own[chosen, queries], own[0], units)
+        return _Promise(best, gain, own_gain, is_clear=_is_clear(own_gain, alpha))
+
+    def _difference(self, ours: Float64Array, theirs: Float64Array, units: NDArray[Any]) -> Difference:
+        return paired_difference(ours, theirs, units, n_resamples=N_RESAMPLES, seed=self.seed)
 
     def _best(self, numbers: Sequence[int], values: Float64Array) -> int:
         """The best candidate by values (candidates, queries)."""
@@ -287,5 +309,5 @@ class _Race:
         return self._varieties[key]
 
 
-def _is_clear(difference: Any, alpha: float) -> bool:
+def _is_clear(difference: Difference, alpha: float) -> bool:
     return bool(difference.mean > 0 and difference.low > 0 and difference.p_value < alpha)

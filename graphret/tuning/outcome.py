@@ -40,8 +40,10 @@ class Tuning:
 
     ``difference`` is what the choice is expected to gain over "nearest", with its interval over patients. No query
     takes part in the choice that it judges: the patients are divided, and the queries of each part are ranked by what
-    is best for the others. Where that gain is not clear, "nearest" was chosen. ``complete`` says that the time
-    sufficed for all queries and candidates; only then does the choice not depend on the machine. ``metric`` is what the
+    is best for the others. Where that gain is not clear, "nearest" was chosen. ``own_gain`` is what is left of it
+    without what the same lists gain for other queries: little, where a ranking shows everybody the same films. It was
+    asked for only where ``difference`` is clear, and must be clear too. ``complete`` says that the time sufficed for
+    all queries and candidates; only then does the choice not depend on the machine. ``metric`` is what the
     chosen ranking learned from the labels of all films, None where it learns nothing.
     """
 
@@ -50,6 +52,7 @@ class Tuning:
     criterion: str
     n_queries: int
     difference: Difference
+    own_gain: Difference | None
     variety_floor: float
     seed: int
     complete: bool
@@ -65,8 +68,8 @@ class Tuning:
         """Return plain values for JSON; NaN becomes None."""
         values = asdict(replace(self, metric=None))
         values["metric"] = None if self.metric is None else self.metric.to_record()
-        values["difference"] = {
-            name: None if value != value else value  # noqa: PLR0124 - NaN
-            for name, value in values["difference"].items()
-        }
+        for gain in ("difference", "own_gain"):
+            found = values[gain] or {}
+            plain = {name: None if value != value else value for name, value in found.items()}  # noqa: PLR0124 - NaN
+            values[gain] = plain or None
         return values

@@ -22,7 +22,7 @@ class FirstFit:
 
 
 class ScriptedLists:
-    """Stands for the lists of candidates: the scores that a test gives, and hits of the variety that it gives."""
+    """Stands for the lists of candidates: scores, variety of the hits, and scores by the lists of others (else 0)."""
 
     def __init__(self, candidates, named):
         self.candidates, self.named = candidates, named
@@ -39,7 +39,10 @@ class ScriptedLists:
 
     def values(self, lists, rows):
         name, rows = self.asked[-1]
-        return {"score": self.candidates[name][0][None, rows]}
+        scores, _, *of_others = self.candidates[name]
+        if len(lists) > 1:  # all deals of one candidate
+            return {"score": np.tile(of_others[0] if of_others else np.zeros(N_QUERIES), (len(lists), 1))[:, rows]}
+        return {"score": scores[None, rows]}
 
     def forget_others(self, numbers):
         pass
@@ -101,6 +104,28 @@ def test_labels_are_learned_from_where_that_is_best_and_clear(choose, plain, lea
     assert name == expected
     told = given["learned" if expected == "nearest" else expected] - NEAREST
     assert tuning.difference.mean == pytest.approx(told.mean(), abs=0.01)
+
+
+@pytest.mark.parametrize(("to_others", "expected"), [(0.0, "other"), (0.05, "other"), (0.1, "nearest")])
+def test_a_gain_that_every_query_has_by_the_same_lists_is_none(choose, to_others, expected):
+    everybody = np.full(N_QUERIES, 0.1)
+    candidates = {
+        "nearest": (NEAREST, 1.0, everybody),
+        "other": (NEAREST + 0.1 + CLEAR / 10, 1.0, everybody + to_others),
+    }
+    if expected == "nearest":
+        candidates["other"] = (NEAREST + 0.1 + UNCLEAR / 10, 1.0, everybody + to_others)
+    name, tuning = choose(candidates)
+    assert name == expected
+    assert tuning.difference.low > 0, "what is told is the gain itself"
+    left = (candidates["other"][0] - NEAREST).mean() - to_others
+    assert tuning.own_gain.mean == pytest.approx(left)
+
+
+def test_without_a_gain_nobody_asks_whose_it_is(choose):
+    _, tuning = choose({"nearest": (NEAREST, 1.0), "other": (NEAREST - 0.1, 1.0)})
+    assert tuning.own_gain is None
+    assert tuning.to_dict()["own_gain"] is None
 
 
 @pytest.mark.parametrize(("learns", "expected"), [(False, "nearest"), (True, "nearest"), (None, "other")])

@@ -176,7 +176,7 @@ def test_an_index_is_tuned_on_its_own_films_without_their_patients(make_own_inde
         tuning = tune(index, candidates=CANDIDATES, n_queries=40, seed=3)
     assert isinstance(tuning, Tuning)
     assert tuning.n_queries == 40
-    lists, excluded = seen[-1]
+    lists, excluded = seen[0]
     for hits, own in zip(lists.tolist(), excluded, strict=True):
         assert len(own) == 3, "the film and the two others of its patient"
         assert not set(hits) & set(own.tolist())
