@@ -6,6 +6,8 @@ import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from graphret._errors import InvalidParameterError
 from graphret.comparison.compare_ranking import CompareRanking
 from graphret.comparison.cost import bytes_per_film, query_milliseconds
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
     from graphret.tuning import Tuning
 
 __all__ = ["MeasuredRow", "RowMaker", "failed_row", "row_name"]
+
+_ORDER = 3
+"""Of the order in which films are searched; in the keys of rows, so that those of another order are measured again."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +115,10 @@ def failed_row(method: MethodSettings, n_bits: int | None, ranking: str, error: 
 class RowMaker:
     """Measures the rankings of one representation after the other, on the same queries.
 
+    Films are searched in an order that is drawn by ``data.seed``: of films at one distance the first is found first, so
+    a data set in folders would give the first class those places. Positions are those of
+    ``films.database``.
+
     Parameters
     ----------
     experiment, films
@@ -120,6 +129,8 @@ class RowMaker:
 
     def __init__(self, experiment: Experiment, films: ComparedFilms, progress: Progress | None) -> None:
         self.experiment, self.films, self.progress = experiment, films, progress
+        self._order = np.random.default_rng([experiment.data.seed, _ORDER]).permutation(len(films.database))
+        self._searched = films.database.select(self._order)
 
     def rankings(self, method: MethodSettings, n_bits: int | None) -> tuple[str, ...]:
         """Rankings of a method: its own, or those of the experiment that suit what it gives."""
@@ -198,6 +209,7 @@ class RowMaker:
             "intervals": [experiment.intervals.n_resamples, experiment.intervals.seed],
             "exclude": experiment.data.exclude,
             "engine": experiment.engine,
+            "order": _ORDER,
             "timed": experiment.timed_queries,
             "tune": [experiment.tune_queries, experiment.tune_seconds]
             if CompareRanking.parse(ranking).is_tuned
@@ -231,21 +243,24 @@ class RowMaker:
         of_labels, _ = split_measures(experiment.measures)
         if choice.name == "hamming" and of_labels:
             ties = expected_under_ties(
-                (query_codes, codes), (films.queries, films.database), report.excluded, of_labels
+                (query_codes, codes[self._order]), (films.queries, self._searched), report.excluded, of_labels
             )
         plain = scores.to_dict()["measures"]
         arrays: dict[str, Any] = {f"values {measure}": scores.values[measure] for measure in experiment.measures}
-        arrays |= {"positions": scores.positions, "similarities": scores.similarities}
+        positions = np.where(scores.positions < 0, -1, self._order[scores.positions]).astype(scores.positions.dtype)
+        arrays |= {"positions": positions, "similarities": scores.similarities}
         return Stage({"chosen": chosen, "measures": plain, "ties": ties, "costs": costs}, arrays)
 
     def _index(self, made: Representation, codes: Float32Array, form: str) -> Index:
-        """Index of the codes; it is built once for all rankings of a representation."""
+        """Index of the codes, in the drawn order; it is built once for all rankings of a representation."""
         name = f"index-{form or 'values'}"
-        key = digest(made.key, self.experiment.engine)
+        key = digest(made.key, self.experiment.engine, _ORDER)
         folder = made.stages.folder / name
         if made.stages.load(f"{name}-built", key) is not None and (folder / "CURRENT").is_file():
             return open_index(folder)
-        index = build(codes, out=folder, films=self.films.database, progress=self.progress, **self.experiment.engine)
+        index = build(
+            codes[self._order], out=folder, films=self._searched, progress=self.progress, **self.experiment.engine
+        )
         made.stages.save(f"{name}-built", key)
         return index
 
