@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from graphret.encoders.registry.spec import FORMULA, EncoderSpec
+from graphret._fidelity import FORMULA
+from graphret.encoders.registry.spec import EncoderSpec
 
 __all__ = ["COMPARISON_SPECS"]
 
