@@ -22,6 +22,12 @@ SMALL = {"backbone": "small_cnn"}
 MEASURES = ("P@10", "P@50", "nDCG@10", "mAP@10", "gmAP@10")
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread(torch_threads):
+    with torch_threads(1):
+        yield
+
+
 @pytest.fixture(scope="session")
 def film_root(tmp_path_factory):
     root = tmp_path_factory.mktemp("compared") / "films"
@@ -56,7 +62,7 @@ def untrained_experiment(film_root):
 
 
 @pytest.fixture(scope="session")
-def ran(untrained_experiment, tmp_path_factory):
+def ran(untrained_experiment, tmp_path_factory, torch_threads):
     """The comparison, with one training, a method that is not registered, and labels of published figures."""
     out = tmp_path_factory.mktemp("comparison")
     first, hasher, random = untrained_experiment.methods
@@ -76,5 +82,6 @@ def ran(untrained_experiment, tmp_path_factory):
         ),
         training={"batch_size": 16, "device": "cpu"},
     )
-    comparison = compare(out=out, experiment=experiment)
+    with torch_threads(1):  # made before what holds for a module
+        comparison = compare(out=out, experiment=experiment)
     return SimpleNamespace(out=out, experiment=experiment, comparison=comparison)
