@@ -6,6 +6,7 @@ no single training is judged: a few are, by their ranks among many networks that
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,8 @@ import pytest
 from scipy.stats import mannwhitneyu
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
 LEVEL = 0.01
 """Of each round: with two rounds that share no seed, trainings without effect pass in one of 50 cases at most."""
@@ -39,6 +41,28 @@ def verdict(score: Callable[[int, int], float], n_passes: int, *others: Sequence
 def judge_trainings() -> Callable[..., tuple[bool, str]]:
     """Judge trainings by several seeds, see :func:`verdict`."""
     return verdict
+
+
+@pytest.fixture(scope="session")
+def torch_threads() -> Callable[[int], AbstractContextManager[None]]:
+    """Give a context in which torch has so many threads.
+
+    For networks and losses of the size of tests a second thread only waits, busily, and there is a process for each
+    core already: one is what they should have.
+    """
+
+    @contextmanager
+    def context(number: int) -> Iterator[None]:
+        import torch
+
+        before = torch.get_num_threads()
+        torch.set_num_threads(number)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+
+    return context
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from graphret._errors import DataError, InvalidParameterError
 from graphret.comparison.bit_statistics import bit_statistics, precision_of_cuts
 from graphret.comparison.memory import PeakMemory
 from graphret.comparison.starts import Start, start_of
-from graphret.comparison.training import auc_of, masks_of, trained_encoder
+from graphret.comparison.training import auc_of, masks_of, other_objective, trained_encoder
 from graphret.comparison.training_accuracy import training_accuracy
 from graphret.comparison.training_curve import read_training_state
 from graphret.encoding import CODE_OF_ZEROS, encode_films
@@ -58,7 +58,8 @@ class Representation:
         where there is no such thing; ``films_without_code``, whose code was all zeros; ``start`` of a training;
         ``masks``, as `segmentation_quality` has them; ``trainings``, how far it came; ``training_accuracy`` (see
         `training_accuracy`) and ``peak_megabytes`` of the process while the codes were made (`PeakMemory`); ``bits``
-        (`bit_statistics` of the searched films, and `precision_of_cuts`), None where there are no bits.
+        (`bit_statistics` of the searched films, and `precision_of_cuts`), None where there are no bits; ``objective``,
+        the loss that an encoder was trained with in the place of its own, or None.
     """
 
     method: MethodSettings
@@ -162,7 +163,7 @@ class Representations:
             costs["peak_megabytes"] = memory.megabytes
             done = Stage(costs, {"codes": codes, "query_codes": query_codes})
             stages.save("codes", key, *done)
-        costs, arrays = done
+        costs, arrays = {**done.record, "objective": other_objective(self.experiment, method)}, done.arrays
         made = Representation(method, n_bits, arrays["codes"], arrays["query_codes"], key, stages, costs)
         return replace(made, costs={**costs, "bits": self._bits(made)})
 

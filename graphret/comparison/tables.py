@@ -9,11 +9,10 @@ import numpy as np
 from graphret.comparison.answer_tables import answers_table, sets_table
 from graphret.comparison.bit_tables import bits_table
 from graphret.comparison.published import OTHER_IMAGES
-from graphret.comparison.row_texts import is_marked, measured, names_of
+from graphret.comparison.row_texts import departure_of, measured, names_of
 from graphret.comparison.starts import fallbacks
 from graphret.comparison.table import Table, number_text, p_text
 from graphret.comparison.training_curve import not_to_the_end
-from graphret.encoders import encoder_spec
 from graphret.evaluation.markdown import interval_text
 from graphret.retrieval import RankingChoice
 
@@ -343,9 +342,9 @@ def _published_alone(report: dict[str, Any]) -> list[Table]:
 
 
 def _fidelity(report: dict[str, Any]) -> Table:
-    """The encoders whose code is not the formula of their paper; their rows carry a mark."""
-    specs = {row["method"]: encoder_spec(row["registered"]) for row in report["rows"] if is_marked(row)}
-    lines = tuple((f"{method} *", spec.fidelity, spec.paper) for method, spec in specs.items())
+    """The methods whose code is not the formula of their paper; their rows carry a mark."""
+    found = {row["method"]: departure_of(row) for row in report["rows"]}
+    lines = tuple((f"{method} *", *departure) for method, departure in found.items() if departure)
     text = "Rows with a * are not the paper's formula: what departs is said in the documentation of the code."
     return Table("Fidelity", text, ("method", "what the code follows", "source"), lines)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from graphret.encoders import Encoder
     from graphret.files import Stages
 
-__all__ = ["auc_of", "masks_of", "trained_encoder"]
+__all__ = ["auc_of", "masks_of", "other_objective", "trained_encoder"]
 
 
 def trained_encoder(
@@ -69,6 +69,25 @@ def trained_encoder(
     seconds = _seconds_of_epochs(out)
     stages.save("training", key, {"seconds": seconds})
     return encoder, seconds
+
+
+def other_objective(experiment: Experiment, method: MethodSettings) -> str | None:
+    """Name the loss that an encoder is trained with in the place of its own; None where there is no such thing.
+
+    Examples
+    --------
+    >>> from graphret.comparison.experiment import Experiment, MethodSettings
+    >>> method = MethodSettings("encoder", "siamese_hash", training={"objective": "dsh"})
+    >>> other_objective(Experiment(name="mine", methods=(method,)), method)
+    'dsh'
+    """
+    if method.kind != "encoder":
+        return None
+    from graphret.encoders import encoder_spec
+
+    own = encoder_spec(method.name).objective
+    asked = {**experiment.training, **method.training}.get("objective") or own
+    return None if asked == own else str(asked)
 
 
 def auc_of(encoder: Encoder, table: ImageTable) -> dict[str, float] | None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from graphret._checks import as_array, check_integer
 from graphret._errors import CodesError, EncoderError, InvalidParameterError, MissingFileError
+from graphret._fidelity import FORMULA
 from graphret._threads import one_blas_thread
 from graphret.files import replacing
 from graphret.hashing.bits import n_bytes_of, pack_bits
@@ -47,12 +48,18 @@ class Hasher(ABC):
         Name in the registry.
     needs_labels
         Whether `fit` learns from labels.
+    paper
+        The source of the method.
+    fidelity
+        How close the code is to it: one of `graphret._fidelity.FIDELITIES`. The docstring says what departs.
     options
         What the constructor was given beside bits and seed, defaults included; a file keeps them.
     """
 
     name: ClassVar[str]
     needs_labels: ClassVar[bool] = False
+    paper: ClassVar[str]
+    fidelity: ClassVar[str] = FORMULA
     _known: ClassVar[dict[str, type[Hasher]]] = {}
 
     def __init_subclass__(cls, **arguments: Any) -> None:

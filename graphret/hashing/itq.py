@@ -60,6 +60,7 @@ class ITQ(LinearHasher):
     """
 
     name: ClassVar[str] = "itq"
+    paper: ClassVar[str] = "Gong, Lazebnik, CVPR 2011"
 
     def __init__(self, n_bits: int, *, seed: int = 0, n_iterations: int = 50) -> None:
         self.n_iterations = check_integer("n_iterations", n_iterations, 0)

@@ -72,6 +72,7 @@ class KSH(Hasher):
     """
 
     name: ClassVar[str] = "ksh"
+    paper: ClassVar[str] = "Liu, Wang, Ji, Jiang, Chang, CVPR 2012"
     needs_labels: ClassVar[bool] = True
 
     def __init__(

@@ -48,6 +48,8 @@ class LSH(LinearHasher):
     """
 
     name: ClassVar[str] = "lsh"
+    paper: ClassVar[str] = "Charikar, STOC 2002"
+    fidelity: ClassVar[str] = "changed formula"
 
     def __init__(self, n_bits: int, *, seed: int = 0, center: bool = True) -> None:
         center = check_flag("center", center)

@@ -86,6 +86,7 @@ class MLH(LinearHasher):
     """
 
     name: ClassVar[str] = "mlh"
+    paper: ClassVar[str] = "Norouzi, Fleet, ICML 2011"
     needs_labels: ClassVar[bool] = True
 
     def __init__(

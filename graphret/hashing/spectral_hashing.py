@@ -59,6 +59,7 @@ class SpectralHashing(Hasher):
     """
 
     name: ClassVar[str] = "spectral_hashing"
+    paper: ClassVar[str] = "Weiss, Torralba, Fergus, NIPS 2008"
 
     def __init__(self, n_bits: int, *, seed: int = 0) -> None:
         super().__init__(n_bits, seed=seed)

@@ -71,6 +71,8 @@ class SSH(LinearHasher):
     """
 
     name: ClassVar[str] = "ssh"
+    paper: ClassVar[str] = "Wang, Kumar, Chang, PAMI 2012"
+    fidelity: ClassVar[str] = "changed formula"
     needs_labels: ClassVar[bool] = True
 
     def __init__(

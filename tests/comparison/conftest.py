@@ -18,7 +18,14 @@ from graphret.comparison import (
 )
 from graphret.data import generate_phantom
 
+SMALL = {"backbone": "small_cnn"}
 MEASURES = ("P@10", "P@50", "nDCG@10", "mAP@10", "gmAP@10")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread(torch_threads):
+    with torch_threads(1):
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -35,8 +42,8 @@ def untrained_experiment(film_root):
         name="small",
         title="Small films",
         methods=(
-            MethodSettings("untrained", "resnet18"),
-            MethodSettings("hasher", "itq", on="resnet18 untrained", rankings=("hamming", "region_growing:bits")),
+            MethodSettings("untrained", "gem", options=SMALL),
+            MethodSettings("hasher", "itq", on="gem untrained", rankings=("hamming", "region_growing:bits")),
             MethodSettings("random", rankings=("nearest", "hamming")),
         ),
         data=DataSettings(spec="phantom", root=str(film_root), size=32),
@@ -55,14 +62,14 @@ def untrained_experiment(film_root):
 
 
 @pytest.fixture(scope="session")
-def ran(untrained_experiment, tmp_path_factory):
+def ran(untrained_experiment, tmp_path_factory, torch_threads):
     """The comparison, with one training, a method that is not registered, and labels of published figures."""
     out = tmp_path_factory.mktemp("comparison")
     first, hasher, random = untrained_experiment.methods
     experiment = replace(
         untrained_experiment,
         methods=(
-            MethodSettings("encoder", "resnet18", label="densenet121", rankings=("nearest", "tuned")),
+            MethodSettings("encoder", "gem", label="densenet121", options=SMALL, rankings=("nearest", "tuned")),
             first,
             replace(hasher, label="lsh"),
             random,
@@ -70,10 +77,11 @@ def ran(untrained_experiment, tmp_path_factory):
         ),
         budget=BudgetSettings(epochs=1),
         orders=(
-            OrderSettings("systems", ("densenet121", "resnet18 untrained", "siamese_hash", "lsh, 16 bits, hamming")),
+            OrderSettings("systems", ("densenet121", "gem untrained", "siamese_hash", "lsh, 16 bits, hamming")),
             OrderSettings("rankings of bits", ("lsh", "random"), ranking="hamming"),
         ),
         training={"batch_size": 16, "device": "cpu"},
     )
-    comparison = compare(out=out, experiment=experiment)
+    with torch_threads(1):  # made before what holds for a module
+        comparison = compare(out=out, experiment=experiment)
     return SimpleNamespace(out=out, experiment=experiment, comparison=comparison)

@@ -41,8 +41,8 @@ def test_one_row_for_every_method_length_and_ranking(ran):
     assert [row.name for row in ran.comparison.rows] == [
         "densenet121, nearest",
         "densenet121, tuned",
-        "resnet18 untrained, nearest",
-        "resnet18 untrained, region_growing",
+        "gem untrained, nearest",
+        "gem untrained, region_growing",
         "lsh, 16 bits, hamming",
         "lsh, 16 bits, region_growing:bits",
         "random, 16 bits, nearest",
@@ -55,7 +55,7 @@ def test_one_row_for_every_method_length_and_ranking(ran):
 @pytest.mark.parametrize(
     ("name", "folder", "ranking", "signs"),
     [
-        ("resnet18 untrained, region_growing", "resnet18-untrained", "region_growing", False),
+        ("gem untrained, region_growing", "gem-untrained", "region_growing", False),
         ("lsh, 16 bits, hamming", "lsh-16", "hamming", False),
         ("lsh, 16 bits, region_growing:bits", "lsh-16", "region_growing", True),
     ],
@@ -110,11 +110,11 @@ def test_costs(ran):
     assert trained["training_seconds"] > 0
     assert trained["films_per_second"] > 0
     assert all(0 <= area <= 1 for area in trained["auc"].values())
-    assert trained["bytes_per_film"] == 4 * 512
-    untrained = ran.comparison["resnet18 untrained, nearest"].costs
+    assert trained["bytes_per_film"] == 4 * 64
+    untrained = ran.comparison["gem untrained, nearest"].costs
     assert untrained["training_seconds"] is None
     assert untrained["auc"] is None
-    assert ran.comparison["resnet18 untrained, region_growing"].costs["bytes_per_film"] > 4 * 512
+    assert ran.comparison["gem untrained, region_growing"].costs["bytes_per_film"] > 4 * 64
     assert ran.comparison["lsh, 16 bits, hamming"].costs["bytes_per_film"] == 2
     assert ran.comparison["lsh, 16 bits, region_growing:bits"].costs["bytes_per_film"] > 4 * 16
     assert ran.comparison["random, 16 bits, nearest"].costs["films_per_second"] is None
@@ -149,14 +149,14 @@ def test_a_method_that_fails_is_a_row_that_says_why(ran):
 
 def test_what_suits_no_method_fails_alone(untrained_experiment, tmp_path):
     methods = (
-        MethodSettings("untrained", "resnet18", bits=(8,)),
+        MethodSettings("untrained", "gem", bits=(8,)),
         MethodSettings("random", rankings=("nearest",)),
         MethodSettings("random", label="again", rankings=("diffusion", "nearest")),
         MethodSettings("hasher", "ksh", on="random", options={"colour": 1}, rankings=("hamming",)),
     )
     comparison = compare(out=tmp_path, experiment=replace(untrained_experiment, methods=methods, bits=(8,)))
     errors = {row.name: row.error for row in comparison.rows}
-    assert "gives real values" in errors["resnet18 untrained"]
+    assert "gives real values" in errors["gem untrained"]
     assert "colour" in errors["ksh on random, 8 bits"]
     assert errors["random, 8 bits, nearest"] == errors["again, 8 bits, nearest"] == ""
 
@@ -175,7 +175,7 @@ def test_rankings_of_the_same_codes_are_compared(ran):
     found = {pair["row"]: pair for pair in ran.comparison.same_codes}
     assert {name: pair["reference"] for name, pair in found.items()} == {
         "densenet121, tuned": "densenet121, nearest",
-        "resnet18 untrained, region_growing": "resnet18 untrained, nearest",
+        "gem untrained, region_growing": "gem untrained, nearest",
         "lsh, 16 bits, region_growing:bits": "lsh, 16 bits, hamming",
         "random, 16 bits, hamming": "random, 16 bits, nearest",
     }
@@ -192,8 +192,8 @@ def test_rankings_of_the_same_codes_are_compared(ran):
 def test_published_orders_are_tested_pair_by_pair(ran):
     """Neighbours, and the first with the last; a method without figures is passed over."""
     assert [(pair["title"], pair["better"], pair["worse"]) for pair in ran.comparison.orders] == [
-        ("systems", "densenet121, nearest", "resnet18 untrained, nearest"),
-        ("systems", "resnet18 untrained, nearest", "lsh, 16 bits, hamming"),
+        ("systems", "densenet121, nearest", "gem untrained, nearest"),
+        ("systems", "gem untrained, nearest", "lsh, 16 bits, hamming"),
         ("systems", "densenet121, nearest", "lsh, 16 bits, hamming"),
         ("rankings of bits", "lsh, 16 bits, hamming", "random, 16 bits, hamming"),
     ]
@@ -217,7 +217,7 @@ def test_nothing_is_kept_that_can_be_made_again(ran):
 
 @pytest.mark.slow
 def test_a_larger_budget_goes_on_where_a_smaller_one_ended(untrained_experiment, tmp_path):
-    method = MethodSettings("encoder", "resnet18")
+    method = MethodSettings("encoder", "gem", options={"backbone": "small_cnn"})
     films = prepare_films(untrained_experiment.data, tmp_path)
     few = films.table.select(np.arange(0, len(films.table), 3))
 
@@ -228,7 +228,7 @@ def test_a_larger_budget_goes_on_where_a_smaller_one_ended(untrained_experiment,
 
     trained("out", 1)
     assert trained("out", 2).fingerprint == trained("whole", 2).fingerprint
-    with pytest.raises(ExperimentError, match=r"budget.epochs is 1, and resnet18 had 2 in this folder before"):
+    with pytest.raises(ExperimentError, match=r"budget.epochs is 1, and gem had 2 in this folder before"):
         trained("out", 1)
 
 
@@ -319,10 +319,10 @@ def test_a_film_whose_code_is_zero_does_not_cost_the_method_its_row(untrained_ex
     monkeypatch.setattr(Forward, "_works_in_threads", lambda self, precision: False)
     methods = untrained_experiment.methods[:1]
     comparison = compare(out=tmp_path, experiment=replace(untrained_experiment, methods=methods))
-    row = comparison["resnet18 untrained, nearest"]
+    row = comparison["gem untrained, nearest"]
     assert row.costs["films_without_code"] > 0
     assert not row.error
-    codes, _ = codes_of(tmp_path, "resnet18-untrained")
+    codes, _ = codes_of(tmp_path, "gem-untrained")
     constant = (codes == codes[:, :1]).all(axis=1)
     assert constant.any()
     assert (codes[constant] > 0).all()

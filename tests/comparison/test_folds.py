@@ -19,6 +19,7 @@ from graphret.comparison.runner import prepared
 from graphret.comparison.starts import start_of
 from graphret.data import ImageTable, generate_phantom
 from graphret.data.splits import patient_folds
+from graphret.encoders import Encoder
 from graphret.evaluation import evaluate_ranking
 from graphret.evaluation.bootstrap import patient_bootstrap
 from graphret.files import make_folder
@@ -194,19 +195,21 @@ def no_weights(monkeypatch, tmp_path):
 
 
 def test_weights_that_are_not_there_become_random_ones_and_every_row_says_so(
-    few_films, untrained_experiment, tmp_path, no_weights, caplog
+    few_films, untrained_experiment, tmp_path, no_weights, caplog, monkeypatch
 ):
+    def untrained(experiment, method, n_bits, table, stages, key, start, progress):
+        assert start.weights is None
+        return Encoder.untrained(method.name, table.label_names, experiment.data.size, device="cpu"), 1.0
+
+    monkeypatch.setattr("graphret.comparison.representation.trained_encoder", untrained)
     methods = (
-        MethodSettings(
-            "encoder", "resnet18", rankings=("nearest",), training={"weights": "imagenet", "batch_size": 16}
-        ),
+        MethodSettings("encoder", "resnet18", rankings=("nearest",), training={"weights": "imagenet"}),
         MethodSettings("hasher", "itq", on="resnet18", rankings=("hamming",)),
     )
     experiment = replace(
         untrained_experiment,
         data=few_films,
         methods=methods,
-        budget=replace(untrained_experiment.budget, epochs=1),
         published=(),
         sheets=replace(untrained_experiment.sheets, queries=0),
     )

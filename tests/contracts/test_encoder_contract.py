@@ -30,6 +30,12 @@ def images_of(size: int, n: int = 5, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).random((n, size, size), dtype=np.float32)
 
 
+@pytest.fixture
+def one_thread(torch_threads):
+    with torch_threads(1):
+        yield
+
+
 @pytest.fixture(scope="module", params=list_encoders())
 def encoder(request) -> Encoder:
     return make(request.param)
@@ -110,7 +116,7 @@ def test_saved_and_opened_it_gives_identical_codes(encoder, tmp_path):
 
 
 @pytest.mark.parametrize("name", list_encoders())
-def test_the_gradient_of_its_own_objective_reaches_every_parameter(name):
+def test_the_gradient_of_its_own_objective_reaches_every_parameter(name, one_thread):
     torch.manual_seed(0)
     module = create(name, n_labels=3, **settings_of(name))
     spec = encoder_spec(name)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-import torch
 
 from graphret.data import ImageTable
 from graphret.data.images import write_png
@@ -18,6 +17,7 @@ from graphret.training.validation import retrieval_map
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -53,11 +53,9 @@ def films(tmp_path_factory) -> ImageTable:
 
 
 @pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+def _one_thread(torch_threads: Callable[[int], AbstractContextManager[None]]) -> Iterator[None]:
+    with torch_threads(1):
+        yield
 
 
 class Trial:

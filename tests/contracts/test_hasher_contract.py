@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from graphret._errors import CodesError, EncoderError, InvalidParameterError, MissingFileError, UnknownNameError
+from graphret._fidelity import FIDELITIES, FORMULA
 from graphret.hashing import Hasher, create_hasher, hamming_search, hasher_options, list_hashers, pack_bits
 
 N_BITS = 12
@@ -51,6 +52,12 @@ def precision(bits_of_queries: np.ndarray, bits: np.ndarray) -> float:
 @pytest.fixture(scope="module", params=list_hashers())
 def hasher(request) -> Hasher:
     return fitted(request.param)
+
+
+def test_it_says_how_close_it_is_to_its_paper(hasher):
+    assert hasher.paper
+    assert hasher.fidelity in FIDELITIES
+    assert (hasher.fidelity == FORMULA) == (hasher.name not in {"lsh", "ssh"})
 
 
 def test_values_and_bits_have_the_promised_shape(hasher):

@@ -97,16 +97,20 @@ def test_each_channel_is_resized_as_a_film(colours):
 COLOUR = [name for name in list_encoders() if encoder_spec(name).colour]
 
 
-@pytest.mark.parametrize("name", ["densenet121", "resnet18", "ynet", "dpsh", "gem"])
-def test_a_network_is_given_three_channels_normalised_one_by_one(name):
-    """Codes are those of the module on normalised colours; grey ones are those of three equal channels."""
-    assert name in COLOUR
-    options = {"backbone": "small_cnn"} if "backbone" in encoder_spec(name).options else {}
+def untrained(name, **options):
+    if "backbone" in encoder_spec(name).options:
+        options["backbone"] = "small_cnn"
     bits = 16 if encoder_spec(name).kind == "hash" else None
-    encoder = Encoder.untrained(name, ["a", "b"], 32, n_bits=bits, device="cpu", channels=3, **options)
-    grey = Encoder.untrained(name, ["a", "b"], 32, n_bits=bits, device="cpu", **options)
+    return Encoder.untrained(name, ["a", "b"], 32, n_bits=bits, device="cpu", **options)
+
+
+@pytest.mark.parametrize("name", ["densenet121", "resnet18", "ynet", "fusion_hash", "dpsh", "gem"])
+def test_a_network_is_given_three_channels_normalised_one_by_one(name):
+    """Codes are those of the module on normalised colours."""
+    assert name in COLOUR
+    encoder = untrained(name, channels=3)
     images = np.random.default_rng(0).random((2, 3, 32, 32), dtype=np.float32)
-    network = grey._network.module
+    network = encoder._network.module
     normalised = (torch.from_numpy(images) - torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)) / torch.tensor(
         [0.229, 0.224, 0.225]
     ).view(1, 3, 1, 1)
@@ -116,7 +120,13 @@ def test_a_network_is_given_three_channels_normalised_one_by_one(name):
     network.pixels = pixels
     found = encoder.encode(images)
     np.testing.assert_allclose(found, wanted, atol=2e-4 * max(1, np.abs(wanted).max()))
-    equal = np.repeat(images[:, :1], 3, axis=1)
+
+
+@pytest.mark.parametrize("name", ["ynet", "dpsh", "gem"])
+def test_a_grey_film_is_one_of_three_equal_channels(name):
+    encoder, grey = untrained(name, channels=3), untrained(name)
+    images = np.random.default_rng(0).random((2, 3, 32, 32), dtype=np.float32)
+    found, equal = encoder.encode(images), np.repeat(images[:, :1], 3, axis=1)
     np.testing.assert_allclose(encoder.encode(equal), grey.encode(images[:, 0]), atol=1e-4 * np.abs(found).max())
     assert np.abs(found - encoder.encode(equal)).max() > 1e-4
     assert encoder.fingerprint != grey.fingerprint

@@ -52,6 +52,12 @@ def pair(request):
     return network(name, **options), Encoder(network(name, **options), config, device="cpu")
 
 
+@pytest.fixture
+def two_threads(torch_threads):
+    with torch_threads(2):
+        yield
+
+
 def assert_same_function(found: np.ndarray, expected: np.ndarray) -> None:
     np.testing.assert_allclose(found, expected, atol=2e-5 * np.abs(expected).max(), rtol=0)
     found, expected = found.astype(np.float64), expected.astype(np.float64)
@@ -61,14 +67,14 @@ def assert_same_function(found: np.ndarray, expected: np.ndarray) -> None:
 
 @pytest.mark.parametrize("size", [32, 33, 50, 64, 97])
 @pytest.mark.parametrize("n", [1, 5])
-def test_codes_and_probabilities_are_those_of_the_network(pair, size, n):
+def test_codes_and_probabilities_are_those_of_the_network(pair, size, n, torch_threads):
     plain, encoder = pair
     images = images_of(size, n)
     with torch.inference_mode():
-        grey = torch.from_numpy(images)[:, None]
-        codes, probabilities = plain.features(grey).numpy(), torch.sigmoid(plain(grey)).numpy()
-    assert_same_function(encoder.resized(size).encode(images), codes)
-    assert_same_function(encoder.resized(size).predict(images), probabilities)
+        outputs = plain.outputs(torch.from_numpy(images)[:, None])
+    with torch_threads(min(n, 2)):
+        assert_same_function(encoder.resized(size).encode(images), outputs.codes.numpy())
+        assert_same_function(encoder.resized(size).predict(images), torch.sigmoid(outputs.logits).numpy())
 
 
 def test_a_processor_uses_the_faster_form_and_bfloat16_the_network(pair, monkeypatch):
@@ -114,7 +120,7 @@ def test_the_form_has_its_own_copy_of_the_weights(pair):
     assert module.training is False
 
 
-def test_runs_are_identical_and_parts_change_rounding_only(pair, monkeypatch):
+def test_runs_are_identical_and_parts_change_rounding_only(pair, two_threads, monkeypatch):
     _, encoder = pair
     images = images_of(64, 9)
     codes = encoder.encode(images)
@@ -230,7 +236,7 @@ def test_parts_cover_every_row_once_and_are_alike(n, at_once, n_workers):
         assert len(parts) == n or len(parts) % min(n_workers, n) == 0
 
 
-def test_callers_may_encode_at_the_same_time():
+def test_callers_may_encode_at_the_same_time(two_threads):
     encoder = Encoder.untrained("resnet18", ["Mass"], 32, device="cpu")
     images = images_of(32, 6)
     expected = encoder.encode(images)
@@ -241,7 +247,7 @@ def test_callers_may_encode_at_the_same_time():
     assert torch.get_num_threads() == before
 
 
-def test_an_error_in_a_worker_reaches_the_caller(monkeypatch):
+def test_an_error_in_a_worker_reaches_the_caller(two_threads, monkeypatch):
     encoder = Encoder.untrained("resnet18", ["Mass"], 32, device="cpu")
 
     def fail(_):

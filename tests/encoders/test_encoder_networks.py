@@ -7,9 +7,9 @@ from torchvision import models
 from torchvision.transforms.v2.functional import normalize
 
 from graphret._errors import InvalidParameterError, UnknownNameError
+from graphret._fidelity import FIDELITIES
 from graphret.encoders import create, encoder_spec, list_encoders
 from graphret.encoders.inference.pixels import ImageNetPixels, XrayVisionPixels
-from graphret.encoders.registry.spec import FIDELITIES
 from graphret.files import sha256_of
 
 
@@ -96,6 +96,9 @@ def test_the_number_of_labels_does_not_change_the_random_backbone():
 def test_every_encoder_says_how_close_it_is_to_its_paper():
     found = {name: encoder_spec(name).fidelity for name in list_encoders()}
     assert set(found.values()) <= set(FIDELITIES)
+    changed = {name for name, fidelity in found.items() if fidelity == "changed formula"}
+    aggregations = {"blcf", "cam", "crow", "gem", "regional_attention", "rmac", "spoc"}
+    assert changed == {"ath", "cnnh", "dh", "ynet", *aggregations}
     unread = {name for name, fidelity in found.items() if fidelity in {"abstract only", "public implementation"}}
     newer = {"csq", "dfh", "dpn", "dtsh", "greedyhash", "orthohash", "bihalf", "cibhash", "greedyhash_unsupervised"}
     regions = {"deep_vision_solo", "rmac_rpn", "solar_local"}

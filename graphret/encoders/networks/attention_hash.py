@@ -30,7 +30,7 @@ class InvertedPixels(nn.Module):
     """Stretch every film to [0, 1], invert it, round to 256 steps (Öztürk et al. 2021, Eq. 2); in [0, 1] again."""
 
     def forward(self, images: Tensor) -> Tensor:
-        """(b, 1, s, s) -> (b, 1, s, s); a film of one value becomes white."""
+        """(b, c, s, s) -> (b, c, s, s), channels together; a film of one value becomes white."""
         low, high = images.amin(dim=(1, 2, 3), keepdim=True), images.amax(dim=(1, 2, 3), keepdim=True)
         stretched = (images - low) / (high - low).clamp_min(1e-6)
         return torch.round(255 * (1 - stretched)) / 255
@@ -76,15 +76,17 @@ class AttentionNet(nn.Module):
         Residual attention blocks between the two halves: 0 (PF0), 1 (PF1) or 2 (PF2).
     gate
         What the last map goes through: ``"sigmoid"``, ``"tanh"`` or ``"elu"``.
+    channels
+        Of the film.
     """
 
-    def __init__(self, n_blocks: int, gate: str) -> None:
+    def __init__(self, n_blocks: int, gate: str, channels: int = 1) -> None:
         super().__init__()
         if gate not in _GATES:
             raise UnknownNameError("gate", gate, _GATES)
         self.gate = gate
         self.encoder = nn.Sequential(
-            *_convolution(1, 32),
+            *_convolution(channels, 32),
             *_convolution(32, 32),
             nn.MaxPool2d(2),
             *_convolution(32, 64),
@@ -104,7 +106,7 @@ class AttentionNet(nn.Module):
         )
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """(b, 1, s, s) -> saliency (b, 1, s, s) in the range of the gate.
+        """(b, channels, s, s) -> saliency (b, 1, s, s) in the range of the gate.
 
         Where s is no multiple of 4 the map comes out up to 3 px smaller and is resized.
         """
@@ -118,8 +120,9 @@ class ResNet18Hash(EncoderNetwork):
     ResNet-18 over the inverted film, one linear layer to the bits.
 
     Departures from the paper: torchvision's weights are for colours, so the first convolution, which takes one grey
-    channel here, gets the sum of their three; pixels are normalised with the mean of ImageNet's three means and
-    standard deviations.
+    channel here, gets the sum of their three (with colours, each its own); pixels are normalised with the mean of
+    ImageNet's three means and standard deviations. The paper's "only one FCL layer before the hash layer" is read as
+    the linear layer that gives the code, and the sign of it as the hash layer.
 
     Parameters
     ----------
@@ -127,14 +130,18 @@ class ResNet18Hash(EncoderNetwork):
         Labels of the films; there is no classifier.
     n_bits
         Length of the code.
+    channels
+        1 for grey films, as in the paper, or 3 for colours.
     """
 
     heads: ClassVar[tuple[str, ...]] = ("hash",)
     imagenet_weights = ResNet18_Weights.IMAGENET1K_V1
-    n_channels: ClassVar[int] = 1
+    n_pictures: ClassVar[int] = 1
+    """Pictures of the channels of a film that the hash network takes: here the film alone."""
 
-    def __init__(self, n_labels: int, n_bits: int) -> None:  # noqa: ARG002 - one signature for all
+    def __init__(self, n_labels: int, n_bits: int, channels: int = 1) -> None:  # noqa: ARG002 - one signature for all
         super().__init__()
+        self.n_channels = self.n_pictures * channels
         self.pixels: nn.Module = InvertedPixels()
         self.backbone = resnet18(weights=None)
         self.backbone.conv1 = nn.Conv2d(self.n_channels, 64, kernel_size=7, stride=2, padding=3, bias=False)
@@ -160,8 +167,9 @@ class ResNet18Hash(EncoderNetwork):
         """Spread the three colours of a pretrained first convolution over our channels."""
         key = "backbone.conv1.weight"
         if key in tensors and tensors[key].shape[1] == 3 != self.n_channels:
-            grey = tensors[key].sum(dim=1, keepdim=True) / self.n_channels
-            tensors = {**tensors, key: grey.repeat(1, self.n_channels, 1, 1)}
+            colours = self.n_channels == 3 * self.n_pictures
+            picture = tensors[key] if colours else tensors[key].sum(dim=1, keepdim=True)
+            tensors = {**tensors, key: picture.repeat(1, self.n_pictures, 1, 1) / self.n_pictures}
         # The attention network is never pretrained.
         own = {name: value for name, value in self.state_dict().items() if name.startswith("attention.")}
         return own | {name: value for name, value in tensors.items() if not name.startswith("backbone.fc.")}
@@ -176,7 +184,7 @@ class AttentionHash(ResNet18Hash):
     """The system of Öztürk et al. 2021: PF0, PF1 and PF2 by the number of attention blocks.
 
     The hash network takes the inverted film and the film times its saliency (Öztürk et al. 2021, Eq. 2 to 4) as two
-    channels.
+    channels, or as twice three where the film has colours.
 
     Departures from the paper: it gives neither kernel nor stride of the transposed convolutions (here 4x4 with stride
     2, twice, then 5x5), nor the layers of an attention block (see :class:`AttentionBlock`), nor the channels between 32
@@ -184,7 +192,7 @@ class AttentionHash(ResNet18Hash):
 
     Parameters
     ----------
-    n_labels, n_bits
+    n_labels, n_bits, channels
         As in :class:`ResNet18Hash`.
     n_blocks
         Residual attention blocks, 0 to 2.
@@ -192,11 +200,11 @@ class AttentionHash(ResNet18Hash):
         ``"sigmoid"``, ``"tanh"`` or ``"elu"`` (Öztürk et al. 2021, Fig. 6).
     """
 
-    n_channels: ClassVar[int] = 2
+    n_pictures: ClassVar[int] = 2
 
-    def __init__(self, n_labels: int, n_bits: int, n_blocks: int = 2, gate: str = "sigmoid") -> None:
-        super().__init__(n_labels, n_bits)
-        self.attention = AttentionNet(n_blocks, gate)
+    def __init__(self, n_labels: int, n_bits: int, n_blocks: int = 2, gate: str = "sigmoid", channels: int = 1) -> None:
+        super().__init__(n_labels, n_bits, channels)
+        self.attention = AttentionNet(n_blocks, gate, channels)
 
     def inputs(self, images: Tensor) -> Tensor:
         """The inverted film, and the film times its saliency."""

@@ -32,14 +32,16 @@ class SiameseHash(EncoderNetwork):
         Labels of the films; there is no classifier.
     n_bits
         Length of the code.
+    channels
+        1 for grey films, as in the paper, or 3 for colours.
     """
 
     heads: ClassVar[tuple[str, ...]] = ("hash",)
 
-    def __init__(self, n_labels: int, n_bits: int) -> None:  # noqa: ARG002 - one signature for all
+    def __init__(self, n_labels: int, n_bits: int, channels: int = 1) -> None:  # noqa: ARG002 - one signature for all
         super().__init__()
         self.convolutions = nn.Sequential(
-            nn.Conv2d(1, 32, 5, padding=2),
+            nn.Conv2d(channels, 32, 5, padding=2),
             nn.ReLU(),
             nn.MaxPool2d(3, stride=2, ceil_mode=True),
             nn.Conv2d(32, 32, 5, padding=2),

@@ -56,7 +56,9 @@ class AttentionHashLoss(Objective):
     """Öztürk et al. 2021, Eq. 7: ``0.5`` contrastive ``+ 0.5`` weighted likelihood, over the pairs i < j of a batch.
 
     Departures from the paper: means over the pairs in the place of sums; ``alpha`` of Eq. 6 is 10 / b for b bits,
-    since the paper has none; pairs whose relation uncertain labels leave open have no part.
+    since the paper has none; of HashNet's weights, to which the paper refers for the balance of similar and dissimilar
+    pairs, only that balance, without the share of labels in common; pairs whose relation uncertain labels leave open
+    have no part.
 
     Parameters
     ----------

@@ -27,7 +27,8 @@ class FusionLoss(Objective):
 
     Departures from the paper: its equations do not survive in our copy, only the names of the three parts; their forms
     are those of DSH and Haq et al. 2021, Eq. 1 (which knows several labels at once), their weights are ours. Pairs
-    whose relation uncertain labels leave open have no part.
+    whose relation uncertain labels leave open have no part. The paper sets one or two parameters to .5, whose names and
+    places cannot be read in our copy; if they weigh these parts, ``quantisation=0.5, classification=0.5`` is its loss.
 
     Parameters
     ----------

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from graphret.encoders.registry.spec import FORMULA, EncoderSpec
+from graphret._fidelity import FORMULA
+from graphret.encoders.registry.spec import EncoderSpec
 
 __all__ = ["COMPARISON_SPECS"]
 
@@ -46,8 +47,11 @@ def _newer(name: str, factory: str, paper: str, **further: Any) -> EncoderSpec:
     return _hashing(name, factory, paper, fidelity="public implementation", **further)
 
 
-def _aggregation(name: str, factory: str, paper: str, *, fidelity: str = FORMULA, **further: Any) -> EncoderSpec:
-    """A network of `aggregated.py`; ``further`` are the options of the aggregation."""
+def _aggregation(name: str, factory: str, paper: str, **further: Any) -> EncoderSpec:
+    """A network of `aggregated.py`; ``further`` are the options of the aggregation.
+
+    Each paper whitens its vectors, by PCA or learnt, which none of these does but for the words of BLCF.
+    """
     return EncoderSpec(
         name=name,
         kind="dense",
@@ -56,7 +60,7 @@ def _aggregation(name: str, factory: str, paper: str, *, fidelity: str = FORMULA
         code_length=further.get("n_words", 512),
         default_size=224,
         paper=paper,
-        fidelity=fidelity,
+        fidelity="changed formula",
         options={**_BACKBONE, **further},
         non_negative=True,
         pretrained=("imagenet",),
@@ -135,14 +139,11 @@ COMPARISON_SPECS = (
         n_words=512,
         weighting="none",
         tf_idf=False,
-        fidelity="changed formula",
     ),
-    _aggregation("cam", "CAMEncoder", "Jimenez, Alvarez, Giro-i-Nieto, BMVC 2017", fidelity="changed formula"),
+    _aggregation("cam", "CAMEncoder", "Jimenez, Alvarez, Giro-i-Nieto, BMVC 2017"),
     _aggregation("crow", "CroWEncoder", "Kalantidis, Mellina, Osindero 2016"),
     _aggregation("gem", "GeMEncoder", "Radenovic, Tolias, Chum, TPAMI 2019", p=3.0),
-    _aggregation(
-        "regional_attention", "RegionalAttentionEncoder", "Kim, Yoon, BMVC 2018", n_scales=3, fidelity="changed formula"
-    ),
+    _aggregation("regional_attention", "RegionalAttentionEncoder", "Kim, Yoon, BMVC 2018", n_scales=3),
     _aggregation("rmac", "RMACEncoder", "Tolias, Sicre, Jegou, ICLR 2016", n_scales=3),
     _descriptor("gist", "Gist", "Oliva, Torralba, IJCV 2001", "n_values", 1024, fidelity="public implementation"),
     _descriptor(

@@ -160,7 +160,9 @@ def create(
     check_integer("n_labels", n_labels, 1, "a classifier needs a label")
     bits = spec.check_bits(n_bits)
     arguments = spec.options_for(weights, options)
-    arguments.pop("channels", None)  # such networks normalise one channel and three by the same numbers
+    channels = arguments.pop("channels", 1)
+    if spec.builds_channels:  # others normalise one channel and three by the same numbers
+        arguments["channels"] = channels
     if bits is not None:
         arguments["n_bits"] = bits
     factory = getattr(importlib.import_module(spec.module), spec.factory)

@@ -8,21 +8,17 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from graphret._checks import check_integer
 from graphret._errors import InvalidParameterError
+from graphret._fidelity import FORMULA
 from graphret._registry import check_options
 from graphret.encoders.networks.backbone_names import backbone_channels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["FIDELITIES", "FORMULA", "MINIMUM_SIZE", "EncoderSpec"]
+__all__ = ["MINIMUM_SIZE", "EncoderSpec"]
 
 MINIMUM_SIZE = 32
 """Smallest side of an input in px: the backbones halve it five times."""
-
-FORMULA = "formula of the paper"
-FIDELITIES = (FORMULA, "changed formula", "parts of the paper", "abstract only", "public implementation")
-"""As the paper prints it (what it leaves open is filled in); changed where the docstring says so; from what survives of
-the paper's text; from the paper's abstract; from somebody's code, without the paper."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +42,8 @@ class EncoderSpec:
     paper
         The source of the model.
     fidelity
-        How close the code is to its source: one of `FIDELITIES`. The docstring of the code says what departs.
+        How close the code is to its source: one of `graphret._fidelity.FIDELITIES`. The docstring of the code says
+        what departs.
     options
         Keyword options of the factory and their defaults.
     non_negative
@@ -63,6 +60,8 @@ class EncoderSpec:
         Bits of a hash encoder when no number is asked for.
     colour
         The network takes films of three channels too: the option ``channels=3``, which is no option of the factory.
+    builds_channels
+        But this factory takes ``channels``, because its first layer has another shape for colours.
     from_tensors
         Module with a function ``for_inference(tensors, **options)`` that makes the network's form for a processor of
         its weights alone, without the libraries of ``module``; "" where there is none.
@@ -96,6 +95,7 @@ class EncoderSpec:
     length_option: str | None = None
     length_factor: int = 1
     colour: bool = False
+    builds_channels: bool = False
     from_tensors: str = ""
 
     def length(self, n_bits: int | None, options: Mapping[str, Any]) -> int:

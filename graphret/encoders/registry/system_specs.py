@@ -44,6 +44,8 @@ def _attention_hash(name: str, factory: str, what: str, **options: Any) -> Encod
         default_bits=64,
         options=options,
         pretrained=("imagenet",),
+        colour=True,
+        builds_channels=True,
         classifies=False,
         objective="attention_hash",
         recipe=_ATTENTION_HASH_RECIPE,
@@ -60,6 +62,7 @@ SYSTEM_SPECS = (
         "ynet",
         "YNet",
         "Fang et al. 2021: Y-Net",
+        fidelity="changed formula",
         default_size=256,
         default_bits=64,
         options={"fpn": True, "rmac": True, "centre": True, "mask_classes": 1},
@@ -86,6 +89,7 @@ SYSTEM_SPECS = (
         default_bits=64,
         options={"descriptors": "full", "feature": "fused"},
         pretrained=("imagenet",),
+        colour=True,
         objective="fusion_hash",
         recipe={"horizontal_flip": False},
     ),
@@ -96,9 +100,12 @@ SYSTEM_SPECS = (
         "Cai et al. 2019: Siamese hash",
         default_size=64,
         default_bits=48,
+        colour=True,
+        builds_channels=True,
         classifies=False,
         objective="siamese_hash",
-        # Cai et al. (2019) name no optimiser; their network and rates are those of DSH, which has this one.
+        # Cai et al. (2019) name no optimiser; their network and rates are those of DSH, which has this one. Its rate
+        # falls after every 20,000 iterations; they write "after 20,000 iterations".
         recipe={
             "iterations": 50_000,
             "batch_size": 200,
