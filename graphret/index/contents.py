@@ -223,7 +223,7 @@ def describe_contents(contents: Contents) -> Manifest:
         "counts": {
             "films": len(coded.films),
             "dimensions": int(coded.codes.shape[1]),
-            "patients": len(np.unique(coded.films.patients)),
+            "patients": len(set(coded.films.patients.tolist())),
             "labels": len(coded.films.label_names),
             "problems": coded.films.n_left_out,
             "edges": graph.n_edges,

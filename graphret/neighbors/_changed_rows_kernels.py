@@ -7,8 +7,9 @@ import numpy as np
 from graphret._numba import jit, prange
 from graphret.neighbors._kernels import _dot, _round_similarity
 from graphret.neighbors._tile_kernels import _replace_root
+from graphret.neighbors.exact_search import ROUNDING
 
-__all__ = ["_close_up", "_look_at_products", "_merge_into_lists", "_pair_cosines"]
+__all__ = ["_close_up", "_look_at_bounds", "_look_at_products", "_merge_into_lists", "_pair_cosines"]
 
 CHUNK = 32
 """Products that are tested together: so few matter that most chunks hold none."""
@@ -41,6 +42,50 @@ def _look_at_products(products, scales, least, first, itself, heap_scores, heap_
             for column in range(some.shape[0]):
                 cosine = some[column] * some_scales[column]
                 node = first + start + column
+                if cosine > root and node != itself[row]:
+                    _replace_root(heap_scores[row], heap_ids[row], cosine, node)
+                    root = heap_scores[row, 0]
+                if cosine >= some_least[column]:
+                    pairs[0, n_pairs] = row
+                    pairs[1, n_pairs] = node
+                    n_pairs += 1
+    return n_pairs
+
+
+@jit(reassociate=True)
+def _single_dot(x, y):
+    total = np.float32(0.0)
+    for t in range(x.shape[0]):
+        total += x[t] * y[t]
+    return total
+
+
+@jit()
+def _look_at_bounds(bounds, least, first, itself, own, own_lengths, codes, lengths, heap_scores, heap_ids, pairs):
+    """Do what `_look_at_products` does with bounds of cosines: pairs whose bound says so are scored, in float32 first.
+
+    ``own`` (q, d) and ``own_lengths`` are the codes of the rows, ``codes`` and ``lengths`` those of the archive.
+    """
+    n_pairs = 0
+    for row in range(bounds.shape[0]):
+        row_bounds = bounds[row]
+        root = heap_scores[row, 0]
+        for start in range(0, row_bounds.shape[0], CHUNK):
+            some = row_bounds[start : start + CHUNK]
+            some_least = least[start : start + CHUNK]
+            n_promising = np.int32(0)
+            for column in range(some.shape[0]):
+                n_promising += np.int32((some[column] > root) | (some[column] >= some_least[column]))
+            if n_promising == 0:
+                continue
+            for column in range(some.shape[0]):
+                if not (some[column] > root or some[column] >= some_least[column]):
+                    continue
+                node = first + start + column
+                close = _single_dot(own[row], codes[node]) / (own_lengths[row] * lengths[node]) + ROUNDING
+                if close <= root and close < some_least[column]:
+                    continue
+                cosine = _round_similarity(_dot(own[row], codes[node]) / (own_lengths[row] * lengths[node]))
                 if cosine > root and node != itself[row]:
                     _replace_root(heap_scores[row], heap_ids[row], cosine, node)
                     root = heap_scores[row, 0]

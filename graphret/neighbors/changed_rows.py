@@ -13,6 +13,7 @@ from graphret.neighbors._changed_rows_kernels import _close_up, _merge_into_list
 from graphret.neighbors.csr_changes import new_numbers
 from graphret.neighbors.exact_search import ROUNDING, ExactSearch
 from graphret.neighbors.rows_to_all import compare_with_all
+from graphret.neighbors.rows_to_likely import compare_with_likely
 
 if TYPE_CHECKING:
     from graphret._types import Float32Array, Int32Array, Int64Array
@@ -70,13 +71,18 @@ def with_rows_removed(table: NeighborTable, kept: Int64Array) -> NeighborTable:
 
 
 def with_rows_added(
-    table: NeighborTable, search: ExactSearch, k: int, *, n_threads: int | None = None
+    table: NeighborTable,
+    search: ExactSearch,
+    k: int,
+    *,
+    directions: Float32Array | None = None,
+    n_threads: int | None = None,
 ) -> NeighborTable:
     """Put new rows into a table, both ways: they get neighbours, and become neighbours of rows that are there.
 
     Every new row is compared with all rows. It enters the list of an old row where it is nearer than the last of the
     list. So a list of k rows stays that of a search of all rows; a shorter list (see `with_rows_removed`) stays right
-    as far as it goes.
+    as far as it goes. Into a table that is approximate itself, many rows come by `compare_with_likely`.
 
     Parameters
     ----------
@@ -86,6 +92,9 @@ def with_rows_added(
         Over the codes of all n rows; what the table does not have is new.
     k
         Neighbours of a row, >= 1; the result has min(k, n - 1) columns.
+    directions
+        float32 (d, p), in which the codes differ most, orthogonal; ``None``: new rows of any table are compared with
+        all rows.
     n_threads
         Threads; the result does not depend on it.
 
@@ -96,7 +105,7 @@ def with_rows_added(
 
     Notes
     -----
-    O(m n d) time for m new rows.
+    O(m n d) time for m new rows; with ``directions`` that of `compare_with_likely`.
 
     Examples
     --------
@@ -122,7 +131,11 @@ def with_rows_added(
     least = np.full(n_rows, np.inf, np.float32)  # new rows are compared with each other for their own lists
     least[:n_old] = last - np.float32(ROUNDING)
     new = np.arange(n_old, n_rows)
-    neighbors[new], similarities[new], pairs = compare_with_all(search, new, least, width, n_threads=n_threads)
+    if directions is None or table.method == "exact":
+        found = compare_with_all(search, new, least, width, n_threads=n_threads)
+    else:
+        found = compare_with_likely(search, new, least, width, directions, n_threads=n_threads)
+    neighbors[new], similarities[new], pairs = found
     _merge_into_lists(*_entering(search, pairs, last, n_threads), neighbors, similarities)
     return replace(table, neighbors=neighbors, similarities=similarities)
 

@@ -93,7 +93,7 @@ def changed_contents(
 
         report(progress, "neighbors", 0)
         table = current.neighbors(n_threads, progress)
-        table, only_removed = _changed_table(table, kept, len(new_codes), search, config.k, n_threads)
+        table, only_removed = _changed_table(table, kept, len(new_codes), search, structure, config.k, n_threads)
         only_removed = only_removed and from_files  # a table that was made just now is not that of graph and links
         report(progress, "neighbors", 1)
         followed = start(lambda: written.links(_followed(structure(), search, kept, table, only_removed=only_removed)))
@@ -181,6 +181,7 @@ def _changed_table(
     kept: Int64Array,
     n_new: int,
     search: Callable[[], ExactSearch],
+    structure: Callable[[], GraphSearchStructure | None],
     k: int,
     n_threads: int | None,
 ) -> tuple[NeighborTable, bool]:
@@ -189,7 +190,9 @@ def _changed_table(
     if len(kept) < len(table.neighbors):
         table = with_rows_removed(table, kept)
     if n_new:
-        table = with_rows_added(table, search(), k, n_threads=n_threads)
+        known = structure()
+        directions = None if known is None else known.directions
+        table = with_rows_added(table, search(), k, directions=directions, n_threads=n_threads)
     elif width <= k and not len(short_lists(table, k)):
         return table, True
     return refill_short_lists(table, search(), k, n_threads=n_threads), False
