@@ -94,6 +94,36 @@ def test_refusals_of_the_disk_name_the_file_and_keep_it(tmp_path, monkeypatch, r
     assert names(tmp_path) == ["a"]
 
 
+def test_a_large_file_is_reserved_first(tmp_path, monkeypatch):
+    """A full disk is said before a byte is written; a file system that cannot reserve is written to nevertheless."""
+    size = files.atomic.BLOCK_BYTES
+    asked = []
+
+    def refuse(number):
+        def reserve(_descriptor, first, length):
+            asked.append((first, length))
+            raise OSError(number, os.strerror(number))
+
+        return reserve
+
+    def blocks():
+        asked.append("block")
+        yield bytes(size)
+
+    monkeypatch.setattr(os, "posix_fallocate", refuse(errno.ENOSPC))
+    with pytest.raises(StoreError, match="No space left"):
+        files.write_file(tmp_path / "a", blocks(), size=size)
+    assert asked == [(0, size)]
+    assert names(tmp_path) == []
+    for number in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
+        monkeypatch.setattr(os, "posix_fallocate", refuse(number))
+        files.write_file(tmp_path / "a", blocks(), size=size)
+        assert (tmp_path / "a").stat().st_size == size
+    asked.clear()
+    files.write_file(tmp_path / "small", b"small", size=size - 1)
+    assert asked == []
+
+
 def test_folders_that_are_none(tmp_path):
     with pytest.raises(MissingFileError, match=r"none .*make it first"):
         files.write_file(tmp_path / "none" / "a", b"")
