@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -122,6 +124,36 @@ def test_a_large_file_is_reserved_first(tmp_path, monkeypatch):
     asked.clear()
     files.write_file(tmp_path / "small", b"small", size=size - 1)
     assert asked == []
+
+
+@pytest.mark.parametrize("refused", [1, 2])
+def test_a_flush_of_a_large_file_that_fails_beside_the_writing_is_not_lost(tmp_path, monkeypatch, refused):
+    """The system tells it once: a later flush of the same file says that all is well."""
+    files.write_file(tmp_path / "a", b"old")
+    monkeypatch.setattr(files.atomic, "FLUSHED_BYTES", 1)
+    calls, told = [], threading.Event()
+
+    def fdatasync(_):
+        calls.append(1)
+        try:
+            if len(calls) == refused:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+        finally:
+            told.set()
+
+    def blocks():
+        for _ in range(4):
+            yield bytes(files.atomic.BLOCK_BYTES // 4)
+            assert told.wait(20)
+            told.clear()
+            time.sleep(0.05)  # until the pool knows as well
+
+    monkeypatch.setattr(os, "fdatasync", fdatasync)
+    with pytest.raises(StoreError, match="Input/output error"):
+        files.write_file(tmp_path / "a", blocks(), size=files.atomic.BLOCK_BYTES)
+    assert (tmp_path / "a").read_bytes() == b"old"
+    assert names(tmp_path) == ["a"]
+    assert len(calls) >= refused
 
 
 def test_folders_that_are_none(tmp_path):

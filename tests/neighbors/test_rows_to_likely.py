@@ -86,6 +86,18 @@ def test_a_guess_that_is_too_large_is_found_out(codes, directions, monkeypatch):
     assert np.array_equal(every[1], found[1])
 
 
+def test_an_archive_that_is_too_small_for_a_guess(codes, directions, monkeypatch):
+    monkeypatch.setattr(rows_to_likely, "PAIRS", 300)
+    some = codes[: N_NEW + 50]
+    search, least, new = ExactSearch(some), np.full(len(some), np.inf, np.float32), np.arange(50, len(some))
+    guesses = rows_to_likely._guessed(some[:3], rows_to_likely._sample(search)[:4], K)
+    assert (guesses == -np.inf).all()
+    monkeypatch.setattr(rows_to_likely, "_guessed", lambda unit, *_: guesses[:1].repeat(len(unit)))
+    every, found = compare_with_all(search, new, least, K), compare_with_likely(search, new, least, K, directions)
+    assert np.mean(every[0] == found[0]) > 0.99
+    assert found[2].shape == (2, 0)
+
+
 def test_an_exact_table_stays_exact(codes, directions):
     table = nearest_neighbors(codes[:-N_NEW], K, method="exact")
     grown = with_rows_added(table, ExactSearch(codes), K, directions=directions)
