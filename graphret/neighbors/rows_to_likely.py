@@ -74,7 +74,8 @@ def compare_with_likely(
     with borrow_threads(n_threads) as threads:
         bounds = _Bounds.of(search, directions, threads)
         own = np.stack([np.repeat(rows[told], k), neighbors[told].reshape(-1)])
-        bounds.widen(search, np.concatenate([own, pairs], axis=1))
+        bounds.widen(search, own, np.float32(-np.inf))
+        bounds.widen(search, pairs, least[pairs[1]] + np.float32(ROUNDING))
         sample = _sample(search)
         blocks = [others[first : first + BLOCK] for first in range(0, len(others), BLOCK)]
 
@@ -113,7 +114,7 @@ class _Bounds:
         lengths = np.linalg.norm(directions.astype(np.float64), axis=0)
         unit = np.ascontiguousarray((directions / np.where(lengths > 0, lengths, 1.0)), dtype=np.float32)
         codes, scales = search.read_codes().view(np.ndarray), (1.0 / search.lengths).astype(np.float32)
-        leading = np.empty((len(codes), unit.shape[1] + 1), np.float32)
+        leading = np.zeros((len(codes), unit.shape[1] + 1), np.float32)
         beyond = np.empty(len(codes), np.float32)
 
         def rotate(first: int) -> None:
@@ -127,16 +128,19 @@ class _Bounds:
             list(pool.map(rotate, range(0, len(codes), ROTATED)))
         return cls(leading, beyond)
 
-    def widen(self, search: ExactSearch, pairs: Int64Array) -> None:
-        """Allow for what lies beyond so much that no pair of a row with a neighbour is lost."""
-        codes, lengths = search.codes.view(np.ndarray), search.lengths.view(np.ndarray)
+    def widen(self, search: ExactSearch, pairs: Int64Array, asked: Float32Array | np.float32) -> None:
+        """Allow for what lies beyond so much that none of some pairs is lost.
+
+        Pairs below what is ``asked`` do not count: which of them a product in float32 brought may depend on threads.
+        """
         left, right = pairs
         cosines = np.empty(len(left), np.float32)
-        _pair_cosines(codes, lengths, left, right, cosines)
+        _pair_cosines(search.codes.view(np.ndarray), search.lengths.view(np.ndarray), left, right, cosines)
         along = np.einsum("ij,ij->i", self.leading[left, :-1], self.leading[right, :-1])
         allowed = np.maximum(self.beyond[left] * self.beyond[right], np.float32(ROUNDING))
-        factor = np.clip(((cosines - along + np.float32(ROUNDING)) / allowed).max(initial=0.0), 0.0, 1.0)
-        self.leading[:, -1] = np.sqrt(factor) * self.beyond
+        factors = np.where(cosines >= asked, (cosines - along + np.float32(ROUNDING)) / allowed, 0.0)
+        needed = np.sqrt(np.clip(factors.max(initial=0.0), 0.0, 1.0)) * self.beyond
+        np.maximum(self.leading[:, -1], needed, out=self.leading[:, -1])
 
 
 def _compare_block(
