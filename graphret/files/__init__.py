@@ -1,6 +1,6 @@
 """The only place that writes files: whole or not at all, flushed to the disk, never pickled."""
 
-from graphret.files.arrays import array_of, map_array, write_array, write_rows
+from graphret.files.arrays import Digest, array_of, map_array, npy_digest, write_array, write_rows
 from graphret.files.atomic import (
     flush_file,
     is_partial,
@@ -29,6 +29,7 @@ from graphret.files.stages import Stage, Stages
 
 __all__ = [
     "LOCK",
+    "Digest",
     "MappedFile",
     "SharedStages",
     "Stage",
@@ -47,6 +48,7 @@ __all__ = [
     "map_array",
     "move",
     "new_folder",
+    "npy_digest",
     "open_plain",
     "open_stages",
     "parse_json",

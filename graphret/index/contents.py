@@ -196,14 +196,15 @@ def _write_arrays(folder: Path, arrays: Mapping[str, NDArray[Any]]) -> dict[str,
 
 def write_hashed(path: Path, array: NDArray[Any]) -> dict[str, Any]:
     """Write a file of a generation that is not complete; return what its manifest says of the file."""
-    write_array(path, array, durable=False)
-    return flushed_entry(path)
+    digest = hashlib.sha256()
+    write_array(path, array, durable=False, digest=digest)
+    return flushed_entry(path, digest.hexdigest())
 
 
-def flushed_entry(path: Path) -> dict[str, Any]:
-    """Flush a file of a generation that is not complete, and hash it; return what its manifest says of the file."""
+def flushed_entry(path: Path, sha256: str) -> dict[str, Any]:
+    """Flush a file of a generation that is not complete; return what its manifest says of the file."""
     flush_file(path)  # the names in the folder are flushed once, when it is complete
-    return file_entry(path)
+    return {"bytes": path.stat().st_size, "sha256": sha256}
 
 
 def describe_contents(contents: Contents) -> Manifest:
@@ -222,7 +223,7 @@ def describe_contents(contents: Contents) -> Manifest:
         "counts": {
             "films": len(coded.films),
             "dimensions": int(coded.codes.shape[1]),
-            "patients": len(np.unique(coded.films.patients)),
+            "patients": len(set(coded.films.patients.tolist())),
             "labels": len(coded.films.label_names),
             "problems": coded.films.n_left_out,
             "edges": graph.n_edges,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from graphret._checks import as_array, check_codes
 from graphret._errors import CodesError, DataError, EncoderError, InvalidParameterError
 from graphret._labels import read_labels
 from graphret.data import ImageTable
+from graphret.files import npy_digest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["check_encoder", "check_films", "codes_hash", "describe_codes", "is_kept"]
 
 _MEMBERS = ("prepare", "encode", "save", "fingerprint", "code_length", "name", "size")
-_HASH_ROWS = 16_384
 
 
 def check_encoder(encoder: Any, code_length: int | None = None) -> Encoder:
@@ -134,8 +133,5 @@ def _as_text(values: Any) -> NDArray[np.str_]:
 
 
 def codes_hash(codes: Codes) -> str:
-    """Return the sha256 of codes: dtype, shape and values."""
-    digest = hashlib.sha256(f"{codes.dtype.str}{codes.shape}".encode())
-    for first in range(0, len(codes), _HASH_ROWS):
-        digest.update(np.ascontiguousarray(codes[first : first + _HASH_ROWS]).data)
-    return digest.hexdigest()
+    """Return the sha256 of codes: that of the file `codes.npy`, which says dtype and shape before the values."""
+    return npy_digest(codes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from graphret.neighbors.exact_search import row_lengths
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from graphret._types import Progress
+    from graphret._types import Codes, Progress
     from graphret.graph import Graph
     from graphret.index.generation import Generation
 
@@ -149,7 +150,8 @@ def _check_contents(generation: Generation) -> None:
 
 def _check_deeply(generation: Generation) -> int:
     codes, folder = generation.codes, generation.folder
-    if codes_hash(codes) != generation.manifest["codes"]["sha256"]:
+    stated = generation.manifest["codes"]["sha256"]
+    if stated != codes_hash(codes) and stated != _earlier_codes_hash(codes):
         raise DamagedIndexError(folder / MANIFEST, "its hash of the codes is not that of the codes")
     lengths = row_lengths(codes)
     if not np.allclose(lengths, generation.lengths, rtol=1e-12, atol=0):
@@ -165,6 +167,13 @@ def _check_deeply(generation: Generation) -> int:
         edges = np.sort(np.random.default_rng(0).choice(len(edges), _SAMPLED_EDGES, replace=False))
     _check_edges(generation, graph, edges)
     return len(edges)
+
+
+def _earlier_codes_hash(codes: Codes) -> str:
+    """Return the hash of the codes that manifests had before it was that of their file."""
+    digest = hashlib.sha256(f"{codes.dtype.str}{codes.shape}".encode())
+    digest.update(np.ascontiguousarray(codes).data)
+    return digest.hexdigest()
 
 
 def _check_edges(generation: Generation, graph: Graph, edges: np.ndarray) -> None:

@@ -9,14 +9,13 @@ import numpy as np
 
 from graphret._checks import check_integer
 from graphret._threads import borrow_threads
-from graphret.neighbors._changed_rows_kernels import _close_up, _merge_into_lists, _reaching
-from graphret.neighbors._kernels import _cosines
+from graphret.neighbors._changed_rows_kernels import _close_up, _merge_into_lists, _pair_cosines
 from graphret.neighbors.csr_changes import new_numbers
-from graphret.neighbors.exact_search import ROUNDING, TILE, ExactSearch
+from graphret.neighbors.exact_search import ROUNDING, ExactSearch
+from graphret.neighbors.rows_to_all import compare_with_all
+from graphret.neighbors.rows_to_likely import compare_with_likely
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from graphret._types import Float32Array, Int32Array, Int64Array
     from graphret.neighbors.neighbor_table import NeighborTable
 
@@ -72,13 +71,18 @@ def with_rows_removed(table: NeighborTable, kept: Int64Array) -> NeighborTable:
 
 
 def with_rows_added(
-    table: NeighborTable, search: ExactSearch, k: int, *, n_threads: int | None = None
+    table: NeighborTable,
+    search: ExactSearch,
+    k: int,
+    *,
+    directions: Float32Array | None = None,
+    n_threads: int | None = None,
 ) -> NeighborTable:
     """Put new rows into a table, both ways: they get neighbours, and become neighbours of rows that are there.
 
     Every new row is compared with all rows. It enters the list of an old row where it is nearer than the last of the
     list. So a list of k rows stays that of a search of all rows; a shorter list (see `with_rows_removed`) stays right
-    as far as it goes.
+    as far as it goes. Into a table that is approximate itself, many rows come by `compare_with_likely`.
 
     Parameters
     ----------
@@ -88,6 +92,9 @@ def with_rows_added(
         Over the codes of all n rows; what the table does not have is new.
     k
         Neighbours of a row, >= 1; the result has min(k, n - 1) columns.
+    directions
+        float32 (d, p), in which the codes differ most, orthogonal; ``None``: new rows of any table are compared with
+        all rows.
     n_threads
         Threads; the result does not depend on it.
 
@@ -98,7 +105,7 @@ def with_rows_added(
 
     Notes
     -----
-    O(m n d) time for m new rows.
+    O(m n d) time for m new rows; with ``directions`` that of `compare_with_likely`.
 
     Examples
     --------
@@ -110,6 +117,8 @@ def with_rows_added(
     """
     n_old, n_rows = len(table.neighbors), search.codes.shape[0]
     width = min(check_integer("k", k, 1), n_rows - 1)
+    if width == 0:
+        return replace(table, neighbors=np.empty((n_rows, 0), np.int32), similarities=np.empty((n_rows, 0), np.float32))
     neighbors = np.full((n_rows, width), -1, np.int32)
     similarities = np.zeros((n_rows, width), np.float32)
     neighbors[:n_old, : table.k], similarities[:n_old, : table.k] = table.neighbors, table.similarities
@@ -119,9 +128,15 @@ def with_rows_added(
     last[some] = table.similarities[np.flatnonzero(some), lengths[some] - 1]
     last[lengths == n_old - 1] = -np.inf  # it holds all rows that there were, so that every new one belongs to it
     last[(lengths == 0) & (n_old > 1)] = np.inf  # nothing is known of it: it is searched again
-    entries = _Entries(search, n_old, last)
-    _search_rows(np.arange(n_old, n_rows), search, neighbors, similarities, n_threads, entries.look)
-    _merge_into_lists(*entries.found(n_threads), neighbors, similarities)
+    least = np.full(n_rows, np.inf, np.float32)  # new rows are compared with each other for their own lists
+    least[:n_old] = last - np.float32(ROUNDING)
+    new = np.arange(n_old, n_rows)
+    if directions is None or table.method == "exact":
+        found = compare_with_all(search, new, least, width, n_threads=n_threads)
+    else:
+        found = compare_with_likely(search, new, least, width, directions, n_threads=n_threads)
+    neighbors[new], similarities[new], pairs = found
+    _merge_into_lists(*_entering(search, pairs, last, n_threads), neighbors, similarities)
     return replace(table, neighbors=neighbors, similarities=similarities)
 
 
@@ -181,7 +196,8 @@ def refill_short_lists(
     if not short.size:
         return table
     neighbors, similarities = table.neighbors.copy(), table.similarities.copy()
-    _search_rows(short, search, neighbors, similarities, n_threads)
+    nobody = np.full(len(neighbors), np.inf, np.float32)
+    neighbors[short], similarities[short], _ = compare_with_all(search, short, nobody, width, n_threads=n_threads)
     return replace(table, neighbors=neighbors, similarities=similarities)
 
 
@@ -190,64 +206,15 @@ def _plain(table: NeighborTable) -> tuple[Int32Array, Float32Array]:
     return table.neighbors.view(np.ndarray), table.similarities.view(np.ndarray)
 
 
-def _search_rows(
-    rows: Int64Array,
-    search: ExactSearch,
-    neighbors: Int32Array,
-    similarities: Float32Array,
-    n_threads: int | None,
-    seen: Callable[[int, int, Float32Array], None] | None = None,
-) -> None:
-    """Write the nearest neighbours of some rows, each without itself."""
-    width = neighbors.shape[1]
-    for first in range(0, len(rows), TILE):
-        block = rows[first : first + TILE]
-        itself = list(block.astype(np.int32)[:, None])
-        codes = np.ascontiguousarray(search.codes[block])
-        tell = None if seen is None else lambda query, *tile, first=first: seen(first + query, *tile)
-        found = search.search(codes, max(width, 1), forbidden=itself, n_threads=n_threads, seen=tell)
-        neighbors[block], similarities[block] = found.neighbors[:, :width], found.similarities[:, :width]
-
-
-class _Entries:
-    """The lists of old rows that new rows enter, from the products that are made for the lists of the new rows.
-
-    Parameters
-    ----------
-    search
-        Over all codes, the old ones first.
-    n_old
-        Old rows.
-    last
-        float32 (n_old,), cosine of the last of each list: what is better enters.
-    """
-
-    def __init__(self, search: ExactSearch, n_old: int, last: Float32Array) -> None:
-        self.search, self.n_old, self.last = search, n_old, last
-        self._scales = (1.0 / search.lengths[:n_old]).astype(np.float32)
-        self._least = last - np.float32(ROUNDING)
-        self._pairs = [np.empty((2, 0), np.int64)]
-
-    def look(self, first_new: int, first_old: int, products: Float32Array) -> None:
-        """Keep the pairs of a tile of products that may enter."""
-        stop = min(self.n_old - first_old, products.shape[1])
-        if stop > 0:
-            old = slice(first_old, first_old + stop)
-            films, rows = _reaching(products, self._scales[old], self._least[old])
-            self._pairs.append(np.stack([rows + first_old, films + self.n_old + first_new]))
-
-    def found(self, n_threads: int | None) -> tuple[Int64Array, Int32Array, Float32Array]:
-        """Return what enters, scored by the canonical routine: (row, film, cosine), sorted by row, then best first."""
-        rows, columns = np.concatenate(self._pairs, axis=1)
-        scored = np.empty((len(rows), 1), np.float32)
-        films = columns.astype(np.int32)
-        with borrow_threads(n_threads):
-            codes, lengths = self.search.codes.view(np.ndarray), self.search.lengths.view(np.ndarray)
-            for first in range(0, len(rows), TILE):
-                part = slice(first, first + TILE)
-                left = np.ascontiguousarray(codes[rows[part]])
-                _cosines(left, lengths[rows[part]], codes, lengths, films[part, None], scored[part])
-        cosines = scored[:, 0]
-        enters = cosines > self.last[rows]
-        order = np.lexsort((films[enters], -cosines[enters], rows[enters]))
-        return rows[enters][order], films[enters][order], cosines[enters][order]
+def _entering(
+    search: ExactSearch, pairs: Int64Array, last: Float32Array, n_threads: int | None
+) -> tuple[Int64Array, Int32Array, Float32Array]:
+    """Score pairs of a new and an old row; returns what enters: (row, film, cosine), by row, then best first."""
+    films, rows = pairs
+    cosines = np.empty(len(rows), np.float32)
+    with borrow_threads(n_threads):
+        _pair_cosines(search.codes.view(np.ndarray), search.lengths.view(np.ndarray), rows, films, cosines)
+    enters = cosines > last[rows]
+    films, rows, cosines = films[enters].astype(np.int32), rows[enters], cosines[enters]
+    order = np.lexsort((films, -cosines, rows))
+    return rows[order], films[order], cosines[order]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from graphret._types import Codes
+    from graphret._types import Codes, Int64Array
 
 __all__ = ["RowChecksums", "row_checksums"]
 
@@ -98,6 +98,18 @@ class RowChecksums:
             raise self._error(changed)
         if rows is None:
             self._all = True
+
+    def check_copies(self, rows: Int64Array, copies: Codes) -> None:
+        """Compare copies of rows, float32 (m, d), whether or not the rows themselves were compared before.
+
+        Raises
+        ------
+        Exception
+            That of ``error``, for the first copy that has not the checksum of its row.
+        """
+        wrong = np.flatnonzero(row_checksums(copies) != self.arguments[2][rows])
+        if len(wrong):
+            raise self._error(int(rows[wrong[0]]))
 
 
 def no_checksums(codes: Codes) -> tuple[Any, ...]:

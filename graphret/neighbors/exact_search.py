@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from graphret._checks import check_codes, check_integer
-from graphret._errors import CodesError, InvalidParameterError
+from graphret._errors import CodesError
 from graphret._threads import borrow_threads
 from graphret.neighbors._kernels import _cosines, _rank_candidates, _scan, _update_heaps
 from graphret.neighbors.neighbor_table import NeighborTable, SearchCounts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from typing import Any
 
     from graphret._types import BoolArray, Codes, Float32Array, Float64Array, Int32Array, Int64Array
@@ -137,7 +137,6 @@ class ExactSearch:
         allowed: BoolArray | None = None,
         forbidden: Sequence[Int32Array] | None = None,
         n_threads: int | None = None,
-        seen: Callable[[int, int, Float32Array], None] | None = None,
     ) -> NeighborTable:
         """Find the k nearest films of every query.
 
@@ -153,9 +152,6 @@ class ExactSearch:
             One int array of film positions per query that may not come.
         n_threads
             Numba threads; ``None`` for all processors. The result does not depend on it.
-        seen
-            Called once for every tile of products, as ``seen(first query, first film, products)``: float32 (b, t), unit
-            queries by codes of any length. Only where all films are allowed.
 
         Returns
         -------
@@ -174,8 +170,6 @@ class ExactSearch:
         k = min(check_integer("k", k, 1), self.codes.shape[0])
         queries = check_codes(queries, name="query codes", n_dimensions=self.codes.shape[1])
         mask = np.empty(0, np.bool_) if allowed is None else allowed_mask(allowed, self.codes.shape[0])
-        if seen is not None and allowed is not None:
-            raise InvalidParameterError("seen", "a function", "a function without allowed", "products are of all films")
         neighbors = np.empty((queries.shape[0], k), dtype=np.int32)
         similarities = np.empty((queries.shape[0], k), dtype=np.float32)
         few = queries.shape[0] <= SCAN_QUERIES
@@ -183,9 +177,7 @@ class ExactSearch:
             for first in range(0, queries.shape[0], QUERY_BLOCK):
                 rows = slice(first, min(first + QUERY_BLOCK, queries.shape[0]))
                 lists = [()] * (rows.stop - first) if forbidden is None else forbidden[rows]
-                tell = None if seen is None else partial(seen, first)
-                out = neighbors[rows], similarities[rows]
-                self._search_block(queries[rows], k, mask, ragged_lists(lists), *out, tell)
+                self._search_block(queries[rows], k, mask, ragged_lists(lists), neighbors[rows], similarities[rows])
         n_allowed = self.codes.shape[0] if allowed is None else int(np.count_nonzero(mask))
         return NeighborTable(neighbors, similarities, counts=SearchCounts.scanned(len(queries), n_allowed))
 
@@ -221,7 +213,6 @@ class ExactSearch:
         forbidden: tuple[Int64Array, Int32Array],
         out_neighbors: Int32Array,
         out_similarities: np.ndarray,
-        seen: Callable[[int, Float32Array], None] | None,
     ) -> None:
         n_films = self.codes.shape[0]
         lengths = row_lengths(queries)
@@ -244,8 +235,6 @@ class ExactSearch:
                     _scan(unit[pending], self.codes, films, scores)
                 else:
                     scores = unit[pending] @ self.codes[slice(first, stop) if listed is None else films].T
-                if seen is not None:
-                    seen(first, scores)
                 _update_heaps(scores, self._scales, films, mask, starts, ids, heap_scores, heap_ids)
             similarities = np.empty(heap_ids.shape, dtype=np.float32)
             _cosines(queries[pending], lengths[pending], self.codes, self.lengths, heap_ids, similarities)
@@ -253,7 +242,6 @@ class ExactSearch:
             nobody = np.full(pending.size, -1, dtype=np.int64)
             _rank_candidates(heap_ids, similarities, nobody, np.full(pending.size, k, dtype=np.int64), *found)
             out_neighbors[pending], out_similarities[pending] = found
-            seen = None
             # A row is sure when its heap did not overflow, or when what fell out is clearly worse than its k-th.
             sure = (heap_ids < 0).any(axis=1) | (size == n_films) | (heap_scores[:, 0] < found[1][:, -1] - ROUNDING)
             pending, size = pending[~sure], min(2 * size, n_films)

@@ -12,6 +12,8 @@ from graphret.neighbors.graph_search import HIGHEST_CODE, GraphSearchStructure
 from graphret.neighbors.graph_search_build import components_of, mutual_links
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from graphret._types import Float64Array, Int32Array, Int64Array
@@ -27,7 +29,7 @@ _FLAT = 1e-30
 
 def changed_graph_search(
     structure: GraphSearchStructure,
-    search: ExactSearch,
+    search: Callable[[], ExactSearch],
     kept: Int64Array,
     neighbors: Int32Array,
     *,
@@ -43,7 +45,8 @@ def changed_graph_search(
     structure
         Of the archive before.
     search
-        Over the codes of the n films now: first those that were kept, in their order, then the new ones.
+        Makes the search over the codes of the n films now: first those that were kept, in their order, then the new
+        ones. It is called only where there are new ones.
     kept
         int64, ascending: positions before of the films that were kept.
     neighbors
@@ -56,11 +59,11 @@ def changed_graph_search(
     GraphSearchStructure
         O(n k) time, and O(m d w) for m new films.
     """
-    n_films = search.codes.shape[0]
+    n_films = neighbors.shape[0]
     short = structure.short[kept]
     if len(kept) < n_films:
         new = np.arange(len(kept), n_films)
-        short = np.concatenate([short, _quantised(structure, search, short, new)])
+        short = np.concatenate([short, _quantised(structure, search(), short, new)])
     entry_points = new_numbers(len(structure.short), kept)[structure.entry_points]
     entry_points = entry_points[entry_points >= 0]
     left = rows_without(structure.indptr, structure.indices, kept) if only_removed else None

@@ -1,5 +1,6 @@
 """Arrays on disk: numpy reads them, other files are refused, and no array is held twice."""
 
+import hashlib
 import tracemalloc
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from graphret._errors import DamagedIndexError
-from graphret.files import map_array, write_array, write_rows
+from graphret.files import map_array, npy_digest, sha256_of, write_array, write_rows
 from graphret.files.atomic import BLOCK_BYTES
 
 STORED = st.sampled_from(["<f4", "<f8", "<i4", "<i8", "|u1", "|b1", ">f4", "<i2"])
@@ -28,6 +29,14 @@ def test_arrays_round_trip_and_numpy_reads_them(tmp_path_factory, array):
         assert np.array_equal(read, array, equal_nan=array.dtype.kind == "f")
     if array.size:
         assert not map_array(path).flags.writeable
+
+
+def test_a_digest_is_told_all_bytes_of_the_file(tmp_path):
+    array = np.arange(3 * BLOCK_BYTES // 8).reshape(-1, 2)
+    total = hashlib.sha256()
+    write_array(tmp_path / "a.npy", array, digest=total)
+    assert total.hexdigest() == sha256_of(tmp_path / "a.npy") == npy_digest(array)
+    assert npy_digest(array[::2]) != npy_digest(array[1::2])
 
 
 def test_rows_are_written_part_by_part(tmp_path):

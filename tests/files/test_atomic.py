@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -92,6 +94,66 @@ def test_refusals_of_the_disk_name_the_file_and_keep_it(tmp_path, monkeypatch, r
             files.write_file(tmp_path / "a", b"new")
     assert (tmp_path / "a").read_bytes() == b"old"
     assert names(tmp_path) == ["a"]
+
+
+def test_a_large_file_is_reserved_first(tmp_path, monkeypatch):
+    """A full disk is said before a byte is written; a file system that cannot reserve is written to nevertheless."""
+    size = files.atomic.BLOCK_BYTES
+    asked = []
+
+    def refuse(number):
+        def reserve(_descriptor, first, length):
+            asked.append((first, length))
+            raise OSError(number, os.strerror(number))
+
+        return reserve
+
+    def blocks():
+        asked.append("block")
+        yield bytes(size)
+
+    monkeypatch.setattr(os, "posix_fallocate", refuse(errno.ENOSPC))
+    with pytest.raises(StoreError, match="No space left"):
+        files.write_file(tmp_path / "a", blocks(), size=size)
+    assert asked == [(0, size)]
+    assert names(tmp_path) == []
+    for number in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
+        monkeypatch.setattr(os, "posix_fallocate", refuse(number))
+        files.write_file(tmp_path / "a", blocks(), size=size)
+        assert (tmp_path / "a").stat().st_size == size
+    asked.clear()
+    files.write_file(tmp_path / "small", b"small", size=size - 1)
+    assert asked == []
+
+
+@pytest.mark.parametrize("refused", [1, 2])
+def test_a_flush_of_a_large_file_that_fails_beside_the_writing_is_not_lost(tmp_path, monkeypatch, refused):
+    """The system tells it once: a later flush of the same file says that all is well."""
+    files.write_file(tmp_path / "a", b"old")
+    monkeypatch.setattr(files.atomic, "FLUSHED_BYTES", 1)
+    calls, told = [], threading.Event()
+
+    def fdatasync(_):
+        calls.append(1)
+        try:
+            if len(calls) == refused:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+        finally:
+            told.set()
+
+    def blocks():
+        for _ in range(4):
+            yield bytes(files.atomic.BLOCK_BYTES // 4)
+            assert told.wait(20)
+            told.clear()
+            time.sleep(0.05)  # until the pool knows as well
+
+    monkeypatch.setattr(os, "fdatasync", fdatasync)
+    with pytest.raises(StoreError, match="Input/output error"):
+        files.write_file(tmp_path / "a", blocks(), size=files.atomic.BLOCK_BYTES)
+    assert (tmp_path / "a").read_bytes() == b"old"
+    assert names(tmp_path) == ["a"]
+    assert len(calls) >= refused
 
 
 def test_folders_that_are_none(tmp_path):

@@ -74,11 +74,11 @@ def test_small_k_is_never_short():
 
 
 def test_more_rows_than_a_block(monkeypatch):
-    from graphret.neighbors import changed_rows, exact_search
+    from graphret.neighbors import rows_to_all
 
-    monkeypatch.setattr(exact_search, "QUERY_BLOCK", 7)
-    monkeypatch.setattr(exact_search, "TILE", 13)
-    monkeypatch.setattr(changed_rows, "TILE", 11)
+    monkeypatch.setattr(rows_to_all, "BLOCK", 7)
+    monkeypatch.setattr(rows_to_all, "TILE", 13)
+    monkeypatch.setattr(rows_to_all, "FEWEST", 2)
     codes = np.random.default_rng(3).random((90, 8), dtype=np.float32)
     grown = with_rows_added(nearest_neighbors(codes[:50], 6), ExactSearch(codes), 6)
     assert np.array_equal(grown.neighbors, nearest_neighbors(codes, 6).neighbors)
@@ -99,7 +99,8 @@ def test_k_is_checked():
         with_rows_added(table, ExactSearch(codes), 0)
 
 
-def test_products_are_only_told_of_all_films():
-    search = ExactSearch(np.eye(4, dtype=np.float32))
-    with pytest.raises(InvalidParameterError, match="without allowed"):
-        search.search(np.eye(4, dtype=np.float32), 1, allowed=np.ones(4, bool), seen=lambda *_: None)
+def test_a_row_that_is_alone_has_no_neighbours():
+    nothing = nearest_neighbors(np.ones((2, 3), np.float32), 1)
+    nothing = with_rows_removed(nothing, np.arange(0))
+    table = with_rows_added(nothing, ExactSearch(np.ones((1, 3), np.float32)), 4)
+    assert table.neighbors.shape == table.similarities.shape == (1, 0)

@@ -31,7 +31,7 @@ def changed(codes, built, kept, new):
     now = np.concatenate([codes[:700][kept], new])
     search = ExactSearch(now)
     table = with_rows_added(with_rows_removed(table, kept), search, K)
-    return now, search, table, changed_graph_search(structure, search, kept, table.neighbors)
+    return now, search, table, changed_graph_search(structure, lambda: search, kept, table.neighbors)
 
 
 def test_a_copy_of_a_film_gets_its_short_code(codes, built):

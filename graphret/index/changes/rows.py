@@ -8,15 +8,14 @@ import numpy as np
 
 from graphret.communities import Partition, modularity
 from graphret.communities.local_moves import move_locally
-from graphret.files import map_array, write_rows
 from graphret.graph import Graph, similarity_graph
 from graphret.graph.removed_nodes import graph_without
 from graphret.index.build_stages import report
 from graphret.index.changes.beside import beside
+from graphret.index.changes.codes_file import write_codes
 from graphret.index.changes.tables import joined_films
 from graphret.index.contents import FILE_NAMES, Coded, Contents, Linked, flushed_entry, write_films, write_hashed
-from graphret.index.layout import ALL_ARRAYS, ARRAYS, CHANGE_ARRAYS, ENCODER
-from graphret.index.source import codes_hash
+from graphret.index.layout import ALL_ARRAYS, ARRAYS, CHANGE_ARRAYS, ENCODER, GRAPH_SEARCH_ATTRIBUTES
 from graphret.neighbors import ExactSearch, row_checksums
 from graphret.neighbors.changed_rows import (
     list_lengths,
@@ -30,7 +29,7 @@ from graphret.neighbors.graph_search_changes import changed_graph_search
 from graphret.retrieval import Novelty
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
     from typing import Any
 
@@ -45,8 +44,8 @@ if TYPE_CHECKING:
 
 __all__ = ["changed_contents"]
 
-_BLOCK = 2_048
-"""Rows that are compared with their checksums and written while they are in the cache."""
+_UNCHANGED = frozenset({ENCODER, ALL_ARRAYS["search directions"]})
+"""Files that a change of films leaves as they are."""
 
 
 def changed_contents(
@@ -82,22 +81,22 @@ def changed_contents(
     from_files = CHANGE_ARRAYS["neighbors"] in generation.files
     with beside(n_threads) as start:
         written = _Written(folder, start)
-        codes = start(lambda: _written_codes(generation, folder / ARRAYS["codes"], kept, new_codes))
+        codes = start(lambda: written.codes(generation, kept, new_codes))
+        films_to_come = start(lambda: joined_films(current.films.select(kept), new_films))
         graph_checked = start(generation.check_graph_files)
         structure = start(lambda: generation.read_graph_search(for_queries=False))
-        films_to_come = start(lambda: joined_films(current.films.select(kept), new_films))
-        codes_sha256 = start(lambda: codes_hash(codes()))
-        written.begin(lambda: _entry_of(codes, folder / ARRAYS["codes"]))
         written.begin(lambda: write_films(folder, films_to_come()))
         lengths = np.concatenate([generation.lengths[kept], row_lengths(new_codes)])
-        search = start(lambda: ExactSearch(codes().view(np.ndarray), lengths))
+
+        def search() -> ExactSearch:
+            return ExactSearch(codes()[0].view(np.ndarray), lengths)
 
         report(progress, "neighbors", 0)
         table = current.neighbors(n_threads, progress)
-        table, only_removed = _changed_table(table, kept, len(new_codes), search, config.k, n_threads)
+        table, only_removed = _changed_table(table, kept, len(new_codes), search, structure, config.k, n_threads)
         only_removed = only_removed and from_files  # a table that was made just now is not that of graph and links
         report(progress, "neighbors", 1)
-        followed = start(lambda: _followed(structure(), search(), kept, table, only_removed=only_removed))
+        followed = start(lambda: written.links(_followed(structure(), search, kept, table, only_removed=only_removed)))
         written.array("neighbors", table.neighbors)
         written.array("neighbor similarities", table.similarities)
         graph_checked()
@@ -118,9 +117,9 @@ def changed_contents(
         width = min(config.k, len(films) - 1)
         return Contents(
             Coded(
-                search().codes,
+                codes()[0],
                 films,
-                codes_sha256(),
+                codes()[1],
                 file_states=np.concatenate([current.states[kept], new_states]),
                 lengths=lengths,
                 checksums=_checksums(generation, kept, new_codes),
@@ -136,7 +135,7 @@ def changed_contents(
                 "short_lists": int(np.count_nonzero(list_lengths(table) < width)),
             },
             parent=generation,
-            unchanged=frozenset({ENCODER, ALL_ARRAYS["search directions"]}),
+            unchanged=_UNCHANGED,
             written=written.entries(),
         )
 
@@ -148,10 +147,25 @@ class _Written:
         self._folder, self._start = folder, start
         self._writing: list[Callable[[], dict[str, dict[str, Any]]]] = []
 
+    def codes(self, generation: Generation, kept: Int64Array, new_codes: Codes) -> tuple[Codes, str]:
+        """Write the codes, and begin to flush them; see `write_codes`."""
+        path = self._folder / ARRAYS["codes"]
+        codes, sha256 = write_codes(generation, path, kept, new_codes)
+        self.begin(lambda: {path.name: flushed_entry(path, sha256)})
+        return codes, sha256
+
     def array(self, role: str, array: NDArray[Any]) -> None:
         """Begin the file of an array that is finished."""
         file = FILE_NAMES[role]
         self.begin(lambda: {file: write_hashed(self._folder / file, array)})
+
+    def links(self, structure: GraphSearchStructure | None) -> GraphSearchStructure | None:
+        """Begin the files of graph search that are others than before."""
+        if structure is not None:
+            for role, attribute in GRAPH_SEARCH_ATTRIBUTES.items():
+                if ALL_ARRAYS[role] not in _UNCHANGED:
+                    self.array(role, getattr(structure, attribute))
+        return structure
 
     def begin(self, write: Callable[[], dict[str, dict[str, Any]]]) -> None:
         """Begin what writes files, and returns what a manifest says of each."""
@@ -167,6 +181,7 @@ def _changed_table(
     kept: Int64Array,
     n_new: int,
     search: Callable[[], ExactSearch],
+    structure: Callable[[], GraphSearchStructure | None],
     k: int,
     n_threads: int | None,
 ) -> tuple[NeighborTable, bool]:
@@ -175,7 +190,9 @@ def _changed_table(
     if len(kept) < len(table.neighbors):
         table = with_rows_removed(table, kept)
     if n_new:
-        table = with_rows_added(table, search(), k, n_threads=n_threads)
+        known = structure()
+        directions = None if known is None else known.directions
+        table = with_rows_added(table, search(), k, directions=directions, n_threads=n_threads)
     elif width <= k and not len(short_lists(table, k)):
         return table, True
     return refill_short_lists(table, search(), k, n_threads=n_threads), False
@@ -183,7 +200,7 @@ def _changed_table(
 
 def _followed(
     structure: GraphSearchStructure | None,
-    search: ExactSearch,
+    search: Callable[[], ExactSearch],
     kept: Int64Array,
     table: NeighborTable,
     *,
@@ -192,30 +209,6 @@ def _followed(
     if structure is None:
         return None
     return changed_graph_search(structure, search, kept, table.neighbors, only_removed=only_removed)
-
-
-def _written_codes(generation: Generation, path: Path, kept: Int64Array, new_codes: Codes) -> Codes:
-    """Write the codes, each compared with its checksum before, and map them; nothing is flushed yet."""
-    codes, checks = generation.codes, generation.read_checksums()
-
-    def parts() -> Iterator[Codes]:
-        for first in range(0, len(kept), _BLOCK):
-            rows = kept[first : first + _BLOCK]
-            if checks is not None:
-                checks.check(rows)
-            follow_each_other = rows[-1] - rows[0] == len(rows) - 1
-            yield codes[rows[0] : rows[-1] + 1] if follow_each_other else codes[rows]
-        yield new_codes
-
-    shape = (len(kept) + len(new_codes), codes.shape[1])
-    write_rows(path, shape, np.dtype(np.float32), parts(), durable=False)
-    return map_array(path)
-
-
-def _entry_of(codes: Callable[[], Codes], path: Path) -> dict[str, dict[str, Any]]:
-    """Wait until the codes are in their file, flush it, and return its entry."""
-    codes()
-    return {path.name: flushed_entry(path)}
 
 
 def _checksums(generation: Generation, kept: Int64Array, new_codes: Codes) -> NDArray[np.uint64] | None:
