@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,10 +24,11 @@ from graphret.tuning import tune
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from graphret._types import Float32Array, Float64Array, Int32Array, Progress
+    from graphret._types import Float32Array, Float64Array, Int32Array, Int64Array, Progress
     from graphret.comparison.experiment import Experiment, MethodSettings
     from graphret.comparison.films import ComparedFilms
     from graphret.comparison.representation import Representation
+    from graphret.data import ImageTable
     from graphret.index import Index
     from graphret.tuning import Tuning
 
@@ -129,8 +131,16 @@ class RowMaker:
 
     def __init__(self, experiment: Experiment, films: ComparedFilms, progress: Progress | None) -> None:
         self.experiment, self.films, self.progress = experiment, films, progress
-        self._order = np.random.default_rng([experiment.data.seed, _ORDER]).permutation(len(films.database))
-        self._searched = films.database.select(self._order)
+
+    @cached_property
+    def _order(self) -> Int64Array:
+        """Rows of the searched films in the drawn order."""
+        rng = np.random.default_rng([self.experiment.data.seed, _ORDER])
+        return rng.permutation(len(self.films.database))
+
+    @cached_property
+    def _searched(self) -> ImageTable:
+        return self.films.database.select(self._order)
 
     def rankings(self, method: MethodSettings, n_bits: int | None) -> tuple[str, ...]:
         """Rankings of a method: its own, or those of the experiment that suit what it gives."""
