@@ -128,8 +128,8 @@ from graphret.data.isolated import IsolatedReader
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what runs in the background ignore it
 with IsolatedReader() as reader:
     reader.read_pixels(sys.argv[1])
-    print("ready", flush=True)
     try:
+        print("ready", flush=True)  # from here on a signal may come
         time.sleep(60)
     except KeyboardInterrupt:
         print(reader.read_pixels(sys.argv[1]).shape, flush=True)
