@@ -190,6 +190,7 @@ def write_file(
         else:
             _reserve(file, size)
             _write_and_flush(file, blocks)
+            file.truncate()  # less than was reserved must be seen as too short, and not be filled up with zeros
 
 
 def _write_and_flush(file: IO[bytes], blocks: Iterable[bytes | memoryview]) -> None:
@@ -203,12 +204,15 @@ def _write_and_flush(file: IO[bytes], blocks: Iterable[bytes | memoryview]) -> N
             if waiting >= FLUSHED_BYTES and (flushing is None or flushing.done()):
                 if flushing is not None:
                     flushing.result()  # the system tells a failure once only: it must not be lost
-                flushing, waiting = pool.submit(os.fdatasync, file.fileno()), 0
+                flush = getattr(os, "fdatasync", os.fsync)  # macOS and Windows have the second alone
+                flushing, waiting = pool.submit(flush, file.fileno()), 0
         if flushing is not None:
             flushing.result()
 
 
 def _reserve(file: IO[bytes], size: int) -> None:
+    if not hasattr(os, "posix_fallocate"):  # macOS, Windows
+        return
     try:
         os.posix_fallocate(file.fileno(), 0, size)
     except OSError as error:

@@ -263,8 +263,11 @@ class _Race:
         """What choosing the best candidate promises, or the best that learns nothing if only that gain is clear."""
         plain = [number for number in self.alive if self.contest[number].metric is None]
         rules = [self.alive, plain] if any(candidate.metric for candidate in self.contest) else [self.alive]
-        promises = [self._promise(numbers, dealt, ALPHA / len(rules)) for numbers in rules]
-        return next((promise for promise in promises if promise.is_clear), promises[0])
+        first = self._promise(rules[0], dealt, ALPHA / len(rules))
+        if first.is_clear or len(rules) == 1:
+            return first
+        second = self._promise(plain, dealt, ALPHA / len(rules))
+        return second if second.is_clear else first
 
     def _promise(self, numbers: Sequence[int], dealt: DealtLists, alpha: float) -> _Promise:
         """Choose among some candidates, nearest first, by four fifths of the patients for the last one."""

@@ -1,10 +1,14 @@
 """`graphret tune`: the choice is kept with the index, used by query, shown by info, and removed by --reset."""
 
 import shutil
+from dataclasses import replace
 
 import pytest
 
 import graphret
+from graphret.cli.tune import _sentence
+from graphret.evaluation.bootstrap import Difference
+from graphret.tuning import Tuning
 
 
 @pytest.fixture
@@ -74,3 +78,11 @@ def test_wrong_calls_end_with_status_2(run, index, tmp_path):
     assert run("tune", index, "--by", "luck").status == 2
     assert run("tune", tmp_path / "nothing").status == 2
     assert run("tune", tmp_path / "nothing", "--reset").status == 2
+
+
+def test_a_gain_that_is_not_the_querys_own_is_said():
+    gain = Difference(0.03, 0.02, 0.04, 50, 0, 50, 0.0001)
+    found = Tuning("nearest", {}, "mean of P@10", 50, gain, replace(gain, mean=0.002), 0.1, 0, True, ())
+    assert "but only +0.0020 beyond what the same lists gain for other queries" in _sentence(found)
+    assert "beyond" not in _sentence(replace(found, own_gain=None))
+    assert "beyond" not in _sentence(replace(found, ranking="contextual"))

@@ -126,6 +126,20 @@ def test_a_large_file_is_reserved_first(tmp_path, monkeypatch):
     assert asked == []
 
 
+def test_a_large_file_is_as_long_as_what_was_written(tmp_path):
+    """Room that was reserved and not used would be zeros, which look like values."""
+    files.write_file(tmp_path / "a", [b"short"], size=files.atomic.BLOCK_BYTES)
+    assert (tmp_path / "a").read_bytes() == b"short"
+
+
+def test_a_large_file_is_written_where_nothing_can_be_reserved(tmp_path, monkeypatch):
+    monkeypatch.delattr(os, "posix_fallocate")
+    monkeypatch.delattr(os, "fdatasync")
+    content = bytes(range(256)) * (2 * files.atomic.FLUSHED_BYTES // 256)
+    files.write_file(tmp_path / "a", [content[: len(content) // 2], content[len(content) // 2 :]], size=len(content))
+    assert (tmp_path / "a").read_bytes() == content
+
+
 @pytest.mark.parametrize("refused", [1, 2])
 def test_a_flush_of_a_large_file_that_fails_beside_the_writing_is_not_lost(tmp_path, monkeypatch, refused):
     """The system tells it once: a later flush of the same file says that all is well."""
