@@ -1,4 +1,4 @@
-"""Which options of a training make codes that retrieve better: the recipe of the paper, each option alone, and all.
+"""Which options of a training make codes that retrieve better: the recipe of the paper, each option alone, and all together.
 
     python benchmarks/training_options.py kermany [--data-root ../shared/data] --size 64 --epochs 12 --seeds 0,1
     python benchmarks/training_options.py kermany --report
@@ -34,9 +34,17 @@ FORMS: dict[str, dict[str, Any]] = {
     "label smoothing 0.1": {"objective_options": {"label_smoothing": 0.1}},
     "cosine, warm-up": {"schedule": "cosine", "warmup_iterations": 100},
     "averaging 0.99": {"averaging": 0.99},
+    "contrast 0.5": {"objective_options": {"contrast": 0.5}},
     "all": {
         "augmentation": 0.5,
         "objective_options": {"label_smoothing": 0.1},
+        "schedule": "cosine",
+        "warmup_iterations": 100,
+        "averaging": 0.99,
+    },
+    "all and contrast 0.5": {
+        "augmentation": 0.5,
+        "objective_options": {"label_smoothing": 0.1, "contrast": 0.5},
         "schedule": "cosine",
         "warmup_iterations": 100,
         "averaging": 0.99,

@@ -57,7 +57,7 @@ OBJECTIVES = Registry(
                 module="graphret.encoders.objectives.classification",
                 factory="Classification",
                 paper="Haq, Moradi, Wang 2021, Eq. 1",
-                options={"label_smoothing": 0.0},
+                options={"label_smoothing": 0.0, "contrast": 0.0, "temperature": 0.1},
             ),
             ObjectiveSpec(
                 name="attention_hash",
