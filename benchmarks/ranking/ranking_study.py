@@ -301,6 +301,7 @@ def _promise(
     ours, nearest = (np.mean(list(found[name].values()), axis=0) for name in (method, "nearest"))
     return {
         "promised": tuning.difference.to_dict(),
+        "own": None if tuning.own_gain is None else tuning.own_gain.to_dict(),
         "held out": paired_difference(ours, nearest, patients).to_dict(),
         "n_queries": tuning.n_queries,
     }
