@@ -120,6 +120,18 @@ def test_the_starts_and_schedules_of_the_papers():
         }
         if name.startswith("haq"):
             assert rates == {"nih": 1e-3, "nih-u": 1e-3, "stanford": 1e-4, "stanford-u": 1e-4}, name
+    whitened = {
+        method.name: encoder_spec(method.name).fidelity_with(method.options)
+        for name in ("fang2021-table2", "fang2021-cdr")
+        for method in read_template(name).methods
+        if method.options.get("whitening") == "training"
+    }
+    assert whitened == {
+        "crow": "formula of the paper",
+        "rmac": "formula of the paper",
+        "cam": "changed formula",
+        "regional_attention": "changed formula",
+    }
     growing = [method.name for method in read_template("cai2019-table1").methods if method.grow]
     assert growing == ["siamese_hash"]
 
