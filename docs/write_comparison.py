@@ -23,6 +23,7 @@ BENCHMARKS = HERE.parent / "benchmarks"
 RESULTS = BENCHMARKS / "results"
 SETS = ("mednist", "kermany", "nih")
 LONGER = ("kermany64", "nih64")
+"""The record of NAME_seeds, of several seeds, takes the place of NAME where it is there: both would ask twice."""
 BEGIN = "<!-- answers: written by docs/write_comparison.py from the records -->"
 END = "<!-- end of the answers -->"
 LONGER_BEGIN = "<!-- answers after longer training: written by docs/write_comparison.py from the records -->"
@@ -41,7 +42,8 @@ def longer_records(results: Path = RESULTS) -> PooledReports | None:
 
     A record without its values is refused: they were kept by every comparison that stated these questions.
     """
-    records = [record for name in LONGER if (record := results / f"comparison_{name}.json.gz").is_file()]
+    found = [[results / f"comparison_{name}{end}.json.gz" for end in ("_seeds", "")] for name in LONGER]
+    records = [record for both in found if (record := next(filter(Path.is_file, both), None))]
     for record in records:
         if not values_path(record).is_file():
             told = f"{values_path(record)}: copy comparison_values.npz of the same run beside the record"

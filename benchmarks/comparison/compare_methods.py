@@ -7,6 +7,7 @@
     python benchmarks/comparison/compare_methods.py phantom_ynet        # its parts, with masks, on larger films
     python benchmarks/comparison/compare_methods.py kermany64           # losses on one backbone, ten passes: hours of a core
     python benchmarks/comparison/compare_methods.py nih64               # the same for a part of NIH, thirty passes
+    python benchmarks/comparison/compare_methods.py nih64_seeds         # eight encoders of it, three seeds (kermany64_seeds)
     python benchmarks/comparison/compare_methods.py kermany128          # all losses on one backbone (nih128): a GPU, hours
     python benchmarks/comparison/compare_methods.py kermany128_seeds    # eight encoders, three seeds (nih128_seeds)
     python benchmarks/comparison/compare_methods.py mednist --smoke     # minutes: every method, little of everything

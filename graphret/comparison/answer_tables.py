@@ -20,6 +20,7 @@ def answers_table(answers: Sequence[dict[str, Any]]) -> Table:
             answer["answer"],
             _difference(answer),
             p_text(answer["p_adjusted"]),
+            _elsewhere(answer),
             _of_sets(answer),
             _sides(answer["bytes"], ".0f"),
             _sides(answer["milliseconds"], ".2f"),
@@ -34,10 +35,12 @@ def answers_table(answers: Sequence[dict[str, Any]]) -> Table:
         "opposite. "
         "The difference is the first side of the question less the second, a mean over sets, methods, seeds and "
         "queries. "
+        "Other sets: what Student's t over the means of the sets says of all sets of this kind, never surer than the "
+        "difference. "
         "Bytes a film and milliseconds a query: medians over the pairs, first side / second side; no times where they "
         "were taken in several runs."
     )
-    head = ("question", "answer", "difference", "p", "sets", "bytes", "ms", "notes")
+    head = ("question", "answer", "difference", "p", "other sets", "sets", "bytes", "ms", "notes")
     return Table("Answers", text, head, lines)
 
 
@@ -63,6 +66,13 @@ def _difference(figures: dict[str, Any]) -> str:
         return "-"
     interval = "" if figures["low"] is None else f" [{figures['low']:+.4f}, {figures['high']:+.4f}]"
     return f"{figures['mean']:+.4f}{interval}"
+
+
+def _elsewhere(answer: dict[str, Any]) -> str:
+    found = answer.get("elsewhere")  # answers of before have none
+    if not found or found["low"] is None:
+        return "-"
+    return f"{found['answer']} [{found['low']:+.3f}, {found['high']:+.3f}]"
 
 
 def _of_sets(answer: dict[str, Any]) -> str:

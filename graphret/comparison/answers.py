@@ -32,6 +32,7 @@ class _Found:
 
     pooled: PooledDifference
     p_value: float
+    p_elsewhere: float
     n_pairs: int
     evidence: dict[str, str]
     costs: dict[str, list[float | None]]
@@ -66,9 +67,10 @@ def answer_questions(
     Returns
     -------
     list of dict
-        Of every question: title, answer, measure, at_least; mean, low, high, p_value, p_adjusted; n_pairs; sets (name,
-        mean, low, high, and evidence: "queries" or "intervals"); bytes and milliseconds, medians of both sides; note.
-        Numbers are None where there is nothing to compare ("not asked"), and the note says why.
+        Of every question: title, answer, measure, at_least; mean, low, high, p_value, p_adjusted; elsewhere (answer,
+        low, high, p_value, p_adjusted: of all sets of this kind, see `Resampler`; None of one set); n_pairs; sets
+        (name, mean, low, high, and evidence: "queries" or "intervals"); bytes and milliseconds, medians of both sides;
+        note. Numbers are None where there is nothing to compare ("not asked"), and the note says why.
     """
     single = _with_orders_named(questions, orders)
     by_title = {order.title: order for order in orders}
@@ -82,9 +84,10 @@ def answer_questions(
     ]
     adjust = holm if settings.adjust == "holm" else false_discovery
     adjusted = adjust([math.nan if isinstance(entry, str) else entry.p_value for entry in found])
+    elsewhere = adjust([math.nan if isinstance(entry, str) else entry.p_elsewhere for entry in found])
     return [
-        _record(asked, entry, p, settings.level, asked.measure or measure)
-        for asked, entry, p in zip(single, found, adjusted, strict=True)
+        _record(asked, entry, both, settings.level, asked.measure or measure)
+        for asked, entry, *both in zip(single, found, adjusted, elsewhere, strict=True)
     ]
 
 
@@ -109,7 +112,8 @@ def _of_rankings(
     if not sets:
         return _why_not(question, reports)
     pooled = resampler.pool(sets, question.at_least)
-    return _Found(pooled, pooled.p_value, sum(len(one.pairs) for one in sets), _evidence(sets), _costs(pairs, reports))
+    n_pairs, p_elsewhere = sum(len(one.pairs) for one in sets), _p_elsewhere(pooled)
+    return _Found(pooled, pooled.p_value, p_elsewhere, n_pairs, _evidence(sets), _costs(pairs, reports))
 
 
 def _of_order(order: OrderSettings, reports: Sequence[AskedReport], resampler: Resampler, measure: str) -> _Found | str:
@@ -132,21 +136,26 @@ def _of_order(order: OrderSettings, reports: Sequence[AskedReport], resampler: R
     holds = [one.mean > 0 for one in neighbours]
     if all(holds):
         weakest = max(neighbours, key=_p_of)
-        p_value = _p_of(weakest)
+        p_value, p_elsewhere = _p_of(weakest), float(np.max([_p_elsewhere(one) for one in neighbours]))
     else:
         weakest = min((one for one in neighbours if one.mean <= 0), key=_p_of)
-        p_value = min(1.0, len(neighbours) * _p_of(weakest))
+        p_value, p_elsewhere = (min(1.0, len(neighbours) * p) for p in (_p_of(weakest), _p_elsewhere(weakest)))
     clear = sum(one.low > 0 for one in neighbours), sum(one.high < 0 for one in neighbours)
     note = (
         f"of {len(neighbours)} pairs of neighbours {clear[0]} as published, {clear[1]} reversed, "
         f"{len(neighbours) - sum(clear)} not told apart; shown is the pair that decides"
     )
-    return _Found(weakest, p_value, len(neighbours), evidence, _costs(shown, reports), note)
+    return _Found(weakest, p_value, p_elsewhere, len(neighbours), evidence, _costs(shown, reports), note)
 
 
 def _p_of(one: PooledDifference) -> float:
     """NaN, of a single patient, says nothing against the hypothesis."""
     return 1.0 if math.isnan(one.p_value) else one.p_value
+
+
+def _p_elsewhere(one: PooledDifference) -> float:
+    """NaN of one set, which says nothing of others."""
+    return math.nan if one.elsewhere is None else one.elsewhere[2]
 
 
 def _sets(pairs: dict[str, list[RowPair]], reports: Sequence[AskedReport], measure: str) -> list[PairedSet]:
@@ -155,7 +164,7 @@ def _sets(pairs: dict[str, list[RowPair]], reports: Sequence[AskedReport], measu
 
 
 def _evidence(sets: Sequence[PairedSet]) -> dict[str, str]:
-    return {one.name: "intervals" if one.differences is None else "queries" for one in sets}
+    return {one.name: "intervals" if one.sides is None else "queries" for one in sets}
 
 
 def _costs(pairs: dict[str, list[RowPair]], reports: Sequence[AskedReport]) -> dict[str, list[float | None]]:
@@ -196,22 +205,26 @@ def _why_not(question: QuestionSettings, reports: Sequence[AskedReport]) -> str:
 
 
 def _record(
-    question: QuestionSettings, found: _Found | str, p_adjusted: float, level: float, measure: str
+    question: QuestionSettings, found: _Found | str, p_adjusted: Sequence[float], level: float, measure: str
 ) -> dict[str, Any]:
+    """``p_adjusted`` is that of these sets, and of others."""
     record: dict[str, Any] = {"title": question.title, "measure": measure, "at_least": question.at_least}
     if isinstance(found, str):
         numbers = dict.fromkeys(("mean", "low", "high", "p_value", "p_adjusted"))
-        return {**record, "answer": NOT_ASKED, **numbers, "n_pairs": 0, "sets": [], "bytes": [], "milliseconds": [],
-                "note": found}  # fmt: skip
-    pooled = found.pooled
-    above = pooled.mean > question.at_least
-    clear = p_adjusted <= level and not pooled.low <= question.at_least <= pooled.high
-    against = [
-        name
-        for name, (_, low, high) in pooled.of_sets.items()
-        if (high < question.at_least if above else low > question.at_least)
-    ]
-    answer = ("yes" if above else "no") if clear and not against else NOT_TOLD_APART
+        return {**record, "answer": NOT_ASKED, **numbers, "elsewhere": None, "n_pairs": 0, "sets": [], "bytes": [],
+                "milliseconds": [], "note": found}  # fmt: skip
+    pooled, turn = found.pooled, question.at_least
+    above = pooled.mean > turn
+    clear = p_adjusted[0] <= level and not pooled.low <= turn <= pooled.high
+    against = [name for name, (_, low, high) in pooled.of_sets.items() if (high < turn if above else low > turn)]
+    said = "yes" if above else "no"
+    answer = said if clear and not against else NOT_TOLD_APART
+    elsewhere: dict[str, Any] | None = None
+    if pooled.elsewhere is not None:
+        low, high, p_value = pooled.elsewhere
+        sure = answer == said and p_adjusted[1] <= level and not low <= turn <= high
+        elsewhere = {"answer": said if sure else NOT_TOLD_APART, "low": low, "high": high}
+        elsewhere |= {"p_value": p_value, "p_adjusted": p_adjusted[1]}
     notes = [found.note] if found.note else []
     if clear and against:
         notes.append(f"the sets disagree: {', '.join(against[:_MOST_NAMED])} says the opposite")
@@ -222,7 +235,8 @@ def _record(
         "low": pooled.low,
         "high": pooled.high,
         "p_value": found.p_value,
-        "p_adjusted": p_adjusted,
+        "p_adjusted": p_adjusted[0],
+        "elsewhere": elsewhere,
         "n_pairs": found.n_pairs,
         "sets": [
             {"name": name, "mean": mean, "low": low, "high": high, "evidence": found.evidence[name]}

@@ -1,12 +1,13 @@
-"""One difference from many: methods, seeds and sets pooled; the interval knows which of them share patients."""
+"""One difference from many: methods, seeds and sets pooled; the interval knows what they share."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.stats import t as student
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +40,7 @@ def resamples_needed(n_tests: int, level: float, at_least: int) -> int:
 
 @dataclass(frozen=True, eq=False)
 class PairedSet:
-    """Differences of one data set.
+    """Both sides of the pairs of one data set.
 
     Parameters
     ----------
@@ -47,46 +48,64 @@ class PairedSet:
         Of the set.
     pairs
         Names of the m pairs, the same pair by the same name in every set.
-    groups
-        Of every pair, its method: all lengths of one method are drawn together. Each pair is its own when empty.
-    differences
-        float64 (m, s, q): first side less second, by pair, seed and query; NaN where undefined. None where a report
+    sides
+        float64 (2, m, s, q): values of both sides, by pair, seed and query; NaN where undefined. None where a report
         kept no values per query.
     patients
         int (q,), of the queries; None likewise.
     means, errors
-        float64 (m,): means and standard errors of the pairs, read from intervals; used where there are no differences.
+        float64 (m,): means and standard errors of the pairs, read from intervals; used where there are no values.
+    groups
+        Of every pair, its method: all lengths of one method are drawn together. Each pair is its own when empty.
+    trainings
+        Of every pair, what was made with a seed for its first and for its second side: a network, with all that stands
+        on it. Rows of one training have the same seeds in a resample. One training a pair when empty.
     """
 
     name: str
     pairs: tuple[str, ...]
-    differences: Float64Array | None = None
+    sides: Float64Array | None = None
     patients: NDArray[Any] | None = None
     means: Float64Array | None = None
     errors: Float64Array | None = None
     groups: tuple[str, ...] = ()
+    trainings: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
 class PooledDifference:
-    """A pooled mean with its 95 % interval and two-sided p; ``of_sets`` holds (mean, low, high) by set."""
+    """A pooled mean with its 95 % interval and two-sided p; ``of_sets`` holds (mean, low, high) by set.
+
+    ``elsewhere`` is (low, high, p) of the mean over all sets of this kind, of which these were drawn; None of one set.
+    """
 
     mean: float
     low: float
     high: float
     p_value: float
     of_sets: dict[str, tuple[float, float, float]] = field(default_factory=dict)
+    elsewhere: tuple[float, float, float] | None = None
 
 
 class Resampler:
-    """A bootstrap over patients, methods and seeds at once.
+    """A bootstrap over patients, methods and seeds at once, and what it leaves open of other sets.
 
     What is estimated is the mean over sets of the mean over pairs (methods) of the mean over seeds of the mean over
-    queries. Sets count alike and are taken as they are: the answer is about these sets. In every resample patients are
-    drawn within each set, the same for all pairs and seeds, because they answered the same queries; methods are drawn,
-    the same for all sets, because a method that gains by luck of its kind may gain in all of them; seeds are drawn
-    within each pair and set. With several crossed levels such a bootstrap errs towards wide intervals (Owen 2007). One
-    method or one seed cannot be drawn: the answer is then about it alone.
+    queries. Sets count alike. In every resample
+
+    - patients are drawn within each set, the same for all pairs and seeds, because they answered the same queries;
+    - methods are drawn, the same for all sets, because one that gains by luck of its kind may gain in all of them;
+    - seeds are drawn within each set for every training. Both sides of a pair that stand on one network have the same
+      ones, and so have all pairs with one rival: what a seed does to that rival, it does to all of them at once.
+
+    Of n methods or seeds n - 1 are drawn: with n, the variance of their mean would come out too small by the share
+    1 / n, which is a third for three seeds (Rao, Wu 1988). With several crossed levels such a bootstrap errs towards
+    wide intervals (Owen 2007). One method or one seed cannot be drawn: the answer is then about it alone.
+
+    **Sets are not drawn.** Interval and p are about these sets. Of two sets a bootstrap would say no more than that the
+    mean lies between them, which is true half the time. What the sets say of others like them is ``elsewhere``: the
+    interval of Student's t over their means (k - 1 degrees of freedom), never narrower than that of these sets, and the
+    larger of both p (Knapp and Hartung 2003, as modified by Roever, Knapp and Friede 2015).
 
     A set without values per query takes part with normal errors: its pairs answered the same queries, but how their
     errors hang together was not kept. They are taken to be one and the same, which is the widest that they can be.
@@ -103,7 +122,7 @@ class Resampler:
     Examples
     --------
     >>> differences = np.full((3, 1, 40), 0.1) + np.arange(40) * 0.001
-    >>> one = PairedSet("films", ("a", "b", "c"), differences, np.arange(40))
+    >>> one = PairedSet("films", ("a", "b", "c"), np.stack([differences, 0 * differences]), np.arange(40))
     >>> pooled = Resampler(2000, 0).pool([one])
     >>> round(pooled.mean, 4), pooled.low > 0.1, pooled.p_value < 0.01
     (0.1195, True, True)
@@ -144,50 +163,60 @@ class Resampler:
             slack = 1e-6 * max(1e-6, float(np.abs(together - mean).max()))
             beyond = np.abs(together - mean) >= abs(mean - at_least) - slack
             p_value = float((1 + beyond.sum()) / (1 + len(together)))
-        return PooledDifference(mean, low, high, p_value, of_sets)
+        here = PooledDifference(mean, low, high, p_value, of_sets)
+        return replace(here, elsewhere=_elsewhere(here, at_least)) if len(means) > 1 else here
 
     def _group_weights(self, n_groups: int) -> Float64Array:
         """How often every method is drawn, (n_resamples, n_groups); one method is always there."""
         if n_groups < 2:
             return np.ones((self.n_resamples, n_groups))
-        generator = np.random.default_rng([self.seed, 1, n_groups])
-        return generator.multinomial(n_groups, np.full(n_groups, 1 / n_groups), self.n_resamples).astype(np.float64)
+        return self._one_less(n_groups, [1, n_groups])
+
+    def _one_less(self, n: int, key: Sequence[int]) -> Float64Array:
+        """How often each of n things is among n - 1 that are drawn, (n_resamples, n)."""
+        generator = np.random.default_rng([self.seed, *key])
+        return generator.multinomial(n - 1, np.full(n, 1 / n), self.n_resamples).astype(np.float64)
+
+    def _seed_shares(self, one: PairedSet, n_seeds: int) -> Float64Array:
+        """Share of every seed in both sides of every pair, (2, n_resamples, m, s), of sum 1 over the seeds."""
+        shares: dict[str, Float64Array] = {}
+        for name in {name for pair in one.trainings or zip(one.pairs, one.pairs, strict=True) for name in pair}:
+            shares[name] = self._one_less(n_seeds, [2, *one.name.encode(), 0, *name.encode()]) / (n_seeds - 1)
+        sides = zip(*(one.trainings or zip(one.pairs, one.pairs, strict=True)), strict=True)
+        return np.stack([np.stack([shares[name] for name in of_side], axis=1) for of_side in sides])
 
     def _of_set(self, one: PairedSet, weights: Float64Array) -> tuple[float, Float64Array]:
         """Mean of a set, and its resampled means."""
-        if one.differences is None or one.patients is None:
+        if one.sides is None or one.patients is None:
             return self._of_intervals(one, weights)
-        n_pairs, n_seeds, n_queries = one.differences.shape
-        values = one.differences.reshape(-1, n_queries)
-        defined = ~np.isnan(values)
-        kept = defined.any(axis=1).reshape(n_pairs, n_seeds).all(axis=1)
+        _, n_pairs, n_seeds, n_queries = one.sides.shape
+        defined = ~np.isnan(one.sides[0] - one.sides[1])
+        kept = defined.any(axis=2).all(axis=1)
         if not kept.any():
             return math.nan, np.full(self.n_resamples, np.nan)
         _, patient = np.unique(one.patients, return_inverse=True)
         n_patients = int(patient.max()) + 1
-        filled = np.where(defined, values, 0.0)
-        sums = np.stack([np.bincount(patient, weights=row, minlength=n_patients) for row in filled])
-        counts = np.stack([np.bincount(patient, weights=row, minlength=n_patients) for row in defined])
+        sums, counts = (
+            np.stack([np.bincount(patient, weights=row, minlength=n_patients) for row in rows.reshape(-1, n_queries)])
+            for rows in (np.where(defined, one.sides, 0.0), defined)
+        )
         with np.errstate(invalid="ignore"):
-            mean = float((sums.sum(axis=1) / counts.sum(axis=1)).reshape(n_pairs, n_seeds)[kept].mean())
+            of_sides = sums.sum(axis=1).reshape(2, -1) / counts.sum(axis=1)
+        mean = float((of_sides[0] - of_sides[1]).reshape(n_pairs, n_seeds)[kept].mean())
         if n_patients < 2:
             return mean, np.full(self.n_resamples, np.nan)
         drawn = self._patients(one.name, n_patients)
-        of_seeds = np.empty((self.n_resamples, n_pairs * n_seeds))
+        of_seeds = np.empty((2, self.n_resamples, n_pairs * n_seeds))
         for start in range(0, self.n_resamples, _BLOCK):
             often = drawn[start : start + _BLOCK].astype(np.float64)
             with np.errstate(invalid="ignore", divide="ignore"):
-                of_seeds[start : start + _BLOCK] = (often @ sums.T) / (often @ counts.T)
-        of_seeds = of_seeds.reshape(self.n_resamples, n_pairs, n_seeds)
+                found = (often @ sums.T).reshape(len(often), 2, -1) / (often @ counts.T)[:, None]
+            of_seeds[:, start : start + _BLOCK] = found.transpose(1, 0, 2)
+        of_seeds = of_seeds.reshape(2, self.n_resamples, n_pairs, n_seeds)
         if n_seeds > 1:
-            generator = np.random.default_rng([self.seed, 2, n_pairs, n_seeds])
-            shares = (
-                generator.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), (self.n_resamples, n_pairs)) / n_seeds
-            )
-            of_pairs = (of_seeds * shares).sum(axis=2)
-        else:
-            of_pairs = of_seeds[:, :, 0]
-        return mean, _weighted(of_pairs, weights * kept)
+            of_seeds *= self._seed_shares(one, n_seeds)
+        of_both = of_seeds.sum(axis=3)
+        return mean, _weighted(of_both[0] - of_both[1], weights * kept)
 
     def _of_intervals(self, one: PairedSet, weights: Float64Array) -> tuple[float, Float64Array]:
         means, errors = np.asarray(one.means), np.asarray(one.errors)
@@ -212,6 +241,17 @@ class Resampler:
                 known[start : start + n] = counted.reshape(n, n_patients)
             self._drawn[name, n_patients] = known
         return known
+
+
+def _elsewhere(here: PooledDifference, at_least: float) -> tuple[float, float, float]:
+    """Interval and p of the mean over all sets of this kind: Student's t over the sets, never surer than ``here``."""
+    means = [mean for mean, _, _ in here.of_sets.values()]
+    error = float(np.std(means, ddof=1)) / math.sqrt(len(means))
+    half = error * float(student.ppf(0.975, len(means) - 1))
+    low, high = (float(np.fmin(here.low, here.mean - half)), float(np.fmax(here.high, here.mean + half)))
+    away = abs(here.mean - at_least)
+    p_value = 2 * float(student.sf(away / error, len(means) - 1)) if error > 0 else float(away == 0)
+    return low, high, float(np.fmax(here.p_value, p_value))
 
 
 def _weighted(of_pairs: Float64Array, weights: Float64Array) -> Float64Array:

@@ -113,20 +113,31 @@ def paired_set(pairs: Sequence[RowPair], report: AskedReport, measure: str) -> P
         return None
     values = report.values
     if values is not None:
-        differences = np.stack(
-            [values.of(pair.first["name"], measure) - values.of(pair.second["name"], measure) for pair in pairs]
-        )
-        defined = ~np.isnan(differences).all(axis=(1, 2))
+        first = np.stack([values.of(pair.first["name"], measure) for pair in pairs])
+        second = np.stack([values.of(pair.second["name"], measure) for pair in pairs])
+        sides = np.stack([first, second])
+        defined = ~np.isnan(first - second).all(axis=(1, 2))
         left = [pairs[place] for place in np.flatnonzero(defined).tolist()]
         names, groups = tuple(pair.name for pair in left), tuple(pair.first["method"] for pair in left)
-        return PairedSet(report.name, names, differences[defined], values.patients, groups=groups) if left else None
+        trainings = tuple((_training(pair.first, report), _training(pair.second, report)) for pair in left)
+        kept = sides[:, defined], values.patients
+        return PairedSet(report.name, names, *kept, groups=groups, trainings=trainings) if left else None
     found = {pair.name: _from_intervals(pair, report.document, measure) for pair in pairs}
-    kept = {name: known for name, known in found.items() if known is not None}
-    if not kept:
+    read = {name: known for name, known in found.items() if known is not None}
+    if not read:
         return None
-    means, errors = np.array(list(kept.values())).T
-    groups = tuple(pair.first["method"] for pair in pairs if pair.name in kept)
-    return PairedSet(report.name, tuple(kept), means=means, errors=errors, groups=groups)
+    means, errors = np.array(list(read.values())).T
+    groups = tuple(pair.first["method"] for pair in pairs if pair.name in read)
+    return PairedSet(report.name, tuple(read), means=means, errors=errors, groups=groups)
+
+
+def _training(row: dict[str, Any], report: AskedReport) -> str:
+    """What was trained for a row with a seed: itself at its length, or what it stands on."""
+    on = next((one["on"] for one in report.document["experiment"]["methods"] if one["label"] == row["method"]), "")
+    if on:
+        base = next((one for one in report.rows if one["method"] == on), None)
+        return str(on) if base is None else _training(base, report)
+    return str(row["method"]) if row["n_bits"] is None else f"{row['method']}, {row['n_bits']} bits"
 
 
 def _from_intervals(pair: RowPair, document: dict[str, Any], measure: str) -> tuple[float, float] | None:

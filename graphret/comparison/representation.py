@@ -13,7 +13,7 @@ from graphret._errors import DataError, InvalidParameterError
 from graphret.comparison.bit_statistics import bit_statistics, precision_of_cuts
 from graphret.comparison.memory import PeakMemory
 from graphret.comparison.starts import Start, start_of
-from graphret.comparison.training import auc_of, masks_of, other_objective, trained_encoder
+from graphret.comparison.training import auc_of, fidelity_of, masks_of, other_objective, trained_encoder
 from graphret.comparison.training_accuracy import training_accuracy
 from graphret.comparison.training_curve import read_training_state
 from graphret.encoding import CODE_OF_ZEROS, encode_films
@@ -163,7 +163,8 @@ class Representations:
             costs["peak_megabytes"] = memory.megabytes
             done = Stage(costs, {"codes": codes, "query_codes": query_codes})
             stages.save("codes", key, *done)
-        costs, arrays = {**done.record, "objective": other_objective(self.experiment, method)}, done.arrays
+        follows = {"objective": other_objective(self.experiment, method), "fidelity": fidelity_of(method)}
+        costs, arrays = {**done.record, **follows}, done.arrays
         made = Representation(method, n_bits, arrays["codes"], arrays["query_codes"], key, stages, costs)
         return replace(made, costs={**costs, "bits": self._bits(made)})
 

@@ -31,8 +31,10 @@ def departure_of(row: dict[str, Any]) -> tuple[str, str] | None:
         fidelity, paper = HASHERS[name].fidelity, HASHERS[name].paper
     elif row["kind"] == "encoder" and name in list_encoders():
         spec = encoder_spec(name)
-        objective = (row["costs"] or {}).get("objective")
-        fidelity, paper = f"another loss: {objective}" if objective else spec.fidelity, spec.paper
+        costs = row["costs"] or {}
+        objective = costs.get("objective")
+        fidelity = f"another loss: {objective}" if objective else costs.get("fidelity") or spec.fidelity
+        paper = spec.paper
     else:
         return None
     return None if fidelity == FORMULA else (fidelity, paper)

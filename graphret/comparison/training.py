@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from graphret.encoders import Encoder
     from graphret.files import Stages
 
-__all__ = ["auc_of", "masks_of", "other_objective", "trained_encoder"]
+__all__ = ["auc_of", "fidelity_of", "masks_of", "other_objective", "trained_encoder"]
 
 
 def trained_encoder(
@@ -88,6 +88,22 @@ def other_objective(experiment: Experiment, method: MethodSettings) -> str | Non
     own = encoder_spec(method.name).objective
     asked = {**experiment.training, **method.training}.get("objective") or own
     return None if asked == own else str(asked)
+
+
+def fidelity_of(method: MethodSettings) -> str | None:
+    """How close an encoder is to its paper with the options of a method; None for other methods.
+
+    Examples
+    --------
+    >>> from graphret.comparison.experiment import MethodSettings
+    >>> fidelity_of(MethodSettings("encoder", "rmac", options={"whitening": "training"}))
+    'formula of the paper'
+    """
+    if method.kind != "encoder":
+        return None
+    from graphret.encoders import encoder_spec
+
+    return encoder_spec(method.name).fidelity_with(method.options)
 
 
 def auc_of(encoder: Encoder, table: ImageTable) -> dict[str, float] | None:

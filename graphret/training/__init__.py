@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING, Any
 from graphret.training.config import TrainConfig
 
 if TYPE_CHECKING:
+    from graphret.training.archive_whitening import whitened_encoder
     from graphret.training.loop import train
     from graphret.training.validation import classifier_auc
 
-__all__ = ["TrainConfig", "classifier_auc", "train"]
+__all__ = ["TrainConfig", "classifier_auc", "train", "whitened_encoder"]
 
-_HOMES = {"train": "graphret.training.loop", "classifier_auc": "graphret.training.validation"}
+_HOMES = {
+    "train": "graphret.training.loop",
+    "classifier_auc": "graphret.training.validation",
+    "whitened_encoder": "graphret.training.archive_whitening",
+}
 
 
 def __getattr__(name: str) -> Any:

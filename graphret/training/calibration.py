@@ -1,4 +1,4 @@
-"""The training films that a network is calibrated on."""
+"""The films that a network is calibrated on."""
 
 from __future__ import annotations
 
@@ -14,19 +14,18 @@ if TYPE_CHECKING:
     from graphret._types import Float32Array, Int64Array
     from graphret.training.films import PreparedFilms
 
-__all__ = ["MAX_FILMS", "TrainingFilms"]
-
-MAX_FILMS = 2048
-"""A median over more of them is hardly another one."""
+__all__ = ["CalibrationFilms"]
 
 
-class TrainingFilms:
-    """Batches of the training films, the same at every pass; nothing is read before they are asked for.
+class CalibrationFilms:
+    """Batches of films, the same at every pass; nothing is read before they are asked for.
 
     Parameters
     ----------
     films, rows
-        The films, of which at most 2048 are taken, evenly spaced.
+        The films.
+    at_most
+        How many are taken, evenly spaced.
     batch_size
         Films of a batch.
     to_device
@@ -37,11 +36,13 @@ class TrainingFilms:
         self,
         films: PreparedFilms,
         rows: Int64Array,
+        at_most: int,
         batch_size: int,
         to_device: Callable[[Float32Array | Tensor], Tensor],
     ) -> None:
         self._films, self._to_device = films, to_device
-        kept = rows[np.linspace(0, len(rows) - 1, min(len(rows), MAX_FILMS)).round().astype(np.int64)]
+        kept = rows[np.linspace(0, len(rows) - 1, min(len(rows), at_most)).round().astype(np.int64)]
+        self.n_films = len(kept)
         self._groups = [kept[start : start + batch_size] for start in range(0, len(kept), batch_size)]
 
     def __iter__(self) -> Iterator[Tensor]:

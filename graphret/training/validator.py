@@ -10,7 +10,7 @@ from accelerate.utils import broadcast, gather_object
 
 from graphret._errors import DataError
 from graphret.encoders.registry.create import encoder_spec
-from graphret.training.calibration import TrainingFilms
+from graphret.training.calibration import CalibrationFilms
 from graphret.training.validation import Score, label_aucs, labels_with_both_classes, retrieval_chance, retrieval_map
 from graphret.training.verdict import auc_margin
 
@@ -82,13 +82,16 @@ class Validator:
         return self._score(gather_object(parts))
 
     def calibrate(self, films: PreparedFilms) -> None:
-        """Let the network take what it needs of the training films (medians, say)."""
+        """Let the network take what it needs of the films (medians, say)."""
+        task, module = self.task, self.module
+        archive = module.calibrated_on == "archive"
+        rows = np.union1d(task.train_rows, task.valid_rows) if archive else task.train_rows
 
         def placed(images: Float32Array | Tensor) -> Tensor:
             return to_device(images, self.accelerator)
 
         with torch.inference_mode():
-            self.module.calibrate(TrainingFilms(films, self.task.train_rows, self.task.config.batch_size, placed))
+            module.calibrate(CalibrationFilms(films, rows, module.calibration_films, task.config.batch_size, placed))
 
     def without_auc(self, aucs: dict[str, float]) -> list[str]:
         """Labels of the classifier that have no AUC."""

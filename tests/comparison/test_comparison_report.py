@@ -180,6 +180,16 @@ def test_rows_that_are_not_the_papers_formula_are_marked(ran):
         lines = [line for line in found["Fidelity"].lines if line[0] == "other *"] if "Fidelity" in found else []
         assert lines == ([said] if said else []), (kind, registered)
         assert ("other *" in {line[0] for line in found["Figures"].lines}) == bool(said)
+    for fidelity, marked in (("formula of the paper", []), ("changed formula", ["other *"]), (None, ["other *"])):
+        row.update(kind="encoder", registered="rmac", costs={**row["costs"], "objective": None, "fidelity": fidelity})
+        lines = [line for table in report_tables(report) if table.title == "Fidelity" for line in table.lines]
+        assert [line[0] for line in lines if line[0] == "other *"] == marked, fidelity
+
+
+def test_a_row_says_what_its_options_follow(ran):
+    follows = {row["method"]: row["costs"]["fidelity"] for row in ran.comparison.to_dict()["rows"] if row["costs"]}
+    assert follows["densenet121"] == "changed formula"  # it is GeM, see `ran`
+    assert follows["random"] is None
 
 
 def test_the_table_of_bits_has_a_line_for_every_method_that_has_some(ran):

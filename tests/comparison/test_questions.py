@@ -1,6 +1,7 @@
 """Questions: which rows are compared, how they are pooled, and what is answered."""
 
 import math
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -62,6 +63,7 @@ def report(name, gains, *, noise=0.05, seeds=1, keep=True, extra=()):
             {"row": rows[place + 1]["name"], "reference": rows[place]["name"], "differences": {"P@10": figures}}
         )
     document = {"rows": rows, "reference": None, "differences": {}, "same_codes": pairs, "orders": []}
+    document["experiment"] = {"methods": [{"label": one["method"], "on": ""} for one in rows]}
     return AskedReport(name, document, kept if keep else None)
 
 
@@ -178,39 +180,145 @@ def test_false_discovery_by_the_definition():
     assert math.isnan(false_discovery([0.1, math.nan])[1])
 
 
+def shares_of(generator_key, n):
+    """How often each of n seeds is among the n - 1 that are drawn, as a share."""
+    return np.random.default_rng(generator_key).multinomial(n - 1, np.full(n, 1 / n), 60) / (n - 1)
+
+
 def test_the_pooled_bootstrap_agrees_with_loops():
     generator = np.random.default_rng(4)
     sets = []
+    trainings = {"a": ("net", "net"), "b": ("b", "rival"), "c": ("c", "rival"), "d": ("net", "d")}
     for name, pairs in (("one", "abc"), ("two", "bd")):
-        differences = generator.normal(0.02, 0.1, (len(pairs), 2, 30))
-        differences[0, :, :3] = np.nan
-        sets.append(PairedSet(name, tuple(pairs), differences, generator.integers(0, 12, 30)))
+        sides = generator.normal(0.02, 0.1, (2, len(pairs), 3, 30))
+        sides[0, 0, :, :3] = np.nan
+        sides[1, 1, :, 2:5] = np.nan
+        of_pairs = tuple(trainings[pair] for pair in pairs)
+        sets.append(PairedSet(name, tuple(pairs), sides, generator.integers(0, 12, 30), trainings=of_pairs))
     resampler = Resampler(60, 7)
     found = resampler.pool(sets, at_least=0.01)
-    groups, shares = ["a", "b", "c", "d"], np.random.default_rng
+    groups = ["a", "b", "c", "d"]
     weights = resampler._group_weights(4)
+    assert (weights.sum(axis=1) == 3).all()
     means, drawn = [], np.empty((60, 2))
     for number, one in enumerate(sets):
         _, patient = np.unique(one.patients, return_inverse=True)
         of_patients = resampler._patients(one.name, patient.max() + 1)
-        seeds = shares([7, 2, len(one.pairs), 2]).multinomial(2, [0.5, 0.5], (60, len(one.pairs)))
-        means.append(np.mean([[np.nanmean(of_seed) for of_seed in of_pair] for of_pair in one.differences]))
+        names = {name for pair in one.trainings for name in pair}
+        seeds = {name: shares_of([7, 2, *one.name.encode(), 0, *name.encode()], 3) for name in names}
+        means.append(np.mean([[np.nanmean(first - second) for first, second in zip(*both, strict=True)]
+                              for both in zip(*one.sides, strict=True)]))  # fmt: skip
         for sample in range(60):
             total = weight = 0.0
             for place, pair in enumerate(one.pairs):
                 of_pair = 0.0
-                for seed in range(2):
-                    values = one.differences[place, seed]
-                    often = of_patients[sample][patient] * ~np.isnan(values)
-                    of_pair += seeds[sample, place, seed] / 2 * (often * np.nan_to_num(values)).sum() / often.sum()
+                for seed in range(3):
+                    missing = np.isnan(one.sides[:, place, seed]).any(axis=0)
+                    often = of_patients[sample][patient] * ~missing
+                    for side, sign in ((0, 1), (1, -1)):
+                        values = np.where(missing, 0.0, one.sides[side, place, seed])
+                        share = seeds[one.trainings[place][side]][sample, seed]
+                        of_pair += sign * share * (often * values).sum() / often.sum()
                 total += weights[sample, groups.index(pair)] * of_pair
                 weight += weights[sample, groups.index(pair)]
             drawn[sample, number] = total / weight if weight else np.nan
-    together = np.nanmean(drawn, axis=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        together = np.nanmean(drawn, axis=1)
+    together = together[~np.isnan(together)]
     assert found.mean == pytest.approx(np.mean(means))
     assert [found.low, found.high] == pytest.approx(np.quantile(together, [0.025, 0.975]), abs=1e-6)
     beyond = np.abs(together - found.mean) >= abs(found.mean - 0.01)
-    assert found.p_value == pytest.approx((1 + beyond.sum()) / 61)
+    assert found.p_value == pytest.approx((1 + beyond.sum()) / (1 + len(together)))
+
+
+def test_what_a_seed_does_to_a_common_rival_it_does_to_all_pairs():
+    """Eight methods against one row whose seeds differ: the mean of eight is no surer of that row than one is."""
+    generator = np.random.default_rng(0)
+    of_rival = np.array([-0.1, 0.0, 0.1])[None, :, None]
+    sides = np.stack([np.zeros((8, 3, 400)), np.broadcast_to(of_rival, (8, 3, 400))]) + 0.001 * generator.normal(
+        size=(2, 8, 3, 400)
+    )
+    names, patients = tuple(map(str, range(8))), np.arange(400)
+    widths = {}
+    for kind, rival in (("one rival", "rival"), ("eight rivals", "")):
+        trainings = tuple((name, rival or f"{name} rival") for name in names)
+        found = Resampler(4000, 0).pool([PairedSet("films", names, sides, patients, trainings=trainings)])
+        widths[kind] = found.high - found.low
+    assert widths["one rival"] > 0.19  # the draws of two of three seeds span -0.1 to 0.1
+    assert widths["eight rivals"] < 0.7 * widths["one rival"]
+    same = tuple((name, name) for name in names)
+    within = Resampler(4000, 0).pool([PairedSet("films", names, np.stack([sides[1], sides[1] + 0.1]), patients,
+                                                trainings=same)])  # fmt: skip
+    assert within.high - within.low < 1e-6  # a ranking of the same codes: the seed is on both sides
+
+
+def test_few_seeds_do_not_look_surer_than_they_are():
+    """Of three seeds the variance of the mean is that of the textbook, s^2 / 3, and not two thirds of it."""
+    of_seeds = np.array([0.3, 0.5, 0.9])
+    sides = np.zeros((2, 1, 3, 50))
+    sides[0, 0] = of_seeds[:, None]
+    resampler = Resampler(40_000, 0)
+    one = PairedSet("films", ("a",), sides, np.arange(50), trainings=(("a", "rival"),))
+    _, drawn = resampler._of_set(one, np.ones((40_000, 1)))
+    assert drawn.mean() == pytest.approx(of_seeds.mean(), abs=0.002)
+    assert drawn.var() == pytest.approx(of_seeds.var(ddof=1) / 3, rel=0.03)
+
+
+def sets_of(means, noise=0.002, n=3):
+    """Sets whose means differ."""
+    made = []
+    for number, mean in enumerate(means):
+        sides = np.random.default_rng(number).normal(0, noise, (2, n, 1, 200))
+        sides[0] += mean
+        made.append(PairedSet(str(number), tuple("abcdefgh"[:n]), sides, np.arange(200)))
+    return made
+
+
+def test_other_sets_are_judged_by_the_spread_of_these():
+    two = Resampler(500, 0).pool(sets_of([0.05, 0.15]))
+    half = 12.7062 * 0.05  # Student's t of one degree of freedom, times the standard error of two means
+    assert two.elsewhere[:2] == pytest.approx((two.mean - half, two.mean + half), rel=0.01)
+    assert two.elsewhere[2] > 0.2
+    three = Resampler(500, 0).pool(sets_of([0.10, 0.11, 0.12]))
+    assert three.elsewhere[0] > 0
+    assert three.elsewhere[2] < 0.02
+    alike = Resampler(500, 0).pool(sets_of([0.1, 0.1], noise=0.3))
+    assert alike.elsewhere[0] <= alike.low
+    assert alike.elsewhere[1] >= alike.high
+    assert alike.elsewhere[2] >= alike.p_value
+    assert Resampler(500, 0).pool(sets_of([0.1])).elsewhere is None
+
+
+def test_the_interval_of_other_sets_covers_where_a_bootstrap_of_two_does_not():
+    """Sets drawn around 0: how often the interval holds it. A bootstrap of two sets reaches from one to the other."""
+    generator = np.random.default_rng(0)
+    held = {2: [], 3: []}
+    between = []
+    for number in range(300):
+        for n_sets, found in held.items():
+            means = generator.normal(0, 0.1, n_sets)
+            low, high, _ = Resampler(40, number).pool(sets_of(means, noise=1e-6)).elsewhere
+            found.append(low <= 0 <= high)
+            if n_sets == 2:
+                between.append(means.min() <= 0 <= means.max())
+    assert np.mean(held[2]) > 0.92
+    assert np.mean(held[3]) > 0.92
+    assert np.mean(between) < 0.58
+
+
+def test_an_answer_says_what_it_is_worth_elsewhere():
+    methods = [f"m{number}" for number in range(6)]
+    for gains, here, elsewhere in (((0.05, 0.051), "yes", "yes"), ((0.02, 0.12), "yes", NOT_TOLD_APART)):
+        reports = [
+            report(name, dict.fromkeys(methods, gain), noise=0.02) for name, gain in zip("ab", gains, strict=True)
+        ]
+        found = answer(SAME_BITS, reports)
+        assert found["answer"] == here
+        if elsewhere != "yes":
+            assert found["elsewhere"]["answer"] == elsewhere
+        assert found["elsewhere"]["low"] <= found["low"] < found["high"] <= found["elsewhere"]["high"]
+    assert answer(SAME_BITS, [report("one", dict.fromkeys(methods, 0.05))])["elsewhere"] is None
 
 
 def test_a_method_that_alone_gains_is_not_the_kind():
@@ -222,11 +330,11 @@ def test_a_method_that_alone_gains_is_not_the_kind():
 def test_lengths_of_one_method_are_drawn_together():
     generator = np.random.default_rng(0)
     gains = np.repeat([0.0, 0.1], 10)[:, None, None]
-    differences = gains + generator.normal(0, 0.001, (20, 1, 50))
+    sides = np.stack([gains + generator.normal(0, 0.001, (20, 1, 50)), np.zeros((20, 1, 50))])
     pairs = tuple(map(str, range(20)))
     widths = []
     for groups in ((), tuple("ab"[number // 10] for number in range(20))):
-        found = Resampler(2000, 0).pool([PairedSet("one", pairs, differences, np.arange(50), groups=groups)])
+        found = Resampler(2000, 0).pool([PairedSet("one", pairs, sides, np.arange(50), groups=groups)])
         widths.append(found.high - found.low)
     assert widths[1] > 2 * widths[0]
 

@@ -26,6 +26,7 @@ TABLES = {
     *(f"guan2023-table{n}" for n in (1, 2, 4, 5)),
     *(f"cai2019-table{n}" for n in (1, 2)),
     *(f"cifar10-hashing{n}" for n in (1, 2)),
+    "cifar10-unsupervised",
 }
 
 
@@ -96,6 +97,7 @@ def test_figures_of_the_papers():
     assert value("cifar10-hashing1", method="dtsh", bits=48) == [0.774]
     assert value("cifar10-hashing1", method="orthohash", bits=64) == [0.824]
     assert value("cifar10-hashing2", method="greedyhash", bits=48) == [0.944]
+    assert value("cifar10-unsupervised", bits=64) == [0.476, 0.593]
 
 
 def test_the_starts_and_schedules_of_the_papers():
@@ -103,6 +105,7 @@ def test_the_starts_and_schedules_of_the_papers():
     start["guan"] = ["fusion_hash"]
     start["cifar10-hashing1"] = ["dsh", "dpsh", "dtsh", "greedyhash", "dfh", "csq", "orthohash"]
     start["cifar10-hashing2"] = ["dtsh", "greedyhash", "csq", "orthohash"]
+    start["cifar10-unsupervised"] = ["bihalf", "cibhash", "greedyhash_unsupervised"]
     for name in TABLES:
         experiment = read_template(name)
         begin = {
@@ -120,6 +123,18 @@ def test_the_starts_and_schedules_of_the_papers():
         }
         if name.startswith("haq"):
             assert rates == {"nih": 1e-3, "nih-u": 1e-3, "stanford": 1e-4, "stanford-u": 1e-4}, name
+    whitened = {
+        method.name: encoder_spec(method.name).fidelity_with(method.options)
+        for name in ("fang2021-table2", "fang2021-cdr")
+        for method in read_template(name).methods
+        if method.options.get("whitening") == "training"
+    }
+    assert whitened == {
+        "crow": "formula of the paper",
+        "rmac": "formula of the paper",
+        "cam": "changed formula",
+        "regional_attention": "changed formula",
+    }
     growing = [method.name for method in read_template("cai2019-table1").methods if method.grow]
     assert growing == ["siamese_hash"]
 

@@ -36,23 +36,27 @@ def test_the_longer_training_is_that_of_its_record(script):
     assert written == page, "run python docs/write_comparison.py"
 
 
-def test_a_record_of_the_longer_training_is_answered_by_its_values(script, tmp_path):
-    """A record as `compare_methods.py kermany64` leaves it: another report of Kermany, with other values."""
-    name = script.LONGER[0]
-    settings = tomllib.loads((script.BENCHMARKS / "comparison" / f"{name}.toml").read_text(encoding="utf-8"))
+def write_record(script, folder, name, gains, title="Longer <b>"):
+    """A record as `compare_methods.py kermany64` leaves it: another report of Kermany, of as many seeds as gains."""
+    settings = tomllib.loads((script.BENCHMARKS / "comparison" / "kermany64.toml").read_text(encoding="utf-8"))
     document = json.loads(gzip.decompress((script.RESULTS / "comparison_kermany.json.gz").read_bytes()))
-    document["experiment"] |= {"title": "Longer <b>", "questions": settings["questions"][2:3], "orders": []}
+    document["experiment"] |= {"title": title, "questions": settings["questions"][2:3], "orders": []}
     names = ["dpsh, 64 bits, hamming", "dpsh, 64 bits, nearest"]
     document["rows"] = [row for row in document["rows"] if row["name"] in names]
     assert len(document["rows"]) == 2
-    record = tmp_path / f"comparison_{name}.json.gz"
+    record = folder / f"comparison_{name}.json.gz"
     record.write_bytes(gzip.compress(json.dumps(document).encode()))
+    values = np.zeros((2, 1, len(gains), 40), dtype=np.float32)
+    values[1] = np.array(gains)[:, None] + 0.1 * (np.arange(40) % 2)  # far from what the intervals of the document say
+    patients = np.arange(40, dtype=np.int32)
+    return QueryValues(tuple(names), ("P@10",), tuple(range(len(gains))), patients, values)
+
+
+def test_a_record_of_the_longer_training_is_answered_by_its_values(script, tmp_path):
+    kept = write_record(script, tmp_path, "kermany64", [0.2])
     with pytest.raises(FileNotFoundError, match="copy comparison_values"):
         script.longer_records(tmp_path)
-    values = np.zeros((2, 1, 1, 40), dtype=np.float32)
-    values[1] = 0.2 + 0.1 * (np.arange(40) % 2)  # far from what the intervals of the document say
-    kept = QueryValues(tuple(names), ("P@10",), (0,), np.arange(40, dtype=np.int32), values)
-    write_values(tmp_path / f"comparison_{name}_values.npz", kept)
+    write_values(tmp_path / "comparison_kermany64_values.npz", kept)
     pooled = script.longer_records(tmp_path)
     (answer,) = pooled.answers
     assert (answer["answer"], answer["mean"]) == ("yes", pytest.approx(0.25))
@@ -64,3 +68,18 @@ def test_a_record_of_the_longer_training_is_answered_by_its_values(script, tmp_p
     written = script.with_block(page, block)
     assert block in written
     assert script.with_block(written, script.longer_block(script.longer_records())) == page
+
+
+def test_a_record_of_several_seeds_takes_the_place_of_that_of_one(script, tmp_path):
+    widths = {}
+    for name, gains in (("kermany64", [0.2]), ("kermany64_seeds", [0.1, 0.2, 0.3])):
+        write_values(tmp_path / f"comparison_{name}_values.npz", write_record(script, tmp_path, name, gains, name))
+        pooled = script.longer_records(tmp_path)
+        (answer,) = pooled.answers
+        assert answer["mean"] == pytest.approx(0.25)
+        assert answer["n_pairs"] == 1
+        widths[name] = answer["high"] - answer["low"]
+        block = script.longer_block(pooled)
+        assert f"seeds {', '.join(str(seed) for seed in range(len(gains)))}," in " ".join(block.split())
+        assert f"{name}." in block
+    assert widths["kermany64_seeds"] > 0.15 > widths["kermany64"]  # two of the gains .1, .2 and .3 are drawn

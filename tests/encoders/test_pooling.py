@@ -273,7 +273,7 @@ def test_every_option_changes_the_code_and_its_length_is_told_before(name):
     def codes_with(**options):
         torch.manual_seed(0)
         module = create(name, n_labels=2, **{"backbone": "small_cnn", **options}).eval()
-        if "tf_idf" in options:
+        if options.keys() & {"tf_idf", "whitening"}:
             module.calibrate([images])
         with torch.inference_mode():
             codes = module.features(images)
@@ -282,10 +282,16 @@ def test_every_option_changes_the_code_and_its_length_is_told_before(name):
         return codes
 
     plain = codes_with()
-    others = {"p": 1.0, "n_scales": 2, "n_words": 30, "weighting": "activity", "tf_idf": True}
+    others = {
+        **{option: {option: value} for option, value in (("p", 1.0), ("n_scales", 2), ("n_words", 30))},
+        "weighting": {"weighting": "activity"},
+        "tf_idf": {"tf_idf": True},
+        "whitening": {"whitening": "training"},
+        "n_values": {"whitening": "training", "n_values": 9},
+    }
     for option in encoder_spec(name).options:
         if option != "backbone":
-            changed = codes_with(**{option: others[option]})
+            changed = codes_with(**others[option])
             assert changed.shape != plain.shape or not torch.equal(changed, plain), option
 
 

@@ -104,7 +104,7 @@ class BackboneNetwork(EncoderNetwork):
         Name of the backbone.
     """
 
-    heads: ClassVar[tuple[str, ...]] = ("classifier", "attention", "hash", "pooling", "proposals", "turn")
+    heads: ClassVar[tuple[str, ...]] = ("classifier", "attention", "hash", "pooling", "proposals", "turn", "whitening")
 
     def __init__(self, backbone: str) -> None:
         super().__init__()

@@ -43,6 +43,12 @@ class EncoderNetwork(nn.Module, ABC):
     frozen: ClassVar[bool] = False
     """Whether a part of it stays as it began, so that a training needs weights to begin with."""
 
+    calibrated_on: ClassVar[str] = "training"
+    """Films that `calibrate` is given: ``"training"``, or ``"archive"``, those of the validation too."""
+
+    calibration_films: ClassVar[int] = 2048
+    """How many of them at most; a median over more is hardly another one."""
+
     imagenet_weights: ClassVar[WeightsEnum | Any] = None
     """torchvision's record of the weights for ``weights="imagenet"``."""
 
@@ -64,7 +70,7 @@ class EncoderNetwork(nn.Module, ABC):
     def calibrate(self, batches: Iterable[Tensor]) -> None:
         """Set what is not learnt by gradients but read off the training films, once the weights are final.
 
-        Called in evaluation mode with float (b, 1, s, s) batches of the training films, which may be gone through
+        Called in evaluation mode with float (b, 1, s, s) batches of films (`calibrated_on`), which may be gone through
         several times. Nothing to do by default.
         """
 

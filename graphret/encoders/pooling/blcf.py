@@ -15,6 +15,7 @@ from graphret.encoders.pooling.crow import spatial_weights
 from graphret.encoders.pooling.kmeans import RowSample, kmeans, nearest_rows
 from graphret.encoders.pooling.spectral_residual import spectral_residual
 from graphret.encoders.pooling.spoc import centre_prior
+from graphret.encoders.pooling.whitening import whitening_axes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -103,11 +104,8 @@ class BLCF(nn.Module):
             raise InvalidParameterError("batches", "no film", "the training films")
         mean = rows.double().mean(dim=0)
         centred = rows.double() - mean
-        variances, axes = torch.linalg.eigh(centred.T @ centred / len(rows))
-        # Directions of no variance would become noise of any size.
-        scale = torch.where(variances > 1e-6 * variances.max(), variances.clamp_min(1e-300).rsqrt(), 0.0)
         self.mean.copy_(mean)
-        self.whitening.copy_(axes * scale)
+        self.whitening.copy_(whitening_axes(centred.T @ centred / len(rows)))
         described = self._described(rows.to(self.mean.device)).cpu()
         self.words.copy_(kmeans(described, len(self.words), seed=seed))
         self.word_weights.fill_(1.0)

@@ -17,15 +17,18 @@ class CAM(nn.Module):
     For each class k its activation map weighs the positions: ``d_k = I * sum_xy CAM_k(x, y) maps(x, y)`` with the
     channel weights I of CroW; the descriptors are brought to length one and added.
 
-    Departures from the paper: the classes are the labels of the films, and all of them count (the paper takes some of
-    ImageNet's thousand); no PCA-whitening of the descriptors.
+    Departure from the paper: the classes are the labels of the films, and all of them count (the paper takes some of
+    ImageNet's thousand). It whitens the descriptors before it adds them: the option ``whitening`` of the encoder.
     """
 
     def forward(self, maps: Tensor, class_weights: Tensor) -> Tensor:
         """(b, c, h, w), not negative, and the weights (L, c) of a linear classifier of their average -> (b, c)."""
+        return normalize(self.descriptors(maps, class_weights), dim=2).sum(dim=1)
+
+    def descriptors(self, maps: Tensor, class_weights: Tensor) -> Tensor:
+        """One descriptor of every class, (b, L, c); zeros where nothing speaks for it."""
         activation = class_activation_maps(maps, class_weights)
-        descriptors = torch.einsum("blhw,bchw->blc", activation, maps) * channel_weights(maps)[:, None]
-        return normalize(descriptors, dim=2).sum(dim=1)
+        return torch.einsum("blhw,bchw->blc", activation, maps) * channel_weights(maps)[:, None]
 
 
 def class_activation_maps(maps: Tensor, class_weights: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ class CroW(nn.Module):
 
     ``code_c = I_c sum_xy S(x, y) maps_c(x, y)`` with :func:`spatial_weights` S and :func:`channel_weights` I.
 
-    Departure from the paper: no PCA-whitening of the codes follows. The channel weights count zeros and have no
+    The paper whitens the code: the option ``whitening`` of the encoder. The channel weights count zeros and have no
     gradient.
     """
 

@@ -14,8 +14,9 @@ class GeM(nn.Module):
     """Generalised mean (Radenovic, Tolias, Chum, TPAMI 2019, Eq. 3): ``code_c = (mean_xy maps_c^p)^(1/p)``.
 
     ``p = 1`` is the average, ``p -> infinity`` the maximum. One p for all channels, learnt with the network, as in the
-    paper. Departures: no whitening follows; the paper trains with a contrastive loss on tuples of buildings, here the
-    recipe's loss is the classification of the films.
+    paper. Departures: the paper's whitening is learnt from pairs, here the option ``whitening`` of the encoder is its
+    other one, by PCA; the paper trains with a contrastive loss on tuples of buildings, here the recipe's loss is the
+    classification of the films.
 
     Parameters
     ----------

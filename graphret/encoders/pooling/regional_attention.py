@@ -19,7 +19,8 @@ class RegionalAttention(nn.Module):
     that of the whole maps, ``a_r = softplus(w_2 . softplus(W_1 [mean_r, mean] + b_1) + b_2)``, 64 units between.
 
     Departures from the paper: trained together with the backbone (there the backbone is fixed), by the classification
-    of the films, and without PCA afterwards; three scales in the place of five, as for R-MAC.
+    of the films; three scales in the place of five, as for R-MAC. PCA afterwards is the option ``whitening`` of the
+    encoder.
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ __all__ = ["RMAC"]
 class RMAC(nn.Module):
     """Regional maximum activations (Tolias, Sicre, Jegou, ICLR 2016): region maxima of length one, added.
 
-    Departure from the paper: no PCA-whitening of the region vectors.
+    The paper whitens the vectors of the regions before it adds them: the option ``whitening`` of the encoder.
 
     Parameters
     ----------
@@ -28,5 +28,8 @@ class RMAC(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """(b, c, h, w) -> (b, c)."""
-        regions = rmac_regions(maps.shape[2], maps.shape[3], self.n_scales)
-        return normalize(region_maxima(maps, regions), dim=2).sum(dim=1)
+        return normalize(self.descriptors(maps), dim=2).sum(dim=1)
+
+    def descriptors(self, maps: Tensor) -> Tensor:
+        """The maxima of every region, (b, n_regions, c)."""
+        return region_maxima(maps, rmac_regions(maps.shape[2], maps.shape[3], self.n_scales))

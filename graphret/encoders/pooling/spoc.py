@@ -14,8 +14,8 @@ class SPoC(nn.Module):
     ``code_c = sum_xy a(x, y) maps_c(x, y)`` with ``a = exp(-((x - x0)^2 + (y - y0)^2) / (2 sigma^2))``; sigma is a
     third of the distance from the centre to the nearest edge.
 
-    Departures from the paper: no PCA-whitening of the codes follows (the measures of graphret take any codes); the
-    weights sum to 1, which changes no cosine.
+    The paper whitens the code and keeps 256 values of it: the options ``whitening`` and ``n_values`` of the encoder.
+    The weights sum to 1, which changes no code: it is brought to length one.
     """
 
     def forward(self, maps: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from graphret.encoders.registry.spec import EncoderSpec
 __all__ = ["COMPARISON_SPECS"]
 
 _BACKBONE = {"backbone": "resnet18"}
+_WHITENING = {"whitening": "none", "n_values": 0}
 
 
 def _hashing(
@@ -47,11 +48,15 @@ def _newer(name: str, factory: str, paper: str, **further: Any) -> EncoderSpec:
     return _hashing(name, factory, paper, fidelity="public implementation", **further)
 
 
-def _aggregation(name: str, factory: str, paper: str, **further: Any) -> EncoderSpec:
+def _aggregation(
+    name: str, factory: str, paper: str, *, whitened: str = "changed formula", **further: Any
+) -> EncoderSpec:
     """A network of `aggregated.py`; ``further`` are the options of the aggregation.
 
-    Each paper whitens its vectors, by PCA or learnt, which none of these does but for the words of BLCF.
+    Each paper whitens its vectors, which is an option here; BLCF whitens before it makes words, and has none.
+    ``whitened`` is the fidelity with that option.
     """
+    bag = "n_words" in further
     return EncoderSpec(
         name=name,
         kind="dense",
@@ -61,11 +66,13 @@ def _aggregation(name: str, factory: str, paper: str, **further: Any) -> Encoder
         default_size=224,
         paper=paper,
         fidelity="changed formula",
-        options={**_BACKBONE, **further},
+        formula_options={"whitening": ("training", "archive")} if whitened == FORMULA else {},
+        options={**_BACKBONE, **further, **({} if bag else _WHITENING)},
         non_negative=True,
         pretrained=("imagenet",),
         colour=True,
-        length_option="n_words" if "n_words" in further else "backbone",
+        length_option="n_words" if bag else "backbone",
+        kept_option="" if bag else "n_values",
     )
 
 
@@ -141,10 +148,10 @@ COMPARISON_SPECS = (
         tf_idf=False,
     ),
     _aggregation("cam", "CAMEncoder", "Jimenez, Alvarez, Giro-i-Nieto, BMVC 2017"),
-    _aggregation("crow", "CroWEncoder", "Kalantidis, Mellina, Osindero 2016"),
+    _aggregation("crow", "CroWEncoder", "Kalantidis, Mellina, Osindero 2016", whitened=FORMULA),
     _aggregation("gem", "GeMEncoder", "Radenovic, Tolias, Chum, TPAMI 2019", p=3.0),
     _aggregation("regional_attention", "RegionalAttentionEncoder", "Kim, Yoon, BMVC 2018", n_scales=3),
-    _aggregation("rmac", "RMACEncoder", "Tolias, Sicre, Jegou, ICLR 2016", n_scales=3),
+    _aggregation("rmac", "RMACEncoder", "Tolias, Sicre, Jegou, ICLR 2016", whitened=FORMULA, n_scales=3),
     _descriptor("gist", "Gist", "Oliva, Torralba, IJCV 2001", "n_values", 1024, fidelity="public implementation"),
     _descriptor(
         "gabor_schmid",
@@ -155,5 +162,5 @@ COMPARISON_SPECS = (
         options={"patch": 8},
         fidelity="abstract only",
     ),
-    _aggregation("spoc", "SPoCEncoder", "Babenko, Lempitsky, ICCV 2015"),
+    _aggregation("spoc", "SPoCEncoder", "Babenko, Lempitsky, ICCV 2015", whitened=FORMULA),
 )

@@ -44,10 +44,12 @@ class EncoderSpec:
     fidelity
         How close the code is to its source: one of `graphret._fidelity.FIDELITIES`. The docstring of the code says
         what departs.
+    formula_options
+        Option values, any of which makes an encoder of a lesser ``fidelity`` the formula of its paper.
     options
         Keyword options of the factory and their defaults.
     non_negative
-        No value of a code is ever below zero.
+        No value of a code is ever below zero, with the default options.
     pretrained
         Kinds of weights beside a path: ``"imagenet"``, ``"txrv"``.
     classifies
@@ -69,6 +71,8 @@ class EncoderSpec:
         Option that decides the length of a code: a number, or the name of a backbone whose channels it is.
     length_factor
         Times which that is the length.
+    kept_option
+        Option with a number of values that are kept of a code; 0 for all. "" where there is none.
 
     Examples
     --------
@@ -85,6 +89,7 @@ class EncoderSpec:
     default_size: int
     paper: str
     fidelity: str = FORMULA
+    formula_options: Mapping[str, tuple[Any, ...]] = field(default_factory=lambda: MappingProxyType({}))
     options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     non_negative: bool = False
     pretrained: tuple[str, ...] = ()
@@ -94,6 +99,7 @@ class EncoderSpec:
     default_bits: int | None = None
     length_option: str | None = None
     length_factor: int = 1
+    kept_option: str = ""
     colour: bool = False
     builds_channels: bool = False
     from_tensors: str = ""
@@ -109,10 +115,24 @@ class EncoderSpec:
         """
         if self.code_length is None:
             return int(n_bits)  # type: ignore[arg-type]
+        if options.get(self.kept_option):
+            return int(options[self.kept_option])
         if self.length_option is None:
             return self.code_length
         value = options[self.length_option]
         return self.length_factor * (backbone_channels(value) if isinstance(value, str) else int(value))
+
+    def fidelity_with(self, options: Mapping[str, Any]) -> str:
+        """How close the code is to its source with these options; those that are not given have their defaults.
+
+        Examples
+        --------
+        >>> from graphret.encoders import encoder_spec
+        >>> encoder_spec("spoc").fidelity_with({}), encoder_spec("spoc").fidelity_with({"whitening": "archive"})
+        ('changed formula', 'formula of the paper')
+        """
+        met = any(options.get(name) in values for name, values in self.formula_options.items())
+        return FORMULA if met else self.fidelity
 
     def check_bits(self, n_bits: int | None) -> int | None:
         """Return ``n_bits``, or ``default_bits`` for ``None``, if it suits the kind of the encoder; or say why not."""
