@@ -92,10 +92,11 @@ def update_labels(
 ) -> None:  # fmt: skip
     """Correct the labels of films; codes, graph and communities are not touched."""
     with report_to_user(as_json=as_json, quiet=quiet) as reporter:
+        import graphret
         from graphret.data import read_film_rows
         from graphret.index import update_labels as change_labels
 
-        films = read_film_rows(table)
+        films = read_film_rows(table, at_most=graphret.open(index).n_films)
         if not films.label_names:
             raise InvalidParameterError("table", str(table), "a table with a column label:NAME")
         columns = {name: films.labels[:, place] for place, name in enumerate(films.label_names)}

@@ -26,6 +26,7 @@ from graphret.files.plain import MappedFile, open_plain, read_plain
 from graphret.files.private import create_private
 from graphret.files.shared_stages import SharedStages, open_stages
 from graphret.files.stages import Stage, Stages
+from graphret.files.toml_files import read_toml
 
 __all__ = [
     "LOCK",
@@ -53,6 +54,7 @@ __all__ = [
     "open_stages",
     "parse_json",
     "read_plain",
+    "read_toml",
     "refuse_link",
     "remove_folder",
     "remove_lock",

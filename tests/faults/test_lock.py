@@ -18,7 +18,8 @@ import pytest
 import graphret
 from graphret._errors import DataError, IndexLockedError, StoreError
 from graphret.cli.entry import main
-from graphret.data import ImageTable
+from graphret.comparison.experiment_file import read_experiment
+from graphret.data import ImageTable, read_dataset, read_film_rows, read_unlabelled
 from graphret.encoding import read_encoded, write_encoded
 from graphret.files import claimed_folder, lock, remove_lock, write_array, writer_lock
 
@@ -193,10 +194,37 @@ def test_names_that_are_too_long_are_wrong_calls(whole, codes, tmp_path):
         lambda: graphret.load_encoder(long),
         lambda: graphret.load_encoder(tmp_path / long),
         lambda: graphret.pack(whole, tmp_path / long),
+        lambda: read_film_rows(tmp_path / f"{long}.csv"),
+        lambda: read_dataset("folder", tmp_path / long),
+        lambda: read_dataset(f"{long}.toml", tmp_path),
+        lambda: read_experiment(f"{long}.toml"),
+        lambda: read_unlabelled(tmp_path / long),
+        lambda: whole.query("\ud800"),
+        lambda: graphret.load_encoder("\ud800"),
     ):
         with pytest.raises(graphret.GraphretError) as caught:
             call()
         assert caught.value.exit_status == 2 or isinstance(caught.value, StoreError)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["build", "--codes", "{long}.npy", "--out", "new"],
+        ["build", "--codes", "codes.npy", "--table", "{long}.csv", "--out", "new"],
+        ["build", "--data", "{long}.toml", "--root", ".", "--encoder", "resnet18", "--out", "new"],
+        ["build", "--data", "folder", "--root", "{long}", "--encoder", "resnet18", "--out", "new"],
+        ["add", "{index}", "--codes", "{long}.npy"],
+        ["update-labels", "{index}", "--table", "{long}.csv"],
+        ["watch", "{index}", "{long}", "--once"],
+        ["demo", "--out", "{long}"],
+    ],
+)
+def test_commands_with_names_that_are_too_long(whole, codes, tmp_path, monkeypatch, capsys, command):
+    monkeypatch.chdir(tmp_path)
+    np.save("codes.npy", codes)
+    assert main([part.format(long="x" * 300, index=whole.path) for part in command]) == 2
+    assert "a path whose parts have at most 255 bytes" in capsys.readouterr().err
 
 
 def test_a_path_that_is_not_utf8(codes, tmp_path, capsys):
