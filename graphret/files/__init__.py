@@ -2,13 +2,13 @@
 
 from graphret.files.arrays import Digest, array_of, map_array, npy_digest, write_array, write_rows
 from graphret.files.atomic import (
+    check_own_folder,
     flush_file,
     is_partial,
     link_or_copy,
     make_folder,
     move,
     new_folder,
-    refuse_link,
     remove_folder,
     remove_partials,
     replacing,
@@ -37,6 +37,7 @@ __all__ = [
     "Stages",
     "array_of",
     "canonical_json",
+    "check_own_folder",
     "check_path",
     "claimed_folder",
     "create_private",
@@ -55,7 +56,6 @@ __all__ = [
     "parse_json",
     "read_plain",
     "read_toml",
-    "refuse_link",
     "remove_folder",
     "remove_lock",
     "remove_partials",

@@ -155,6 +155,31 @@ def test_a_build_folder_that_is_a_link(codes, tmp_path):
     assert not (tmp_path / "index" / "CURRENT").exists()
 
 
+@pytest.mark.parametrize("call", ["build", "add", "remove", "purge", "rebuild"])
+def test_a_build_folder_that_is_a_pipe(codes, tmp_path, call):
+    """Whoever empties a folder opens it: a pipe would keep that call, and the lock, for ever."""
+    index = graphret.build(codes, out=tmp_path / "index", k=3, tune=False)
+    os.mkfifo(index.path / ".build")
+    calls = {
+        "build": lambda: graphret.build(codes, out=index.path, k=4, tune=False),
+        "add": lambda: index.add(codes[:2] * np.float32(1.5)),
+        "remove": lambda: index.remove("3"),
+        "purge": lambda: index.purge("3"),
+        "rebuild": index.rebuild,
+    }
+    with pytest.raises(StoreError, match=r"\.build is no folder: remove it"):
+        calls[call]()
+    (index.path / ".build").unlink()
+    assert calls[call]() is not None
+
+
+def test_an_old_generation_that_is_a_pipe_is_removed(codes, tmp_path):
+    index = graphret.build(codes, out=tmp_path / "index", k=3, tune=False)
+    os.mkfifo(index.path / "gen-000000")
+    assert index.remove("3", keep=1).generation == "gen-000002"
+    assert sorted(path.name for path in index.path.iterdir()) == ["CURRENT", "LOCK", "gen-000002"]
+
+
 def test_two_trainings_at_once(tmp_path):
     with writer_lock(tmp_path):
         films = ImageTable(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graphret._errors import InvalidParameterError
-from graphret.files import check_path, refuse_link, remove_partials, storage_errors, writer_lock
+from graphret.files import check_own_folder, check_path, remove_partials, storage_errors, writer_lock
 from graphret.index.config import BuildConfig
 from graphret.index.contents import write_contents
 from graphret.index.drift import record_of
@@ -160,7 +160,7 @@ def changing(path: str | os.PathLike[str], action: str, keep: int) -> Iterator[C
     current_name(root)  # a folder that holds no index gets no lock
     work = root / BUILD / action
     with writer_lock(root):
-        refuse_link(root / BUILD)
+        check_own_folder(root / BUILD)
         yield Current(root, work, keep)
         # only now: what a change that failed or was killed has encoded is used by the next one; where there was
         # nothing to do, nothing was published, and nobody has cleaned up yet
