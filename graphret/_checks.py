@@ -115,7 +115,8 @@ def check_codes(codes: Any, *, name: str = "codes", n_dimensions: int | None = N
             f"{name} have {array.shape[1]} dimensions, the archive has {n_dimensions}: "
             "encode them with the encoder of the archive"
         )
-    array = np.ascontiguousarray(array, dtype=np.float32)
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinity, which is refused below
+        array = np.ascontiguousarray(array, dtype=np.float32)
     if not values:
         return array
     if array.shape[0] == 1 and 0 < np.einsum("ij,ij->", array, array) < np.inf:

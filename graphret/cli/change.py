@@ -13,6 +13,8 @@ from graphret.cli.ready_codes import ReadyCodes, ReadyTable, read_ready_codes
 from graphret.cli.reporting import AsJson, Quiet, Reporter, report_to_user
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from graphret.data import ImageTable
     from graphret.index import Change
 
@@ -92,10 +94,11 @@ def update_labels(
 ) -> None:  # fmt: skip
     """Correct the labels of films; codes, graph and communities are not touched."""
     with report_to_user(as_json=as_json, quiet=quiet) as reporter:
+        import graphret
         from graphret.data import read_film_rows
         from graphret.index import update_labels as change_labels
 
-        films = read_film_rows(table)
+        films = read_film_rows(table, at_most=graphret.open(index).n_films)
         if not films.label_names:
             raise InvalidParameterError("table", str(table), "a table with a column label:NAME")
         columns = {name: films.labels[:, place] for place, name in enumerate(films.label_names)}
@@ -119,27 +122,45 @@ def rebuild(
         from graphret.index import rebuild as build_again
 
         overrides = parse_assignments("set", set_)
-        say_change(index, build_again(index, overrides, keep=keep, progress=reporter.progress), reporter)
+        change = build_again(index, overrides, keep=keep, progress=reporter.progress)
+        say_change(index, change, reporter, *_renumbered(change.details))
 
 
 def purge(
     index: IndexFolder,
     *,
     patient: Annotated[str, typer.Option("--patient", metavar="P", help="As the column patient of the films has it.")],
+    lists: Annotated[
+        Path | None,
+        typer.Option("--lists", metavar="FILE", help="Marks that the service keeps; NAME-lists.sqlite beside the index "
+                     "where there is one."),
+    ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
-) -> None:
+) -> None:  # fmt: skip
     """Take a patient out of an index for good: of this generation, and of all older ones, which are removed."""
     with report_to_user(as_json=as_json, quiet=quiet) as reporter:
         from graphret.index import purge_patient
 
-        say_change(index, purge_patient(index, patient, progress=reporter.progress), reporter)
+        say_change(index, purge_patient(index, patient, lists=lists, progress=reporter.progress), reporter)
 
 
-def say_change(index: Path, change: "Change", reporter: Reporter) -> None:
-    """Say what a change did, and when a rebuild is due."""
+def _renumbered(details: dict[str, Any]) -> "Iterator[str]":
+    """Say how many films kept the number of their community, and which communities were split or merged."""
+    yield f"{details['films_that_kept_their_community']:,} films kept the number of their community"
+    for old, parts in details["splits"].items():
+        yield f"community {old} was split into {', '.join(map(str, parts))}"
+    for new, parts in details["merges"].items():
+        yield f"communities {', '.join(map(str, parts))} were merged into {new}"
+    hidden = sum(details[f"n_{what}"] - len(details[what]) for what in ("splits", "merges"))
+    if hidden:
+        yield f"{hidden:,} more splits and merges are not listed"
+
+
+def say_change(index: Path, change: "Change", reporter: Reporter, *more: str) -> None:
+    """Say what a change did, ``more`` about it, and when a rebuild is due."""
     import graphret
 
     drift = graphret.open(index).info()["drift"]
     advice = [f"a rebuild is due: {reason}" for reason in drift["advice"]]
-    reporter.result({"index": str(index), **change.to_dict(), "drift": drift}, f"{index}: {change}", *advice)
+    reporter.result({"index": str(index), **change.to_dict(), "drift": drift}, f"{index}: {change}", *more, *advice)

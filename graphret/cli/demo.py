@@ -14,7 +14,7 @@ from graphret.cli.demo_summary import MEASURES, show_summary, summarise
 from graphret.cli.reporting import AsJson, Quiet, Reporter, report_to_user, without_nan
 from graphret.encoders import encoder_spec
 from graphret.encoders.registry.spec import MINIMUM_SIZE
-from graphret.files import is_partial, make_folder, write_text
+from graphret.files import check_path, is_partial, make_folder, write_text
 
 if TYPE_CHECKING:
     from graphret.data import ImageTable
@@ -109,7 +109,7 @@ def _claim(out: Path, settings: _Settings) -> None:
     InvalidParameterError
         Another kind of folder; nothing is written.
     """
-    record = out / _RECORD
+    record = check_path("out", out) / _RECORD
     if record.is_file():
         try:
             before = json.loads(record.read_text(encoding="utf-8"))["settings"]

@@ -9,7 +9,7 @@ from graphret._errors import InvalidParameterError
 from graphret.cli.films import Bits, Data, Device, EncoderSource, InputSize, Root, Splits, read_films
 from graphret.cli.options import config_options
 from graphret.cli.reporting import AsJson, Quiet, report_to_user
-from graphret.files import LOCK, check_path, claimed_folder, is_partial, refuse_link, remove_folder
+from graphret.files import LOCK, check_own_folder, check_path, claimed_folder, is_partial, remove_folder
 from graphret.index import BuildConfig
 
 __all__ = ["encode"]
@@ -51,7 +51,7 @@ def encode(
 
         loaded = graphret.load_encoder(encoder, n_bits=bits, device=device, size=size)
         with claimed_folder(out):
-            refuse_link(out / _WORK)
+            check_own_folder(out / _WORK)
             done = encode_films(
                 films,
                 loaded,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from graphret._errors import CodesError, DataError, InvalidParameterError, MissingFileError
+from graphret.files import check_path
 
 if TYPE_CHECKING:
     from graphret._types import Codes
@@ -49,7 +50,7 @@ def read_ready_codes(codes: Path, table: Path | None) -> "tuple[Codes, ImageTabl
     values = _map_codes(codes)
     if table is None:
         return values, None
-    films = read_film_rows(table)
+    films = read_film_rows(table, at_most=len(values) if values.ndim else None)
     if values.ndim == 2 and len(films) != len(values):
         allowed = f"a table of {len(values)} rows, one for every code of {codes}"
         raise InvalidParameterError("table", f"{table} of {len(films)} rows", allowed)
@@ -59,7 +60,7 @@ def read_ready_codes(codes: Path, table: Path | None) -> "tuple[Codes, ImageTabl
 def _map_codes(path: Path) -> "Codes":
     import numpy as np
 
-    if not path.is_file():
+    if not check_path("codes", path).is_file():
         raise MissingFileError(path, "file of codes", "give a .npy file")
     try:
         values = np.load(path, mmap_mode="r", allow_pickle=False)

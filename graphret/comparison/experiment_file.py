@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import tomllib
 import types
 import typing
 from dataclasses import MISSING, fields, is_dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
+from graphret import files
 from graphret._errors import ExperimentError, GraphretError, MissingFileError
 from graphret.comparison.experiment import Experiment
+
+if typing.TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["fill_toml", "parse_experiment", "read_experiment", "read_toml"]
 
@@ -29,7 +31,7 @@ def read_experiment(path: str | Path) -> Experiment:
         It is not TOML, has an unknown key, lacks one, or holds a value that is not allowed; the message names the file,
         the key and what is allowed.
     """
-    path = Path(path)
+    path = files.check_path("experiment", path)
     if not path.is_file():
         raise MissingFileError(
             path, "experiment file", "`graphret compare --list-templates` names those that come along"
@@ -40,9 +42,9 @@ def read_experiment(path: str | Path) -> Experiment:
 def read_toml(path: Path) -> dict[str, Any]:
     """Read a TOML file, or say that it is none."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ExperimentError(f"experiment {path} is not TOML: {error}") from error
+        return files.read_toml(path)
+    except ValueError as error:
+        raise ExperimentError(f"experiment {path}: {error}") from error
 
 
 def parse_experiment(record: dict[str, Any], source: str) -> Experiment:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import tomllib
 import types
 import typing
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
@@ -19,6 +18,7 @@ from typing import Any, TypeVar
 from graphret._errors import DatasetSpecError, InvalidParameterError, MissingFileError, UnknownNameError
 from graphret.data.other_readers import OTHER_READERS, READERS
 from graphret.data.splits import check_fractions
+from graphret.files import check_path, read_toml
 
 __all__ = [
     "READERS",
@@ -326,7 +326,7 @@ def read_dataset_spec(name_or_path: str | Path) -> DatasetSpec:
     >>> read_dataset_spec("nih-u").sources("Lesion")
     ('Nodule', 'Mass')
     """
-    path = Path(name_or_path)
+    path = check_path("dataset spec", name_or_path)
     if path.suffix != ".toml":
         path = specs_folder() / f"{name_or_path}.toml"
         if str(name_or_path) not in list_dataset_specs():
@@ -341,9 +341,9 @@ def read_dataset_spec(name_or_path: str | Path) -> DatasetSpec:
             path, "dataset spec", f"dataset specs that come with graphret: {', '.join(list_dataset_specs())}"
         )
     try:
-        record = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DatasetSpecError(f"dataset spec {path} is not TOML: {error}") from error
+        record = read_toml(path)
+    except ValueError as error:
+        raise DatasetSpecError(f"dataset spec {path}: {error}") from error
     return _fill(DatasetSpec, record, str(path), "")
 
 

@@ -25,6 +25,7 @@ from graphret.data.sample import sample_films
 from graphret.data.splits import SPLITS, StrArray, split_by_patient
 from graphret.data.table import ImageTable
 from graphret.data.tcia import read_tcia
+from graphret.files import check_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,7 +95,7 @@ def read_dataset(spec: str | Path | DatasetSpec, root: str | Path, split: str | 
         raise UnknownNameError("split", split, SPLITS)
     origin = _origin(spec)
     spec = origin.spec
-    root = Path(root).absolute()
+    root = check_path("root", root).absolute()
     if name_problem(str(root)):
         raise DataError(
             f"the folder {shown(str(root))} has a name that is not UTF-8, and an index cannot store it: rename it, or "

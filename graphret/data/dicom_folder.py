@@ -22,9 +22,10 @@ from graphret.data.images import DICOM_SUFFIXES
 from graphret.data.pseudonyms import Pseudonyms
 from graphret.data.records import Records
 from graphret.data.walk import FoundFilm, walk_folders
+from graphret.files import file_state
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from graphret.data.cards import DatasetSpec
     from graphret.data.skipped import Skipped
@@ -74,11 +75,13 @@ def read_dicom_folder(spec: DatasetSpec, root: Path) -> Records:
     _check_lists(walk, films)
     names = Pseudonyms(spec.dicom.salt_file or None) if spec.dicom.identifiers == "hash" else None
     rows = _Rows(Records([], np.empty((0, 0), np.int8), (), [], [], []), {name: [] for name in _columns(spec)})
-    seen: dict[str, str] = {}
-    for film in films:
+    tags_of: dict[FoundFilm, dict[str, list[str]] | FilmError] = {film: _tags(film, keywords) for film in films}
+    taken = _largest_copies(tags_of)
+    for film, tags in tags_of.items():
         try:
-            tags = read_tags(Path(film.path), keywords)
-            _add(rows, spec, film, tags, names, walk.skipped, seen)
+            if isinstance(tags, FilmError):
+                raise tags
+            _add(rows, spec, film, tags, names, walk.skipped, taken)
         except FilmError as error:
             walk.skipped.add(film.id, film.path, error.reason, is_film=True)
     records = rows.records
@@ -129,9 +132,28 @@ def _check_lists(walk: Walk, films: Sequence[FoundFilm]) -> None:
                 walk.skipped.add(name, "", "the DICOMDIR lists it, but it is not there, or no film", is_film=True)
 
 
+def _tags(film: FoundFilm, keywords: list[str]) -> dict[str, list[str]] | FilmError:
+    try:
+        return read_tags(Path(film.path), keywords)
+    except FilmError as error:
+        return error
+
+
+def _largest_copies(tags_of: Mapping[FoundFilm, dict[str, list[str]] | FilmError]) -> dict[str, FoundFilm]:
+    """Return the file of each picture, by its UID: of several the largest, for a copy may have been cut off."""
+    copies: dict[str, list[FoundFilm]] = {}
+    for film, tags in tags_of.items():
+        if not isinstance(tags, FilmError) and tags.get("Rows") and tags.get("SOPInstanceUID"):
+            copies.setdefault(tags["SOPInstanceUID"][0], []).append(film)
+    return {
+        uid: films[0] if len(films) == 1 else max(films, key=lambda film: file_state(film.path)[0])
+        for uid, films in copies.items()
+    }
+
+
 def _add(
     rows: _Rows, spec: DatasetSpec, film: FoundFilm, tags: dict[str, list[str]], names: Pseudonyms | None,
-    skipped: Skipped, seen: dict[str, str],
+    skipped: Skipped, taken: Mapping[str, FoundFilm],
 ) -> None:  # fmt: skip
     dicom, records = spec.dicom, rows.records
 
@@ -150,8 +172,9 @@ def _add(
         return
     frames = _frames(film, first("NumberOfFrames"), dicom.frames)
     uid = first("SOPInstanceUID")
-    if uid and seen.setdefault(uid, film.id) != film.id:
-        skipped.add(film.id, film.path, f"the same picture as {seen[uid]}", is_film=False, kind="the same picture")
+    if uid and taken[uid] is not film:
+        reason = f"the same picture as {taken[uid].id}"
+        skipped.add(film.id, film.path, reason, is_film=False, kind="the same picture")
         return
     name = named("film", first(dicom.id)) or named("film", film.id)
     for frame in frames:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,9 +12,11 @@ from graphret.data.columns import further_column, label_matrix, names_of
 from graphret.data.frames import LABEL_PREFIX
 from graphret.data.table import ImageTable
 from graphret.data.table_file import LONGEST_NAME, LONGEST_TEXT, TableFile
+from graphret.files import check_path
 
 if TYPE_CHECKING:
     import os
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -26,7 +27,7 @@ _NUMBERS = {"1": 1, "0": 0, "-1": -1}
 _SEPARATOR = "|"
 
 
-def read_film_rows(path: str | os.PathLike[str]) -> ImageTable:
+def read_film_rows(path: str | os.PathLike[str], *, at_most: int | None = None) -> ImageTable:
     r"""Read a table with a column ``id``: CSV, also with semicolons or tabs, or Parquet as `graphret encode` writes.
 
     Of a CSV file the columns ``path``, ``patient``, ``view`` and ``split`` are what their names say, a column
@@ -37,6 +38,9 @@ def read_film_rows(path: str | os.PathLike[str]) -> ImageTable:
     ----------
     path
         The file.
+    at_most
+        Rows that there may be, where that is known: a small Parquet file can say that it has any number, and with more
+        none is read.
 
     Returns
     -------
@@ -48,23 +52,23 @@ def read_film_rows(path: str | os.PathLike[str]) -> ImageTable:
     MissingFileError
         There is no such file.
     DataError
-        It has no column ``id``, an id twice, or a value that is not allowed; the line is named.
+        It has no column ``id``, an id twice, or a value that is not allowed; the line is named; or too many rows.
 
     Examples
     --------
-    >>> import tempfile
+    >>> import pathlib, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     table = Path(folder) / "table.csv"
+    ...     table = pathlib.Path(folder, "table.csv")
     ...     _ = table.write_text("id,label:Mass,age\na,1,50\nb,,61\n")
     ...     films = read_film_rows(table)
     >>> films.ids.tolist(), films.label_names, films.labels.tolist(), films.columns["age"].tolist()
     (['a', 'b'], ('Mass',), [[1], [0]], [50, 61])
     """
-    path = Path(path)
+    path = check_path("table", path)
     if not path.is_file():
         raise MissingFileError(path, "table of films", "give a .csv or .parquet file")
     if path.suffix == ".parquet":
-        return _read_parquet(path)
+        return _read_parquet(path, at_most)
     table = TableFile(path)
     header = table.header
     twice = next((name for name in header if header.count(name) > 1), None)
@@ -114,12 +118,16 @@ def _labels_of(columns: dict[str, list[str]], labels: list[str]) -> tuple[NDArra
     return label_matrix(columns["labels"], _SEPARATOR, names), tuple(names)
 
 
-def _read_parquet(path: Path) -> ImageTable:
+def _read_parquet(path: Path, at_most: int | None) -> ImageTable:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         with pq.ParquetFile(path) as file:
-            return ImageTable.from_arrow(file.read())
+            n_rows = file.metadata.num_rows
+            films = ImageTable.from_arrow(file.read()) if at_most is None or n_rows <= at_most else None
     except (pa.ArrowException, OSError, ValueError) as error:
         raise DataError(f"the table {path} cannot be read as Parquet: give one that graphret wrote, or CSV") from error
+    if films is None:
+        raise DataError(f"the table {path} has {n_rows:,} rows: at most {at_most:,} films are asked for")
+    return films

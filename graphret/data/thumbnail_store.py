@@ -109,6 +109,8 @@ class ThumbnailStore:
         StoreError
             The operating system refuses.
         """
+        if not self.folder.exists():
+            return
         with storage_errors(self.folder, "remove"):
             for path in paths:
                 self._file(path).unlink(missing_ok=True)

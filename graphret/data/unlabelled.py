@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,6 +10,10 @@ from graphret._errors import DataError, MissingFileError
 from graphret.data.images import FILM_SUFFIXES
 from graphret.data.table import ImageTable
 from graphret.data.walk import walk_folders
+from graphret.files import check_path
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["read_unlabelled"]
 
@@ -46,7 +50,7 @@ def read_unlabelled(folder: str | Path) -> ImageTable:
     >>> films.ids.tolist()[0], [problem.id for problem in films.problems]
     ('images/p00000_00.png', ['films.csv'])
     """
-    folder = Path(folder)
+    folder = check_path("folder", folder)
     if not folder.is_dir():
         raise MissingFileError(folder, "folder of films", "give a folder, or the films by their paths")
     walk = walk_folders(folder)

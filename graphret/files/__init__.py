@@ -2,13 +2,13 @@
 
 from graphret.files.arrays import Digest, array_of, map_array, npy_digest, write_array, write_rows
 from graphret.files.atomic import (
+    check_own_folder,
     flush_file,
     is_partial,
     link_or_copy,
     make_folder,
     move,
     new_folder,
-    refuse_link,
     remove_folder,
     remove_partials,
     replacing,
@@ -26,6 +26,7 @@ from graphret.files.plain import MappedFile, open_plain, read_plain
 from graphret.files.private import create_private
 from graphret.files.shared_stages import SharedStages, open_stages
 from graphret.files.stages import Stage, Stages
+from graphret.files.toml_files import read_toml
 
 __all__ = [
     "LOCK",
@@ -36,6 +37,7 @@ __all__ = [
     "Stages",
     "array_of",
     "canonical_json",
+    "check_own_folder",
     "check_path",
     "claimed_folder",
     "create_private",
@@ -53,7 +55,7 @@ __all__ = [
     "open_stages",
     "parse_json",
     "read_plain",
-    "refuse_link",
+    "read_toml",
     "remove_folder",
     "remove_lock",
     "remove_partials",

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
 __all__ = [
+    "check_own_folder",
     "flush_file",
     "is_partial",
     "link_or_copy",
     "make_folder",
     "move",
     "new_folder",
-    "refuse_link",
     "remove_folder",
     "remove_partials",
     "replacing",
@@ -274,23 +274,27 @@ def new_folder(path: Path) -> Iterator[Path]:
             raise
 
 
-def refuse_link(path: Path) -> None:
-    """Say so where a link lies in the place of a folder of ours: what it leads to is not written to, nor removed.
+def check_own_folder(path: Path) -> None:
+    """Say so where something else lies in the place of a folder of ours: it is not written to, nor removed.
+
+    What a link leads to belongs to others; and who empties a named pipe waits for ever.
 
     Raises
     ------
     StoreError
-        It is a link.
+        It is a link, or there and no folder.
     """
     if path.is_symlink():
         raise StoreError(f"{path} is a link, which is not followed: remove it, then run the same command again")
+    if path.exists() and not path.is_dir():
+        raise StoreError(f"{path} is no folder: remove it, then run the same command again")
 
 
 def remove_folder(path: Path) -> None:
     """Remove a folder so that nobody finds half of it: it is renamed first, then emptied.
 
     What a killed caller leaves has a temporary name, which `remove_partials` of the next writer removes. A link is
-    removed, not followed.
+    removed, not followed; so is what is no folder.
 
     Raises
     ------
@@ -309,10 +313,10 @@ def remove_folder(path: Path) -> None:
     partial = path.with_name(temporary_name(path.name))
     with storage_errors(path, "remove"):
         path.rename(partial)
-        if partial.is_symlink():
-            partial.unlink()
-        else:
+        if partial.is_dir() and not partial.is_symlink():
             shutil.rmtree(partial)
+        else:
+            partial.unlink()
 
 
 def move(source: Path, target: Path) -> None:

@@ -32,7 +32,7 @@ def check_path(name: str, path: str | os.PathLike[str]) -> Path:
     Raises
     ------
     InvalidParameterError
-        A part of it is longer than 255 bytes, all of it than 4,095, or it holds a zero byte.
+        A part of it is longer than 255 bytes, all of it than 4,095, it holds a zero byte, or half of a character.
 
     Examples
     --------
@@ -43,7 +43,10 @@ def check_path(name: str, path: str | os.PathLike[str]) -> Path:
     graphret._errors.InvalidParameterError: out='xxx... is not allowed: give a path whose parts have at most 255...
     """
     found = Path(path)
-    encoded = os.fsencode(found)
+    try:
+        encoded = os.fsencode(found)
+    except UnicodeEncodeError as error:
+        raise InvalidParameterError(name, ascii(str(path)), "a path of whole characters") from error
     longest = max(map(len, encoded.split(b"/")))
     if longest > _NAME_BYTES or len(encoded) > _PATH_BYTES or b"\0" in encoded:
         allowed = f"a path whose parts have at most {_NAME_BYTES} bytes, without a zero byte"

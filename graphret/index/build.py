@@ -12,7 +12,7 @@ from graphret.cluster import Engine, check_engine, open_engine
 from graphret.cluster.engine import ENCODE
 from graphret.data import ImageTable
 from graphret.encoding import encode_films
-from graphret.files import Stages, check_path, make_folder, refuse_link, remove_folder, remove_lock, writer_lock
+from graphret.files import Stages, check_own_folder, check_path, make_folder, remove_folder, remove_lock, writer_lock
 from graphret.index.build_stages import check_backends, divide_films, link_films, prepare_search, report
 from graphret.index.config import BuildConfig
 from graphret.index.contents import Coded, Contents, write_contents
@@ -165,7 +165,7 @@ def claimed(root: Path, *, resume: bool) -> Iterator[Stages]:
     created = not root.exists()
     make_folder(root)
     with writer_lock(root):
-        refuse_link(root / BUILD)
+        check_own_folder(root / BUILD)
         if not resume and (root / BUILD).exists():
             remove_folder(root / BUILD)
         stages = Stages(root / BUILD)

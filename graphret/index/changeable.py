@@ -264,16 +264,27 @@ class ChangeableIndex:
         rebuild(self.path, overrides, keep=keep, progress=progress)
         return self._reopened()
 
-    def purge(self, patient: str, *, n_threads: int | None = None, progress: Progress | None = None) -> Self:
+    def purge(
+        self,
+        patient: str,
+        *,
+        lists: str | os.PathLike[str] | None = None,
+        n_threads: int | None = None,
+        progress: Progress | None = None,
+    ) -> Self:
         """Take a patient out of the index for good: of this generation, of all older ones, and of unfinished work.
 
-        Older generations and ``.build`` are removed as a whole. Not undone is what was learnt from the films: the
-        encoder, and a tuning. Copies of the folder, and the disk's own memory of removed files, are not ours to clear.
+        Older generations and ``.build`` are removed as a whole, and so are the marks that users of the service have
+        made of the films. Notes on other films that name the patient are said and stay. Not undone is what was learnt
+        from the films: the encoder, and a tuning. Copies of the folder, and the disk's own memory of removed files, are
+        not ours to clear.
 
         Parameters
         ----------
         patient
             As the column ``patient`` of the films has it.
+        lists
+            File of those marks; ``None`` for NAME-lists.sqlite beside the index, where there is one.
         n_threads, progress
             As for `add`.
 
@@ -286,6 +297,8 @@ class ChangeableIndex:
         ------
         InvalidParameterError
             No generation has such a patient.
+        MissingFileError
+            ``lists`` is not there.
         DataError
             The index has films of this patient only: remove its folder.
         IndexLockedError, StoreError, DamagedIndexError
@@ -300,7 +313,7 @@ class ChangeableIndex:
         ...     index.purge("b").films.patients.tolist()
         ['a', 'c']
         """
-        purge_patient(self.path, patient, n_threads=n_threads, progress=progress)
+        purge_patient(self.path, patient, lists=lists, n_threads=n_threads, progress=progress)
         return self._reopened()
 
     def _reopened(self) -> Self:

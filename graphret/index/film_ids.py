@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -66,6 +67,17 @@ class FilmIds:
 
     def __getitem__(self, film: int) -> str:
         return self._letters[self._starts[film] : self._starts[film + 1]].decode()
+
+    def tolist(self) -> list[str]:
+        """Return all ids.
+
+        Examples
+        --------
+        >>> FilmIds.of(["a", "bc"]).tolist()
+        ['a', 'bc']
+        """
+        starts = self._starts.tolist()
+        return [self._letters[first:last].decode() for first, last in pairwise(starts)]
 
     def take(self, films: Int32Array) -> NDArray[np.str_]:
         """Return the ids of films, of the same shape; "" where the film is -1."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from graphret._numba import jit
-from graphret._sort_kernels import _sort_ascending
+import numpy as np
 
-__all__ = ["_components", "_count_links", "_merge_links", "_reverse_links", "_without_nodes"]
+from graphret._numba import jit
+
+__all__ = ["_components", "_count_links", "_merge_links", "_mirror_links", "_reverse_links", "_without_nodes"]
 
 
 @jit()
@@ -32,28 +33,40 @@ def _reverse_links(neighbors, starts, out):
 
 
 @jit()
-def _merge_links(neighbors, starts, reverse, out_indptr, out):
-    """Write the union of a film's neighbours and of those that name it, ascending; returns the number of links."""
-    k = neighbors.shape[1]
+def _mirror_links(starts, links, out_starts, out):
+    """Write the links the other way, each row ascending. ``out_starts`` (n + 1,) zeros."""
+    n_films = starts.shape[0] - 1
+    for place in range(starts[n_films]):
+        out_starts[links[place] + 1] += 1
+    for film in range(n_films):
+        out_starts[film + 1] += out_starts[film]
+    free = out_starts[:-1].copy()
+    for film in range(n_films):
+        for place in range(starts[film], starts[film + 1]):
+            other = links[place]
+            out[free[other]] = film
+            free[other] += 1
+
+
+@jit()
+def _merge_links(own_starts, own, starts, reverse, out_indptr, out):
+    """Write the union of a film's neighbours and of those that name it, both ascending; returns the number of links."""
     filled = 0
     out_indptr[0] = 0
-    for film in range(neighbors.shape[0]):
-        own = neighbors[film].copy()
-        _sort_ascending(own)
-        left = 0
-        while left < k and own[left] < 0:
-            left += 1
-        right = starts[film]
-        while left < k or right < starts[film + 1]:
-            if right == starts[film + 1] or (left < k and own[left] < reverse[right]):
-                node = own[left]
-                left += 1
-            else:
-                node = reverse[right]
-                right += 1
-                if left < k and own[left] == node:
-                    left += 1
-            out[filled] = node
+    for film in range(starts.shape[0] - 1):
+        left, left_stop = own_starts[film], own_starts[film + 1]
+        right, right_stop = starts[film], starts[film + 1]
+        while left < left_stop and right < right_stop:
+            one, other = own[left], reverse[right]
+            out[filled] = min(one, other)
+            left += np.int64(one <= other)  # no branch: which of the two comes first cannot be foreseen
+            right += np.int64(other <= one)
+            filled += 1
+        for place in range(left, left_stop):
+            out[filled] = own[place]
+            filled += 1
+        for place in range(right, right_stop):
+            out[filled] = reverse[place]
             filled += 1
         out_indptr[film + 1] = filled
     return filled

@@ -9,7 +9,7 @@ import numpy as np
 
 from graphret._checks import check_integer, check_number
 from graphret._threads import one_blas_thread
-from graphret.neighbors._link_kernels import _components, _count_links, _merge_links, _reverse_links
+from graphret.neighbors._link_kernels import _components, _count_links, _merge_links, _mirror_links, _reverse_links
 from graphret.neighbors.beam_width import Beam, HeldOut, measure_beam, narrowest_beam
 from graphret.neighbors.graph_search import HIGHEST_CODE, PLACE_COST, GraphSearch, GraphSearchStructure
 from graphret.neighbors.rotation import Rotation
@@ -178,8 +178,11 @@ def mutual_links(neighbors: Int32Array) -> tuple[Int64Array, Int32Array]:
     _count_links(neighbors, starts)
     reverse = np.empty(int(starts[-1]), np.int32)
     _reverse_links(neighbors, starts, reverse)
+    # mirrored twice, the lists are sorted: in a fifth of the time that sorting each of them takes
+    own_starts, own = np.zeros(n_films + 1, np.int64), np.empty_like(reverse)
+    _mirror_links(starts, reverse, own_starts, own)
     indptr, indices = np.empty(n_films + 1, np.int64), np.empty(2 * len(reverse), np.int32)
-    indices.resize(_merge_links(neighbors, starts, reverse, indptr, indices), refcheck=False)
+    indices.resize(_merge_links(own_starts, own, starts, reverse, indptr, indices), refcheck=False)
     return indptr, indices
 
 

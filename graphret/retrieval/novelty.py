@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from graphret._types import Float32Array, Float64Array, Int64Array
     from graphret.neighbors import NeighborTable, Search
     from graphret.retrieval.protocol import Archive, QueryBatch
@@ -68,8 +70,8 @@ class Novelty:
         -----
         O(m k) with a table, else m searches.
         """
-        _, patients = np.unique(patients, return_inverse=True)
-        if patients.max(initial=0) == 0:  # nobody else is there
+        patients = np.asarray(patients)
+        if (patients == patients[:1]).all():  # nobody else is there
             return cls(np.empty(0, dtype=np.float32))
         rows = np.flatnonzero(np.asarray(splits) != "train")
         if len(rows) < UNSEEN:
@@ -113,7 +115,7 @@ class Novelty:
         return cls(values.astype(np.float32))
 
 
-def _without_own(search: Search, patients: Int64Array, rows: Int64Array) -> Float32Array:
+def _without_own(search: Search, patients: NDArray[Any], rows: Int64Array) -> Float32Array:
     """Best similarity of films to those of other patients, NaN where there is none."""
     forbidden = [np.flatnonzero(patients == patients[row]).astype(np.int32) for row in rows]
     found = search.search(search.read_codes(rows), 1, forbidden=forbidden)

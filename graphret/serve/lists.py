@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from graphret._errors import InvalidParameterError, StoreError
+from graphret.index.lists_file import LISTS_SCHEMA, LISTS_VERSION
 from graphret.serve.words import NotThereError
 
 if TYPE_CHECKING:
@@ -17,16 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Lists", "UnknownListError"]
 
-_SCHEMA_VERSION = 1
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS lists (
-    number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, created TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS marks (
-    list INTEGER NOT NULL REFERENCES lists (number) ON DELETE CASCADE,
-    index_name TEXT NOT NULL, query TEXT NOT NULL, film TEXT NOT NULL,
-    relevance INTEGER, note TEXT NOT NULL, changed TEXT NOT NULL,
-    PRIMARY KEY (list, index_name, query, film));
-"""
 LONGEST_NAME, LONGEST_NOTE, MOST_MARKS, MOST_LISTS = 100, 4000, 100_000, 1000
 
 
@@ -162,11 +153,11 @@ class Lists:
                 raise self._failure(error) from error
             try:
                 version = connection.execute("PRAGMA user_version").fetchone()[0]
-                if version not in {0, _SCHEMA_VERSION}:
+                if version not in {0, LISTS_VERSION}:
                     raise StoreError(f"the lists in {self.path} were written by another version of graphret")
                 connection.execute("PRAGMA foreign_keys = ON")
                 if version == 0:
-                    connection.executescript(f"{_SCHEMA} PRAGMA user_version = {_SCHEMA_VERSION};")
+                    connection.executescript(f"{LISTS_SCHEMA} PRAGMA user_version = {LISTS_VERSION};")
                 with connection:
                     yield connection
             except sqlite3.Error as error:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from graphret.index import describe_hits
+from graphret.index.lists_file import lists_file
 from graphret.serve.lists import Lists
 from graphret.serve.pictures import Pictures
 from graphret.serve.security import Gate
@@ -49,7 +50,7 @@ class Service:
         self.uploads = Uploads()
         self.gate = Gate(config)
         first = next(iter(self.served.indexes.values())).roots[0]
-        self.lists = Lists(config.lists or first.with_name(f"{first.name}-lists.sqlite"))
+        self.lists = Lists(config.lists or lists_file(first))
         most_bytes = config.thumbnails_mb * 2**20 if config.thumbnails else None
         self._pictures = {  # a film of another shard would not go from the folder of the first when it is removed
             name: Pictures(index.roots[0], most_bytes if len(index.folders) == 1 else None)

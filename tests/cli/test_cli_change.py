@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import graphret
+from graphret.index import Change
 
 
 @pytest.fixture
@@ -42,6 +43,24 @@ def test_the_whole_way(index, run, tmp_path):
     assert rebuilt["films"] == 36
     assert graphret.open(index.path).manifest["parameters"]["k"] == 3
     assert "none since it was built as a whole" in run("info", index.path).out
+
+
+def test_a_rebuild_says_what_became_of_the_communities(index, run, monkeypatch):
+    details = {
+        "films_that_kept_their_community": 1234,
+        "n_splits": 2,
+        "n_merges": 1,
+        "splits": {"5": [5, 9]},
+        "merges": {"3": [1, 3]},
+    }
+    monkeypatch.setattr("graphret.index.rebuild", lambda *_, **__: Change("rebuild", "gen-000001", {}, (), details))
+    lines = run("rebuild", index.path).out.splitlines()
+    assert lines[1:] == [
+        "1,234 films kept the number of their community",
+        "community 5 was split into 5, 9",
+        "communities 1, 3 were merged into 3",
+        "1 more splits and merges are not listed",
+    ]
 
 
 def test_what_is_wrong(index, run, tmp_path):

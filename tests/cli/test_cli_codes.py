@@ -4,6 +4,8 @@ import json
 import shlex
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import graphret
@@ -121,3 +123,26 @@ def test_codes_that_are_none(files, run, command):
         assert result.status == 1
         assert words in " ".join(result.err.split())
     assert not (files / "index").exists()
+
+
+def test_a_small_table_that_says_it_has_any_number_of_rows_is_not_read(files, run):
+    """Ten million equal rows take 20 kB as Parquet, and gigabytes when they are read."""
+    rows = pa.array(np.zeros(10_000_000, np.int8))
+    pq.write_table(pa.table({"id": rows.dictionary_encode()}), files / "many.parquet")
+    assert (files / "many.parquet").stat().st_size < 100_000
+    index = files / "index"
+    assert run("build", "--codes", files / "codes.npy", "--out", index, "-k", "4", "--no-tune").status == 0
+    for command in (
+        ["build", "--codes", files / "codes.npy", "--table", files / "many.parquet", "--out", files / "new"],
+        ["update-labels", index, "--table", files / "many.parquet"],
+    ):
+        result = run(*command)
+        assert result.status == 1
+        assert f"has 10,000,000 rows: at most {N} films" in result.err
+
+
+def test_values_beyond_float32_are_an_error_and_no_warning(files, run):
+    np.save(files / "wide.npy", np.load(files / "codes.npy").astype(np.float64) * 1e300)
+    result = run("build", "--codes", files / "wide.npy", "--out", files / "new")
+    assert result.status == 2
+    assert f"{N} rows hold NaN or infinity" in result.err

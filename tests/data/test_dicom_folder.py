@@ -183,6 +183,18 @@ def test_other_files_are_counted_and_named(archive):
     assert "DICOMDIR" in reasons
 
 
+def test_of_a_picture_that_was_cut_off_the_whole_copy_is_taken(archive):
+    uid = generate_uid()
+    archive.put("b.dcm", SOPInstanceUID=uid)
+    whole = (archive.root / "b.dcm").read_bytes()
+    for name, content in (("a.dcm", whole[:-100]), ("c.dcm", whole)):
+        (archive.root / name).write_bytes(content)
+    table = read_dataset(spec(identifiers="keep"), archive.root)
+    assert [Path(path).name for path in table.paths] == ["b.dcm"]
+    assert [problem.id for problem in table.problems] == ["a.dcm", "c.dcm"]
+    assert {problem.reason for problem in table.problems} == {"the same picture as b.dcm"}
+
+
 def test_labels_of_a_tag_and_of_a_table(archive):
     archive.put("a", BodyPartExamined="CHEST", AccessionNumber="7")
     archive.put("b", BodyPartExamined="HAND", AccessionNumber="8")

@@ -5,9 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
+from pydicom.data import get_testdata_file
+from pydicom.uid import JPEGLSLossless
 
+import graphret
 from graphret.data import read_dataset
+from graphret.encoding import encode_films
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 pytestmark = [
@@ -53,3 +58,33 @@ def test_mednist():
     films = read_dataset("folder", DATA / "mednist")
     assert counts(films) == dict.fromkeys(["AbdomenCT", "BreastMRI", "CXR", "ChestCT", "Hand", "HeadCT"], 2000)
     check_films(films)
+
+
+def test_nih_films_as_dicom_give_the_codes_of_their_png(tmp_path, monkeypatch):
+    """Also where they are compressed without loss."""
+    monkeypatch.setenv("GRAPHRET_SALT_FILE", str(tmp_path / "salt"))
+    films = read_dataset("nih-15", DATA / "nih").select(np.arange(0, 1672, 140))
+    root = tmp_path / "archive"
+    root.mkdir()
+    for row in range(len(films)):
+        pixels = films.read_pixels(row)
+        assert pixels.dtype == np.uint8
+        data = pydicom.dcmread(get_testdata_file("CT_small.dcm"))
+        for name in ("RescaleSlope", "RescaleIntercept", "PixelPaddingValue"):
+            if name in data:
+                delattr(data, name)
+        data.Modality, data.SOPInstanceUID = "DX", f"1.2.{row + 1}"
+        data.file_meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID
+        data.Rows, data.Columns = pixels.shape
+        data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 8, 8, 7, 0
+        data.PixelData = pixels.tobytes()
+        data["PixelData"].VR = "OB"
+        if row % 3 == 2:
+            data.compress(JPEGLSLossless, generate_instance_uid=False)
+        data.save_as(root / f"IM{row:02d}")
+    encoder = graphret.load_encoder("resnet18", size=64, device="cpu")
+    as_png, as_dicom = (encode_films(table, encoder, tmp_path / name) for name, table in (
+        ("png", films), ("dicom", read_dataset("dicom", root))))  # fmt: skip
+    assert len(as_dicom.codes) == len(films)
+    # a DICOM film is float32, a PNG film uint8: they differ by the rounding of a smaller picture
+    np.testing.assert_allclose(as_dicom.codes, as_png.codes, rtol=0, atol=1e-5 * float(as_png.codes.max()))

@@ -15,6 +15,7 @@ import numpy as np
 
 import graphret
 from graphret._errors import GraphretError, StoreError
+from graphret.files import atomic
 from graphret.index.manifest import serialise
 
 RANKINGS = ("nearest", "region_growing", "alpha_qe", "diffusion")
@@ -218,6 +219,53 @@ def failing(number, how):
             setattr(os, name, function)
 
 
+@contextlib.contextmanager
+def counting_large_files(number=0, how=None):
+    """Meet every moment of a file that is reserved and flushed while it is written, and end at the n-th of them.
+
+    Yields the moments as they come, (what, its number among all): "reserve" before the room is asked for, "block" when
+    a part of the file is there and the next is not, "flush" when a flush beside the writing has begun. ``how`` is an
+    errno, which the n-th of them fails with, or "kill".
+    """
+    one_at_a_time, moments = threading.Lock(), []
+
+    def meet(what):
+        with one_at_a_time:
+            moments.append((what, len(moments) + 1))
+            its_turn = len(moments) == number
+        if its_turn and how == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if its_turn:
+            raise OSError(how, os.strerror(how))
+
+    def before(what, function):
+        def call(*arguments):
+            meet(what)
+            return function(*arguments)
+
+        return call
+
+    def write_and_flush(file, blocks):
+        def met():
+            for block in blocks:
+                yield block
+                file.flush()
+                meet("block")
+
+        real["_write_and_flush"](file, met())
+
+    real = {name: getattr(atomic, name) for name in ("_write_and_flush", "_reserve")}
+    flush = os.fdatasync
+    atomic._reserve, atomic._write_and_flush = before("reserve", real["_reserve"]), write_and_flush
+    os.fdatasync = before("flush", flush)
+    try:
+        yield moments
+    finally:
+        os.fdatasync = flush
+        for name, function in real.items():
+            setattr(atomic, name, function)
+
+
 def count_calls(work):
     """How many writing calls some work makes."""
     with failing(10**9, errno.EIO) as left:
@@ -244,3 +292,44 @@ def restore(before, root):
     """Put an index back as it was."""
     shutil.rmtree(root)
     shutil.copytree(before, root)
+
+
+def said(root, queries):
+    index = graphret.open(root)
+    index.verify()
+    return [index.query(queries, 4).ids.tolist(), index.query(queries, 4, ranking="region_growing").ids.tolist()]
+
+
+def rebuild(root, codes):
+    graphret.build(codes, out=root, k=4, n_threads=1, tune=False)
+
+
+def record(root, _):
+    graphret.open(root).record_tuning({"ranking": "diffusion", "options": {}})
+
+
+def forget(root, _):
+    graphret.open(root).forget_tuning()
+
+
+def pack_it(root, _):
+    graphret.pack(root, root.parent / "packed.tar")
+
+
+def add(root, codes):
+    """Add films; where they are there already, there is nothing to do but to clean up."""
+    index = graphret.open(root)
+    index.add(codes[:5] * np.float32(1.1) + np.float32(0.01), ids=[f"new{number}" for number in range(5)])
+
+
+def remove(root, _):
+    """Remove films that are still there; without any, there is nothing to do but to clean up."""
+    index = graphret.open(root)
+    index.remove(np.intersect1d(index.films.ids, ["3", "8"]))
+
+
+def anew(root, _):
+    graphret.open(root).rebuild()
+
+
+OPERATIONS = [rebuild, record, forget, pack_it, add, remove, anew]

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import shutil
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +15,11 @@ import pytest
 import graphret
 from graphret.data import ImageTable
 from graphret.index.manifest import serialise
+
+if "campaign" not in sys.modules:
+    _spec = importlib.util.spec_from_file_location("campaign", Path(__file__).with_name("campaign.py"))
+    sys.modules["campaign"] = importlib.util.module_from_spec(_spec)
+    _spec.loader.exec_module(sys.modules["campaign"])
 
 N, D, K = 300, 12, 6
 
@@ -21,6 +29,16 @@ def codes():
     rng = np.random.default_rng(11)
     centres = rng.random((9, D)) * 3
     return np.abs(centres[np.arange(N + 20) % 9] + rng.normal(size=(N + 20, D)) * 0.5).astype(np.float32)
+
+
+@pytest.fixture
+def queries(codes):
+    return codes[N : N + 3]
+
+
+@pytest.fixture
+def small_codes(codes):
+    return np.ascontiguousarray(codes[:40])
 
 
 @pytest.fixture(scope="session")

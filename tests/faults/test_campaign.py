@@ -5,37 +5,21 @@ generations. What may come of it: the old index or the new one, whole; an error 
 """
 
 import errno
-import importlib.util
 import logging
 import os
 import shutil
 import time
-from pathlib import Path
 
+import campaign
 import numpy as np
 import pytest
+from campaign import OPERATIONS, said
 
 import graphret
 from graphret._errors import GraphretError
 from graphret.index import held
 
-N = 300
 logger = logging.getLogger(__name__)
-
-
-def _campaign():
-    spec = importlib.util.spec_from_file_location("campaign", Path(__file__).with_name("campaign.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-campaign = _campaign()
-
-
-@pytest.fixture
-def queries(codes):
-    return codes[N : N + 3]
 
 
 def sizes(short, whole):
@@ -59,46 +43,6 @@ def test_forgeries_are_refused_or_answered_and_crash_nothing(root, queries, n):
     assert counts["refused"] > n // 3
 
 
-def rebuild(root, codes):
-    graphret.build(codes, out=root, k=4, n_threads=1, tune=False)
-
-
-def record(root, _):
-    graphret.open(root).record_tuning({"ranking": "diffusion", "options": {}})
-
-
-def forget(root, _):
-    graphret.open(root).forget_tuning()
-
-
-def pack_it(root, _):
-    graphret.pack(root, root.parent / "packed.tar")
-
-
-def add(root, codes):
-    """Add films; where they are there already, there is nothing to do but to clean up."""
-    index = graphret.open(root)
-    index.add(codes[:5] * np.float32(1.1) + np.float32(0.01), ids=[f"new{number}" for number in range(5)])
-
-
-def remove(root, _):
-    """Remove films that are still there; without any, there is nothing to do but to clean up."""
-    index = graphret.open(root)
-    index.remove(np.intersect1d(index.films.ids, ["3", "8"]))
-
-
-def anew(root, _):
-    graphret.open(root).rebuild()
-
-
-OPERATIONS = [rebuild, record, forget, pack_it, add, remove, anew]
-
-
-@pytest.fixture
-def small_codes(codes):
-    return np.ascontiguousarray(codes[:40])
-
-
 @pytest.fixture
 def small_root(small_codes, tmp_path):
     graphret.build(small_codes, out=tmp_path / "small", k=3, n_threads=1, tune=False).record_tuning(
@@ -106,12 +50,6 @@ def small_root(small_codes, tmp_path):
     )
     shutil.copytree(tmp_path / "small", tmp_path / "before")
     return tmp_path / "small"
-
-
-def said(root, queries):
-    index = graphret.open(root)
-    index.verify()
-    return [index.query(queries, 4).ids.tolist(), index.query(queries, 4, ranking="region_growing").ids.tolist()]
 
 
 def states(root, operation, codes, queries):

@@ -18,7 +18,8 @@ import pytest
 import graphret
 from graphret._errors import DataError, IndexLockedError, StoreError
 from graphret.cli.entry import main
-from graphret.data import ImageTable
+from graphret.comparison.experiment_file import read_experiment
+from graphret.data import ImageTable, read_dataset, read_film_rows, read_unlabelled
 from graphret.encoding import read_encoded, write_encoded
 from graphret.files import claimed_folder, lock, remove_lock, write_array, writer_lock
 
@@ -154,6 +155,31 @@ def test_a_build_folder_that_is_a_link(codes, tmp_path):
     assert not (tmp_path / "index" / "CURRENT").exists()
 
 
+@pytest.mark.parametrize("call", ["build", "add", "remove", "purge", "rebuild"])
+def test_a_build_folder_that_is_a_pipe(codes, tmp_path, call):
+    """Whoever empties a folder opens it: a pipe would keep that call, and the lock, for ever."""
+    index = graphret.build(codes, out=tmp_path / "index", k=3, tune=False)
+    os.mkfifo(index.path / ".build")
+    calls = {
+        "build": lambda: graphret.build(codes, out=index.path, k=4, tune=False),
+        "add": lambda: index.add(codes[:2] * np.float32(1.5)),
+        "remove": lambda: index.remove("3"),
+        "purge": lambda: index.purge("3"),
+        "rebuild": index.rebuild,
+    }
+    with pytest.raises(StoreError, match=r"\.build is no folder: remove it"):
+        calls[call]()
+    (index.path / ".build").unlink()
+    assert calls[call]() is not None
+
+
+def test_an_old_generation_that_is_a_pipe_is_removed(codes, tmp_path):
+    index = graphret.build(codes, out=tmp_path / "index", k=3, tune=False)
+    os.mkfifo(index.path / "gen-000000")
+    assert index.remove("3", keep=1).generation == "gen-000002"
+    assert sorted(path.name for path in index.path.iterdir()) == ["CURRENT", "LOCK", "gen-000002"]
+
+
 def test_two_trainings_at_once(tmp_path):
     with writer_lock(tmp_path):
         films = ImageTable(
@@ -193,10 +219,37 @@ def test_names_that_are_too_long_are_wrong_calls(whole, codes, tmp_path):
         lambda: graphret.load_encoder(long),
         lambda: graphret.load_encoder(tmp_path / long),
         lambda: graphret.pack(whole, tmp_path / long),
+        lambda: read_film_rows(tmp_path / f"{long}.csv"),
+        lambda: read_dataset("folder", tmp_path / long),
+        lambda: read_dataset(f"{long}.toml", tmp_path),
+        lambda: read_experiment(f"{long}.toml"),
+        lambda: read_unlabelled(tmp_path / long),
+        lambda: whole.query("\ud800"),
+        lambda: graphret.load_encoder("\ud800"),
     ):
         with pytest.raises(graphret.GraphretError) as caught:
             call()
         assert caught.value.exit_status == 2 or isinstance(caught.value, StoreError)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["build", "--codes", "{long}.npy", "--out", "new"],
+        ["build", "--codes", "codes.npy", "--table", "{long}.csv", "--out", "new"],
+        ["build", "--data", "{long}.toml", "--root", ".", "--encoder", "resnet18", "--out", "new"],
+        ["build", "--data", "folder", "--root", "{long}", "--encoder", "resnet18", "--out", "new"],
+        ["add", "{index}", "--codes", "{long}.npy"],
+        ["update-labels", "{index}", "--table", "{long}.csv"],
+        ["watch", "{index}", "{long}", "--once"],
+        ["demo", "--out", "{long}"],
+    ],
+)
+def test_commands_with_names_that_are_too_long(whole, codes, tmp_path, monkeypatch, capsys, command):
+    monkeypatch.chdir(tmp_path)
+    np.save("codes.npy", codes)
+    assert main([part.format(long="x" * 300, index=whole.path) for part in command]) == 2
+    assert "a path whose parts have at most 255 bytes" in capsys.readouterr().err
 
 
 def test_a_path_that_is_not_utf8(codes, tmp_path, capsys):

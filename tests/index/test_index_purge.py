@@ -1,12 +1,18 @@
 """A patient who is purged is in no byte of an index any more."""
 
+import os
+import sqlite3
+from contextlib import closing
+
 import numpy as np
 import pytest
 
 import graphret
-from graphret._errors import DataError, InvalidParameterError
+from graphret._errors import DataError, InvalidParameterError, MissingFileError, StoreError
 from graphret.data import FilmProblem, ImageTable
 from graphret.index import build
+from graphret.index.lists_file import lists_file
+from graphret.serve.lists import Lists
 
 PATIENT = "Nobody-4711"
 GONE = [4, 17, 31]
@@ -144,3 +150,65 @@ def test_unknown_patients_and_the_only_patient(index, codes, tmp_path):
     with pytest.raises(DataError, match="at least one"):
         one.purge("x")
     assert graphret.open(one.path).n_films == 9
+
+
+@pytest.fixture
+def marked(index):
+    """Marks of the service: of the patient's films as hits and as queries, of others, and of another index."""
+    lists = Lists(lists_file(index.path))
+    name = index.path.name
+    lists.mark("teaching", name, "film1", "secret-film-17", relevance=1, note="a spot")
+    lists.mark("teaching", f"{name}-1", "secret-film-4", "film5", relevance=0)
+    lists.mark("teaching", name, "film1", "film5", relevance=2, note="as film6")
+    lists.mark("teaching", "another", "film1", "secret-film-17", relevance=1)
+    lists.mark("old", name, "film1", "secret-film-31", note="was here")
+    lists.remove("old")
+    return lists
+
+
+def test_marks_of_the_films_go_with_all_their_bytes(index, marked):
+    assert b"secret-film-4" in marked.path.read_bytes()
+    index.purge(PATIENT)
+    content = marked.path.read_bytes()
+    assert not any(text in content for text in (b"secret-film-4", b"secret-film-31", b"a spot", b"was here"))
+    left = [(mark["index"], mark["film"]) for mark in marked.marks("teaching")]
+    assert left == [("another", "secret-film-17"), (index.path.name, "film5")]
+
+
+def test_marks_in_another_file(index, marked, tmp_path):
+    other = marked.path.rename(tmp_path / "elsewhere.sqlite")
+    with pytest.raises(MissingFileError, match="file of marks"):
+        index.purge(PATIENT, lists=marked.path)
+    index.purge(PATIENT, lists=other)
+    assert len(Lists(other).marks("teaching")) == 2
+
+
+def test_a_note_on_another_film_that_names_the_patient_stays_and_is_said(index, marked, caplog):
+    marked.mark("teaching", index.path.name, "film1", "film6", note=f"as {PATIENT} in May")
+    index.purge(PATIENT)
+    assert len(marked.marks("teaching")) == 3
+    assert "1 notes or names of lists" in caplog.text
+    assert "Nobody" not in caplog.text
+
+
+def spoil(path, how):
+    path.unlink(missing_ok=True)
+    if how == "another version":
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA user_version = 7")
+    elif how == "no database":
+        path.write_bytes(b"text" * 1000)
+    elif how == "a pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/etc/hostname")
+
+
+@pytest.mark.parametrize("how", ["another version", "no database", "a pipe", "a link"])
+def test_marks_that_cannot_be_removed_leave_the_patient_to_be_purged_again(index, how):
+    spoil(lists_file(index.path), how)
+    with pytest.raises(StoreError, match=r"lists\.sqlite"):
+        index.purge(PATIENT)
+    assert PATIENT in graphret.open(index.path).films.patients
+    lists_file(index.path).unlink()
+    assert PATIENT not in index.purge(PATIENT).films.patients

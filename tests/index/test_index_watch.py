@@ -48,6 +48,18 @@ def test_a_bad_film_ends_nothing(arriving, make_encoder):
     assert graphret.open(index.path).n_films == 10
 
 
+def test_what_is_no_film_is_said_once(arriving, make_encoder, caplog):
+    """A pipe is not opened, whatever it is called."""
+    index, folder = arriving
+    os.mkfifo(folder / "pipe.png")
+    (folder / "notes.txt").write_text("x")
+    looks = iter(range(20))
+    list(watch_folder(index.path, folder, every=0.01, settled=0, encoder=make_encoder(), stop=lambda: next(looks) > 12))
+    said = [record.getMessage() for record in caplog.records if "no films" in record.getMessage()]
+    assert said == ["2 files are no films, first pipe.png: it is a named pipe, not a file"]
+    assert graphret.open(index.path).n_films == 10
+
+
 def test_a_bad_film_is_not_tried_again_before_it_changes(arriving, make_encoder, film_table):
     index, folder = arriving
     (folder / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\nhalf")

@@ -11,7 +11,7 @@ import numpy as np
 from graphret._errors import CodesError, EncoderError
 from graphret.data import ImageTable
 from graphret.encoding import encode_films
-from graphret.index.changes.change import Change, Current, changing
+from graphret.index.changes.change import Change, Current, changing, rows_but
 from graphret.index.changes.rows import changed_contents
 from graphret.index.changes.tables import check_label_names, completed, joined_films
 from graphret.index.changes.unchanged import as_it_is
@@ -112,7 +112,7 @@ class _Given:
             lambda folder: changed_contents(
                 current,
                 folder,
-                np.setdiff1d(np.arange(len(current.films)), replaced),
+                rows_but(len(current.films), replaced),
                 np.ascontiguousarray(self.codes[order]),
                 films,
                 self.states[order],
@@ -149,7 +149,7 @@ def _given_codes(current: Current, values: Any, described: dict[str, Any]) -> _G
     old = np.array([current.positions.get(name, -1) for name in films.ids.tolist()], dtype=np.int64)
     there = np.flatnonzero(old >= 0)
     same = there[(stored[old[there]] == codes[there]).all(axis=1)]
-    rows = np.setdiff1d(np.arange(len(films)), same)
+    rows = rows_but(len(films), same)
     counts = {"added": int((old < 0).sum()), "replaced": len(there) - len(same), "known": len(same), "left_out": 0}
     return _Given(current, codes[rows], films.select(rows), file_states(films.paths[rows].tolist()), counts)
 

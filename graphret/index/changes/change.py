@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graphret._errors import InvalidParameterError
-from graphret.files import check_path, refuse_link, remove_partials, storage_errors, writer_lock
+from graphret.files import check_own_folder, check_path, remove_partials, storage_errors, writer_lock
 from graphret.index.config import BuildConfig
 from graphret.index.contents import write_contents
 from graphret.index.drift import record_of
 from graphret.index.generation import open_generation
 from graphret.index.neighbor_files import read_file_states, read_neighbors
-from graphret.index.store import BUILD, check_keep, publish
+from graphret.index.store import BUILD, check_keep, current_name, publish
 from graphret.neighbors import ExactSearch, nearest_neighbors
 from graphret.retrieval import Novelty
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from graphret.index.generation import Generation
     from graphret.neighbors import NeighborTable
 
-__all__ = ["Change", "Current", "changing"]
+__all__ = ["Change", "Current", "changing", "positions_of", "rows_but"]
 
 logger = logging.getLogger(__name__)
 
@@ -93,8 +93,8 @@ class Current:
 
     @cached_property
     def positions(self) -> dict[str, int]:
-        """Positions of the films by their ids."""
-        return {name: position for position, name in enumerate(self.films.ids.tolist())}
+        """Positions of the films by their ids, of which no other column is read."""
+        return {name: position for position, name in enumerate(self.generation.read_ids().tolist())}
 
     @cached_property
     def states(self) -> Int64Array:
@@ -157,10 +157,10 @@ def changing(path: str | os.PathLike[str], action: str, keep: int) -> Iterator[C
     """
     root = check_path("path", path)
     keep = check_keep(keep)
-    open_generation(root)  # a folder that holds no index gets no lock
+    current_name(root)  # a folder that holds no index gets no lock
     work = root / BUILD / action
     with writer_lock(root):
-        refuse_link(root / BUILD)
+        check_own_folder(root / BUILD)
         yield Current(root, work, keep)
         # only now: what a change that failed or was killed has encoded is used by the next one; where there was
         # nothing to do, nothing was published, and nobody has cleaned up yet
@@ -169,6 +169,19 @@ def changing(path: str | os.PathLike[str], action: str, keep: int) -> Iterator[C
             remove_partials(root, sole_writer=True)
         with suppress(OSError):
             (root / BUILD).rmdir()
+
+
+def rows_but(n_rows: int, gone: Int64Array) -> Int64Array:
+    """Return the rows that are not ``gone``, int64, ascending.
+
+    Examples
+    --------
+    >>> rows_but(4, np.array([2, 0])).tolist()
+    [1, 3]
+    """
+    stays = np.ones(n_rows, np.bool_)
+    stays[gone] = False
+    return np.flatnonzero(stays)
 
 
 def positions_of(current: Current, ids: Any) -> Int64Array:

@@ -10,19 +10,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from graphret._errors import DamagedIndexError, InvalidParameterError, StoreError
+from graphret._errors import DamagedIndexError, InvalidParameterError, MissingFileError, StoreError
 from graphret.data.thumbnail_store import ThumbnailStore, thumbnail_folder
-from graphret.files import is_partial, remove_folder, remove_partials, storage_errors
+from graphret.files import check_path, is_partial, remove_folder, remove_partials, storage_errors
 from graphret.index.changes.change import Change, Current, changing
 from graphret.index.changes.removing import contents_without
 from graphret.index.changes.unchanged import as_it_is
 from graphret.index.derived import remove_derived
 from graphret.index.generation import open_folder
+from graphret.index.lists_file import lists_file, remove_marks
 from graphret.index.store import BUILD, generation_names
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     from graphret._types import Progress
     from graphret.data import FilmProblem
@@ -33,11 +35,19 @@ logger = logging.getLogger(__name__)
 
 
 def purge_patient(
-    path: str | os.PathLike[str], patient: str, *, n_threads: int | None = None, progress: Progress | None = None
+    path: str | os.PathLike[str],
+    patient: str,
+    *,
+    lists: str | os.PathLike[str] | None = None,
+    n_threads: int | None = None,
+    progress: Progress | None = None,
 ) -> Change:
     """Take a patient out of every generation of an index; see `Index.purge`."""
     if not isinstance(patient, str) or not patient:
         raise InvalidParameterError("patient", patient, "the name of a patient, as the column patient has it")
+    marks = None if lists is None else check_path("lists", lists)
+    if marks is not None and not marks.exists():
+        raise MissingFileError(marks, "file of marks", "give the one that graphret serve keeps (--lists)")
     with changing(path, "purge", keep=1) as current:
         films = current.films
         gone = np.flatnonzero(films.patients == patient)
@@ -45,12 +55,15 @@ def purge_patient(
         older = [name for name in generation_names(current.root) if name != current.generation.name]
         for name in older:
             names |= _films_of(current, name, patient)
-        problems = _without(films.problems, {patient, *names})
+        names_patient = _naming({patient, *names})
+        problems = _without(films.problems, names_patient)
         n_problems = len(films.problems) - len(problems)
         work = (current.root / BUILD).exists() or any(is_partial(entry.name) for entry in current.root.iterdir())
         if not names and not n_problems and not work:
             hint = "nothing was changed; patients are named as the column patient of the films says"
             raise InvalidParameterError("patient", patient, "a patient of the index, also of older generations", hint)
+        # first: where they cannot be removed, the patient is still there to be purged again
+        n_marks = _remove_marks(current, marks, names, names_patient)
         with storage_errors(current.root / BUILD, "remove"):
             shutil.rmtree(current.root / BUILD, ignore_errors=not (current.root / BUILD).exists())
             remove_partials(current.root, sole_writer=True)
@@ -71,6 +84,7 @@ def purge_patient(
             "films_removed": len(gone),
             "films_of_older_generations": len(names) - len(gone),
             "problems_removed": n_problems,
+            "marks_removed": n_marks,
             "generations_removed": len(older) + (name != current.generation.name),
         }
         return Change("purge", name, counts)
@@ -86,12 +100,26 @@ def _films_of(current: Current, name: str, patient: str) -> set[str]:
     return {str(film) for film in films.ids[films.patients == patient]}
 
 
-def _without(problems: Iterable[FilmProblem], names: set[str]) -> tuple[FilmProblem, ...]:
-    """Leave out problems whose id, file or reason names the patient or one of the films."""
+def _remove_marks(current: Current, file: Path | None, films: set[str], names_patient: Callable[[str], bool]) -> int:
+    """Remove what users of the service have marked; what else names the patient there is said."""
+    place = lists_file(current.root.absolute()) if file is None else file
+    if file is None and not place.exists():
+        return 0
+    n_removed, n_left = remove_marks(place, current.root.absolute().name, films, names_patient)
+    if n_left:
+        logger.warning("%d notes or names of lists in %s name the patient: look through them", n_left, place)
+    return n_removed
+
+
+def _naming(names: set[str]) -> Callable[[str], bool]:
+    """Whether a text names the patient or one of the films."""
     words = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
     pattern = re.compile(rf"(?<![A-Za-z0-9])(?:{words})(?![A-Za-z0-9])")
+    return lambda text: pattern.search(text) is not None
+
+
+def _without(problems: Iterable[FilmProblem], names_patient: Callable[[str], bool]) -> tuple[FilmProblem, ...]:
+    """Leave out problems whose id, file or reason names the patient or one of the films."""
     return tuple(
-        problem
-        for problem in problems
-        if not any(pattern.search(text) for text in (problem.id, problem.path, problem.reason))
+        problem for problem in problems if not any(map(names_patient, (problem.id, problem.path, problem.reason)))
     )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from graphret._errors import DataError
 from graphret.data.thumbnail_store import ThumbnailStore, thumbnail_folder
-from graphret.index.changes.change import Change, Current, changing, positions_of
+from graphret.index.changes.change import Change, Current, changing, positions_of, rows_but
 from graphret.index.changes.rows import changed_contents
 from graphret.index.store import KEEP
 
@@ -53,15 +52,15 @@ def contents_without(
     DataError
         None would be left.
     """
-    if len(gone) == len(current.films):
+    n_films, dimensions = current.generation.codes.shape
+    if len(gone) == n_films:
         raise DataError("all films of the index would be removed: an index has at least one, remove its folder instead")
-    dimensions = current.generation.codes.shape[1]
     return changed_contents(
         current,
         folder,
-        np.setdiff1d(np.arange(len(current.films)), gone),
+        rows_but(n_films, gone),
         np.empty((0, dimensions), np.float32),
-        replace(current.films.select(np.empty(0, np.int64)), problems=()),
+        None,
         np.empty((0, 2), np.int64),
         {"removed": current.record["removed"] + len(gone)},
         n_threads=n_threads,

@@ -53,7 +53,7 @@ def changed_contents(
     folder: Path,
     kept: Int64Array,
     new_codes: Codes,
-    new_films: ImageTable,
+    new_films: ImageTable | None,
     new_states: Int64Array,
     record: dict[str, Any],
     *,
@@ -73,7 +73,7 @@ def changed_contents(
     kept
         int64, ascending positions of the films that stay.
     new_codes, new_films, new_states
-        Films that come, at least none; the state of their files.
+        Films that come, at least none (then ``None`` for their table); the state of their files.
     record
         What the change adds to the record of changes.
     """
@@ -82,7 +82,7 @@ def changed_contents(
     with beside(n_threads) as start:
         written = _Written(folder, start)
         codes = start(lambda: written.codes(generation, kept, new_codes))
-        films_to_come = start(lambda: joined_films(current.films.select(kept), new_films))
+        films_to_come = start(lambda: _films(current, kept, new_films))
         graph_checked = start(generation.check_graph_files)
         structure = start(lambda: generation.read_graph_search(for_queries=False))
         written.begin(lambda: write_films(folder, films_to_come()))
@@ -138,6 +138,11 @@ def changed_contents(
             unchanged=_UNCHANGED,
             written=written.entries(),
         )
+
+
+def _films(current: Current, kept: Int64Array, new: ImageTable | None) -> ImageTable:
+    stay = current.films.select(kept)
+    return stay if new is None else joined_films(stay, new)
 
 
 class _Written:

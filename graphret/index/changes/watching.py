@@ -90,8 +90,10 @@ def watch_folder(
     batch, every = check_integer("batch", batch, 1), check_number("every", every, above=0)
     settled = check_number("settled", settled, at_least=0)
     refused: dict[str, tuple[int, int]] = {}
+    said: set[tuple[str, str]] = set()
     while not stop():
         films = _arrived(folder, settled)
+        _say_others(films, said)
         states = {
             path: (int(size), int(changed))
             for path, (size, changed) in zip(
@@ -126,6 +128,15 @@ def _arrived(folder: str | os.PathLike[str], settled: float) -> ImageTable:
     if young.any():
         logger.info("%d films may still be being written: they wait", int(young.sum()))
     return films.select(~young)
+
+
+def _say_others(films: ImageTable, said: set[tuple[str, str]]) -> None:
+    """Say what in the folder is no film, each once."""
+    news = [problem for problem in films.problems if (problem.id, problem.reason) not in said]
+    if news:
+        n_files = sum(problem.n_files for problem in news)
+        logger.warning("%d files are no films, first %s: %s", n_files, news[0].id, news[0].reason)
+        said.update((problem.id, problem.reason) for problem in news)
 
 
 def _wait(seconds: float, stop: Callable[[], bool]) -> None:
