@@ -12,7 +12,8 @@ from graphret._checks import check_integer
 from graphret._errors import InvalidParameterError
 from graphret._threads import borrow_threads
 from graphret.communities.modularity import check_labels
-from graphret.retrieval._kernels import TOLERANCE, _community_totals, _grow_regions
+from graphret.retrieval._candidate_kernels import TOLERANCE
+from graphret.retrieval._kernels import _community_totals, _grow_regions
 from graphret.retrieval.edges import QueryEdges, query_edges
 from graphret.retrieval.fill import fill_nearest
 from graphret.retrieval.protocol import RankedLists, source_code
