@@ -13,6 +13,7 @@ from graphret.index.filters import SAME_PATIENT, allowed_films, forbidden_films
 from graphret.index.hits import Hits
 from graphret.index.hits_html import Pictures
 from graphret.index.query_input import Queries, encode_queries, read_queries
+from graphret.neighbors import GraphSearch
 from graphret.retrieval import QueryBatch, best_similarities, rank_one_per_group
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from graphret._types import BoolArray, Codes, Float64Array, Int32Array, Int64Array
     from graphret.index.config import QueryConfig
     from graphret.index.opened import OpenedIndex
-    from graphret.retrieval import Archive, RankingChoice
+    from graphret.retrieval import Archive, Ranker, RankingChoice
 
 __all__ = ["Asking"]
 
@@ -63,7 +64,7 @@ class Asking:
         kept, codes = self._encode(queries, on_problem)
         forbidden = None if forbidden is None else [forbidden[number] for number in kept]
         archive = self._archive(choice)
-        batch = self._batch(archive, codes, self.config.k, allowed, forbidden)
+        batch = self._batch(archive, codes, self._width(choice, archive), allowed, forbidden)
         return self._answer(choice, queries.take(kept), batch, lambda: self._p_values(archive, batch))
 
     def ask_by_examples(self, positives: Any, negatives: Any, weight: float, patients: Any) -> Hits:
@@ -83,7 +84,7 @@ class Asking:
         out = np.unique(np.concatenate([*(own or []), *(of_all or []), themselves])).astype(np.int32)
         archive = self._archive(choice)
         query = combine(codes[: len(like)], codes[len(like) :], weight)
-        batch = self._batch(archive, query[None], self.config.k, allowed, [out])
+        batch = self._batch(archive, query[None], self._width(choice, archive), allowed, [out])
 
         def p_values() -> Float64Array:
             """One for the query: nothing is similar to it if nothing is to the best of its positive examples."""
@@ -98,6 +99,14 @@ class Asking:
     def _archive(self, choice: RankingChoice) -> Archive:
         how = self.config
         return self.parts.rankings.archive_for(how.search, labels=choice.uses_labels, device=how.device)
+
+    def _ranker(self, choice: RankingChoice) -> Ranker:
+        return self.parts.rankings.ranker(self.config.search, choice, self.config.device)
+
+    def _width(self, choice: RankingChoice, archive: Archive) -> int:
+        """Neighbours to search for. A scan finds more at no cost, and a short list may need them; links do not."""
+        first = getattr(self._ranker(choice), "first_neighbors", None)
+        return self.config.k if first is None or not isinstance(archive.search, GraphSearch) else first(self.config.k)
 
     def _p_values(self, archive: Archive, batch: QueryBatch) -> Float64Array:
         return self.parts.novelty.p_values(best_similarities(archive, batch, self.config.n_threads))
@@ -127,8 +136,7 @@ class Asking:
     def _answer(
         self, choice: RankingChoice, queries: Queries, batch: QueryBatch, p_values: Callable[[], Float64Array]
     ) -> Hits:
-        config, rankings = self.config, self.parts.rankings
-        ranker, groups = rankings.ranker(config.search, choice, config.device), self._groups()
+        config, ranker, groups = self.config, self._ranker(choice), self._groups()
         archive = self._archive(choice)
         how: dict[str, Any] = {"fill": config.fill, "n_threads": config.n_threads}
         if groups is None:

@@ -42,6 +42,7 @@ class IndexRankings:
         self._archives: dict[tuple[str, str | None, bool], Archive] = {}
         self._rankers: dict[tuple[int, Hashable], Ranker] = {}
         self._searches: dict[str, Search] = {}
+        self._choices: dict[str | None, RankingChoice] = {}
         self._lock = threading.Lock()
 
     @cached_property
@@ -51,10 +52,15 @@ class IndexRankings:
 
     def choose(self, ranking: str | RankingChoice | None, options: Mapping[str, Any] | None = None) -> RankingChoice:
         """Say what a ranking is here, with its options and its metric; see `Index.choose`."""
+        plain = ranking if options is None and not isinstance(ranking, RankingChoice) else ""
+        if plain in self._choices:
+            return self._choices[plain]
         if ranking is None and options is not None:
             ranking = self.tuned.default_ranking
         choice = self.tuned.resolve(None if ranking is None else RankingChoice.of(ranking, options))
         self.ranker("auto", choice)  # which checks the values of the options
+        if plain != "":
+            self._choices[plain] = choice
         return choice
 
     def archive_for(self, search: str, *, labels: bool, device: str | None = None) -> Archive:

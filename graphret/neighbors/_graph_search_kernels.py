@@ -26,6 +26,10 @@ GRID = 1e6
 """Similarities are multiples of one over this."""
 GROUP = 256
 """Neighbours whose short codes are fetched together: enough to wait for memory once, few enough to stay in cache."""
+LINE = 16
+"""Links that memory gives at once."""
+FETCHED = 6
+"""Of them, how many times: about what a film has."""
 AHEAD = 2
 """Candidates whose stored codes are fetched before it is their turn to be scored."""
 CHANGED = -2
@@ -98,6 +102,17 @@ def _film(key: Any) -> Any:
 
 
 @jit()
+def _fetch_links(pool: Any, place: int, n_candidates: int, indptr: Any, indices: Any) -> None:
+    """Ask memory for the links of the candidate that is next, unless a better one is met before."""
+    while place < n_candidates and pool[place] & 1:
+        place += 1
+    if place < n_candidates:
+        film = _film(pool[place])
+        for position in range(indptr[film], min(indptr[film + 1], indptr[film] + FETCHED * LINE), LINE):
+            prefetch(indices, position)
+
+
+@jit()
 def _search_graph(
     query: Any, short: Any, entries: Any, links: Any, absent: Any, pool: Any, n_expanded: Any, memory: Any
 ) -> Any:
@@ -146,6 +161,8 @@ def _search_graph(
                         n_fresh += 1
                         prefetch(short, other)
                 n_compared += n_fresh
+                if start + GROUP >= stop:
+                    _fetch_links(pool, next_place, n_candidates, indptr, indices)
                 for number in range(n_fresh):
                     products[number] = _short_product(query, short, fresh[number])
                 for number in range(n_fresh):

@@ -8,7 +8,7 @@ import numpy as np
 
 from graphret._numba import jit, prange
 from graphret._sort_kernels import _best_few, _smallest_few, _sort_ascending
-from graphret.retrieval._numbering import _add_number, _number_of, _number_table
+from graphret.retrieval._numbering import _number_of, _number_table, _place_of, _set_number
 
 if TYPE_CHECKING:
     from graphret._types import Float64Array, Int32Array, Int64Array
@@ -24,10 +24,9 @@ def _edges_inside(indptr: Any, indices: Any, weights: Any, pool: Any) -> Any:
     """Edges between films of a pool (starts, others), as shares of a film's weight, and what these sum to."""
     n_pool = pool.shape[0]
     table = _number_table(n_pool)
-    nodes = np.empty(n_pool, np.int32)
     capacity = 0
     for place in range(n_pool):
-        _add_number(pool[place], table, nodes, place)
+        _set_number(_place_of(pool[place], table), pool[place], place, table)
         capacity += indptr[pool[place] + 1] - indptr[pool[place]]
     starts = np.zeros(n_pool + 1, np.int64)
     others = np.empty(capacity, np.int32)
@@ -39,7 +38,7 @@ def _edges_inside(indptr: Any, indices: Any, weights: Any, pool: Any) -> Any:
         first = filled
         for position in range(indptr[pool[place]], indptr[pool[place] + 1]):
             total += weights[position]
-            other = _number_of(indices[position], table, nodes)
+            other = _number_of(indices[position], table)
             if other >= 0:
                 others[filled] = other
                 shares[filled] = weights[position]

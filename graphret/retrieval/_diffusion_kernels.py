@@ -48,9 +48,9 @@ def _neighborhood(indptr: Any, indices: Any, transition: Any, seeds: Any, masses
         for place in range(start, stop):
             for position in range(indptr[nodes[place]], indptr[nodes[place] + 1]):
                 other = indices[position]
-                if _number_of(other, table, nodes) >= 0:
+                if _number_of(other, table) >= 0:
                     continue
-                spot = _number_of(other, hop_table, hop_nodes)
+                spot = _number_of(other, hop_table)
                 if spot < 0:
                     spot = n_reached
                     n_reached = _add_number(other, hop_table, hop_nodes, n_reached)
@@ -78,7 +78,7 @@ def _solve(
     filled = 0
     for place in range(n_known):
         for position in range(indptr[nodes[place]], indptr[nodes[place] + 1]):
-            other = _number_of(indices[position], table, nodes)
+            other = _number_of(indices[position], table)
             if other >= 0:
                 others[filled] = other
                 values[filled] = alpha * transition[position]
@@ -137,7 +137,7 @@ def _diffuse(
             source = np.zeros(n_known)
             for edge in range(edge_nodes.shape[1]):
                 if edge_nodes[query, edge] >= 0:
-                    place = _number_of(edge_nodes[query, edge], local[0], local[1])
+                    place = _number_of(edge_nodes[query, edge], local[0])
                     if place >= 0:
                         source[place] = edge_masses[query, edge]
             scores = _solve(indptr, indices, transition, source, alpha, n_iterations, local, n_known)
@@ -149,7 +149,7 @@ def _diffuse(
                 if allowed.shape[0] > 0 and not allowed[local[1][place]]:
                     scores[place] = 0.0
             for node in forbidden[forbidden_starts[query] : forbidden_starts[query + 1]]:
-                place = _number_of(node, local[0], local[1])
+                place = _number_of(node, local[0])
                 if place >= 0:
                     scores[place] = 0.0
             order = _best_first(local[1][:n_known], scores)

@@ -182,7 +182,7 @@ class Contextual:
         ranked.scores[:] = terms.sum(axis=0)
         ranked.sources[ranked.positions >= 0] = source_code("search")
         if fill and self.pool < k:
-            fill_nearest(queries, ranked)
+            fill_nearest(self.space, queries, ranked)
             ranked.scores[:] = np.where(
                 ranked.sources == source_code("fill"), ranked.scores[:, [self.pool - 1]], ranked.scores
             )

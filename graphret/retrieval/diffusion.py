@@ -120,6 +120,6 @@ class Diffusion:
             )
         ranked.sources[ranked.positions >= 0] = source_code("search")
         if fill:
-            fill_nearest(queries, ranked)
+            fill_nearest(self.archive, queries, ranked)
         ranked.similarities[:] = self.archive.search.similarities(queries.codes, ranked.positions, n_threads=n_threads)
         return ranked

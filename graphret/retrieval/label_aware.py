@@ -129,7 +129,7 @@ class LabelAware:
         ranked.scores[:] = terms.sum(axis=0)
         ranked.sources[ranked.positions >= 0] = source_code("search")
         if fill and self.pool < k:
-            fill_nearest(queries, ranked)
+            fill_nearest(self.archive, queries, ranked)
             filled = ranked.sources == source_code("fill")
             ranked.scores[:] = np.where(filled, ranked.scores[:, [self.pool - 1]], ranked.scores)
         ranked.similarities[:] = self.archive.search.similarities(queries.codes, ranked.positions, n_threads=n_threads)

@@ -89,7 +89,7 @@ def rank_one_per_group(
         n_rows = max(1, _ENTRIES // size)
         for first in range(0, pending.size, n_rows):
             rows = pending[first : first + n_rows]
-            ranked = ranker.rank(_some(queries, rows), size, fill=fill, n_threads=n_threads)
+            ranked = ranker.rank(queries.take(rows), size, fill=fill, n_threads=n_threads)
             places = _first_places(numbers, ranked, k)
             complete = (places >= 0).sum(axis=1) >= n_possible[rows]
             complete |= (ranked.positions[:, -1] < 0) | (size == archive.n_films)
@@ -121,18 +121,6 @@ def _groups_of_queries(queries: QueryBatch, groups: Int64Array) -> Int64Array:
         of, counts = np.unique(groups[gone[mask[gone]]], return_counts=True)
         n_groups[row] -= np.count_nonzero(sizes[of] == counts)
     return n_groups
-
-
-def _some(queries: QueryBatch, rows: Int64Array) -> QueryBatch:
-    """Some of the queries; what was counted so far stays with the whole batch."""
-    return replace(
-        queries,
-        codes=queries.codes[rows],
-        neighbors=queries.neighbors[rows],
-        similarities=queries.similarities[rows],
-        forbidden=None if queries.forbidden is None else [queries.forbidden[row] for row in rows.tolist()],
-        counts=None,
-    )
 
 
 def _empty_like(ranked: RankedLists, n_queries: int, k: int) -> RankedLists:

@@ -273,17 +273,20 @@ class QueryBatch:
         table = archive.search.search(
             self.codes, n_neighbors, allowed=self.allowed, forbidden=self.forbidden, n_threads=n_threads
         )
-        return replace(self, neighbors=table.neighbors, similarities=table.similarities)
+        return replace(self, neighbors=table.neighbors, similarities=table.similarities, counts=table.counts)
 
     def only(self, row: int) -> QueryBatch:
         """Return the batch of one query."""
-        rows = slice(row, row + 1)
+        return self.take(np.array([row]))
+
+    def take(self, rows: Int64Array) -> QueryBatch:
+        """Return some of the queries; what was counted so far stays with the whole batch."""
         return replace(
             self,
             codes=self.codes[rows],
             neighbors=self.neighbors[rows],
             similarities=self.similarities[rows],
-            forbidden=None if self.forbidden is None else self.forbidden[rows],
+            forbidden=None if self.forbidden is None else [self.forbidden[row] for row in rows.tolist()],
             counts=None,
         )
 
@@ -376,6 +379,9 @@ class Ranker(Protocol):
     The constructor takes the archive and keyword options. Every ranking returns allowed films only, each once, is
     deterministic, and gives the same list alone, in a batch, and with any number of threads. A ranking that reads the
     labels of the archive's films says so: ``uses_labels = True``. Its figures are reported apart.
+
+    A ranking that begins with other than k neighbours of a query may say with how many: ``first_neighbors(k)``. Those
+    that it needs beyond, it searches for (`QueryBatch.at_least`).
     """
 
     name: ClassVar[str]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,7 +12,8 @@ from graphret._checks import check_integer
 from graphret._errors import InvalidParameterError
 from graphret._threads import borrow_threads
 from graphret.communities.modularity import check_labels
-from graphret.retrieval._kernels import TOLERANCE, _community_totals, _grow_regions
+from graphret.retrieval._candidate_kernels import TOLERANCE
+from graphret.retrieval._kernels import _community_totals, _grow_regions
 from graphret.retrieval.edges import QueryEdges, query_edges
 from graphret.retrieval.fill import fill_nearest
 from graphret.retrieval.protocol import RankedLists, source_code
@@ -188,21 +189,24 @@ class RegionGrowing:
         """Totals of the communities, summed at the first use."""
         return community_totals(self.archive.graph, self.archive.communities)
 
+    def first_neighbors(self, k: int) -> int:  # noqa: ARG002 - so that the list for a smaller k begins that for a larger
+        """Nearest films of a query that a list of k begins with: its edges, whatever k is."""
+        return self.edges
+
     def rank(self, queries: QueryBatch, k: int, *, fill: bool = True, n_threads: int | None = None) -> RankedLists:
         """Rank at most k films for every query; see `Ranker.rank`. ``gains`` hold Eq. 14 of every addition."""
         k = check_integer("k", k, 1, "ask for at least one film")
-        queries = queries.at_least(self.archive, max(k, self.edges), n_threads)
+        queries = queries.at_least(self.archive, self.edges, n_threads)
         edges = query_edges(self.archive, queries, self.edges)
         ranked = RankedLists.empty(len(queries), k)
         with borrow_threads(n_threads, at_most=len(queries)) as n_workers:
             positions, gains = _grow(self.totals, edges, queries.eligibility(self.archive), k, n_workers)
         ranked.positions[:], ranked.gains[:] = positions, gains
         ranked.sources[positions >= 0] = source_code("expansion")
-        if fill:
-            fill_nearest(queries, ranked)
+        counts = fill_nearest(self.archive, queries, ranked, n_threads) if fill else None
         ranked.similarities[:] = self.archive.search.similarities(queries.codes, ranked.positions, n_threads=n_threads)
         ranked.scores[:] = np.where(ranked.positions >= 0, -np.arange(1, k + 1), 0)
-        return ranked
+        return ranked if counts is None else replace(ranked, counts=counts)
 
 
 def _grow(

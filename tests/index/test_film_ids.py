@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphret.index.film_ids import FilmIds
+from graphret.index.film_ids import FEW, FilmIds
 
 TEXTS = st.lists(st.text(max_size=6), max_size=12)
 
@@ -29,6 +29,18 @@ def test_take_keeps_the_shape_and_pads():
     ids = FilmIds.of(["a", "bc", "dé"])
     assert ids.take(np.array([[2, 1, -1], [0, -1, -1]], np.int32)).tolist() == [["dé", "bc", ""], ["a", "", ""]]
     assert ids.take(np.empty((2, 0), np.int32)).shape == (2, 0)
+
+
+ASCII = st.text(st.characters(min_codepoint=1, max_codepoint=127), max_size=6)
+
+
+@given(st.lists(ASCII, min_size=1, max_size=12), st.booleans())
+def test_many_ids_are_taken_like_few(texts, some):
+    films = np.array([*range(len(texts)), *[-1] * some, 0], np.int32)
+    expected = [*texts, *[""] * some, texts[0]]
+    ids, times = FilmIds.of(texts), FEW // len(films) + 1
+    assert ids.take(films).tolist() == expected
+    assert ids.take(np.tile(films, (times, 1))).tolist() == [expected] * times
 
 
 @pytest.mark.parametrize("column", [pa.chunked_array([[1, 2]]), pa.chunked_array([pa.array(["a", None])])])

@@ -14,11 +14,11 @@ IDS = st.integers(0, 2**31 - 1)
 def test_nodes_are_numbered_as_they_come_and_no_other_has_a_number(nodes, others):
     table, known = _number_table(len(nodes)), np.empty(len(nodes), np.int32)
     for number, node in enumerate(nodes):
-        assert _number_of(node, table, known) == -1
+        assert _number_of(node, table) == -1
         assert _add_number(node, table, known, number) == number + 1
-    assert [_number_of(node, table, known) for node in nodes] == list(range(len(nodes)))
+    assert [_number_of(node, table) for node in nodes] == list(range(len(nodes)))
     assert known.tolist() == nodes
-    assert all(_number_of(node, table, known) == -1 for node in set(others) - set(nodes))
+    assert all(_number_of(node, table) == -1 for node in set(others) - set(nodes))
 
 
 def test_nodes_that_share_a_place_are_told_apart():
@@ -27,7 +27,7 @@ def test_nodes_that_share_a_place_are_told_apart():
     table, known = _number_table(len(nodes)), np.empty(len(nodes), np.int32)
     for number, node in enumerate(nodes):
         _add_number(node, table, known, number)
-    assert [_number_of(node, table, known) for node in nodes] == list(range(40))
+    assert [_number_of(node, table) for node in nodes] == list(range(40))
 
 
 @settings(deadline=None)  # the first example compiles

@@ -7,7 +7,7 @@ import scipy.sparse
 from graphret.graph import Graph
 from graphret.neighbors import ExactSearch
 from graphret.retrieval import Archive, QueryBatch, create_ranking, region_growing
-from graphret.retrieval._kernels import FIRST_CAPACITY, _grow_region, _merge_gain, _node_gains, _scratch
+from graphret.retrieval._kernels import FIRST_CAPACITY, _community_scratch, _grow_region, _scratch
 from graphret.retrieval.region_growing import community_totals
 
 N_GROUPS, SIZE = 80, 100
@@ -44,7 +44,6 @@ def grown(graph, labels, query, k, scratch):
         totals.total_weight,
     )
     nodes, cosines = np.array([*query], np.int32), np.array([*query.values()])
-    communities = (*(np.empty(n_communities) for _ in range(3)), np.empty(n_communities, np.bool_))
     found, gains = np.empty(k, np.int32), np.empty(k)
     done = _grow_region(
         (graph.indptr, graph.indices, graph.weights),
@@ -53,20 +52,34 @@ def grown(graph, labels, query, k, scratch):
         np.empty(0, np.bool_),
         np.empty(0, np.int32),
         scratch,
-        communities,
+        _community_scratch(n_communities),
         found,
         gains,
     )
     return done, found[found >= 0].tolist()
 
 
-def test_more_than_there_is_room_for_at_first(planted):
+def test_a_scratch_without_room_for_the_edges_to_other_communities_says_so(planted):
     graph, labels = planted
     done, expected = grown(graph, labels, QUERY, K, _scratch(8 * FIRST_CAPACITY))
     assert done
     assert len(expected) > 20
-    assert not grown(graph, labels, QUERY, K, _scratch(FIRST_CAPACITY))[0]
+    assert not grown(graph, labels, QUERY, K, _scratch(FIRST_CAPACITY // 2))[0]
     assert region_growing(graph, labels, [*QUERY], [*QUERY.values()], K).tolist() == expected
+
+
+def test_a_node_with_more_edges_than_there_is_room_for_at_first():
+    n = 3 * FIRST_CAPACITY
+    ends = np.arange(1, n)
+    half = scipy.sparse.coo_array((np.linspace(1, 2, n - 1), (ends, np.zeros(n - 1, int))), shape=(n, n)).tocsr()
+    labels = np.arange(n, dtype=np.int32) % 20 + 1
+    labels[0] = 0  # the centre of the star is a community of its own
+    graph = Graph.from_scipy(half + half.T)
+    done, expected = grown(graph, labels, {0: 1e4}, 3, _scratch(4 * FIRST_CAPACITY))
+    assert done
+    assert expected[0] == 0
+    assert not grown(graph, labels, {0: 1e4}, 3, _scratch(FIRST_CAPACITY))[0]
+    assert region_growing(graph, labels, [0], [1e4], 3).tolist() == expected
 
 
 @pytest.mark.parametrize("capacity", [1, len(QUERY) - 1, len(QUERY), 2 * len(QUERY)])
@@ -85,23 +98,3 @@ def test_many_forbidden_films_need_room_too(planted):
     assert ranked.positions[0].min() >= 2 * FIRST_CAPACITY
     alone = create_ranking("region_growing", archive).rank(QueryBatch.of(archive, codes[1:2], 10), 10)
     assert ranked.positions[1].tolist() == alone.positions[0].tolist()
-
-
-@pytest.mark.parametrize("size", [1, 2, 7])
-def test_the_gains_of_many_nodes_are_those_of_one_to_the_bit(size):
-    rng = np.random.default_rng(size)
-    weights, degrees = rng.random(37) * 3, 1 + rng.random(37) * 50
-    inside, degree, total = (0.0, 2.5, 400.0) if size == 1 else (3.7, 21.3, 400.0)
-    gains = np.empty(50)
-    best, magnitude = _node_gains(weights, degrees, inside, degree, size, total, gains)
-    literal = [
-        _merge_gain(inside, degree, size, 0.0, node_degree, 1, weight, total)
-        for weight, node_degree in zip(weights, degrees, strict=True)
-    ]
-    assert gains[:37].tolist() == [gain for gain, _ in literal]
-    assert (best, magnitude) == max(literal)
-
-
-def test_the_best_gain_of_no_node_is_lower_than_any():
-    nothing = np.empty(0)
-    assert _node_gains(nothing, nothing, 1.0, 2.0, 2, 10.0, np.empty(3)) == (-np.inf, 0.0)
