@@ -110,20 +110,43 @@ def test_a_write_that_fails_leaves_the_old_index_or_the_new_one(
     assert n_refused
 
 
+def built_anew(root, codes, number):
+    """Build with one of two numbers of neighbours."""
+    graphret.build(codes, out=root, k=(3, 6)[number], n_threads=1, tune=False)
+
+
+def changed(root, codes, number):
+    """Let films come that are nearer to the queries, or go again."""
+    index, names = graphret.open(root), [f"new{row}" for row in range(5)]
+    if number:
+        index.add(codes[:5] * np.float32(1.1) + np.float32(0.01), ids=names, n_threads=1)
+    else:
+        index.remove(names, n_threads=1)
+
+
+def which(index):
+    """Of the two states between which generations go to and fro."""
+    return index.manifest["parameters"]["k"], index.n_films
+
+
 @pytest.mark.parametrize(
     ("n_readers", "n_swaps"),
     [pytest.param(3, 5, id="short"), pytest.param(8, 200, id="whole", marks=pytest.mark.slow)],
 )
-def test_readers_through_new_generations(small_codes, queries, tmp_path, n_readers, n_swaps):
+@pytest.mark.parametrize("swap", [built_anew, changed])
+def test_readers_through_new_generations(small_codes, queries, tmp_path, n_readers, n_swaps, swap):
     """Each opens the index, waits, asks what it was not asked before, and compares with what its generation says."""
     root = tmp_path / "index"
     told = {}
-    for k in (3, 6):
-        index = graphret.build(small_codes, out=root, k=k, n_threads=1, tune=False)
-        told[k] = [
+    graphret.build(small_codes, out=root, k=3, n_threads=1, tune=False)
+    for number in (1, 0):
+        swap(root, small_codes, number)
+        index = graphret.open(root)
+        told[which(index)] = [
             index.query(queries, 4, ranking=name, n_threads=1).ids.tolist() for name in ("nearest", "region_growing")
         ]
-    assert told[3] != told[6]
+    first, second = told.values()
+    assert first != second
     stop = tmp_path / "stop"
 
     def read():
@@ -133,13 +156,13 @@ def test_readers_through_new_generations(small_codes, queries, tmp_path, n_reade
             index = graphret.open(root)
             time.sleep(0.02)
             for one in (index, graphret.open(root)):
-                expected = told[one.manifest["parameters"]["k"]]
+                expected = told[which(one)]
                 for name, ids in zip(("nearest", "region_growing"), expected, strict=True):
                     if one.query(queries, 4, ranking=name, n_threads=1).ids.tolist() != ids:
                         os._exit(4)
             n_rounds += 1
         late = kept.query(queries, 4, ranking="region_growing", n_threads=1).ids.tolist()
-        if late != told[kept.manifest["parameters"]["k"]][1] or not n_rounds:
+        if late != told[which(kept)][1] or not n_rounds:
             os._exit(5)
 
     def reader():
@@ -154,8 +177,8 @@ def test_readers_through_new_generations(small_codes, queries, tmp_path, n_reade
 
     children = [reader() for _ in range(n_readers)]
     try:
-        for number in range(n_swaps):
-            graphret.build(small_codes, out=root, k=(3, 6)[number % 2], n_threads=1, tune=False)
+        for number in range(1, n_swaps + 1):
+            swap(root, small_codes, number % 2)
     finally:
         stop.touch()
         ended = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]

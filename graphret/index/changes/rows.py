@@ -87,6 +87,10 @@ def changed_contents(
         structure = start(lambda: generation.read_graph_search(for_queries=False))
         written.begin(lambda: write_films(folder, films_to_come()))
         lengths = np.concatenate([generation.lengths[kept], row_lengths(new_codes)])
+        checksums = _checksums(generation, kept, new_codes)
+        written.array("lengths", lengths)
+        if checksums is not None:
+            written.array("code checksums", checksums)
 
         def search() -> ExactSearch:
             return ExactSearch(codes()[0].view(np.ndarray), lengths)
@@ -111,6 +115,7 @@ def changed_contents(
         for role in ("indptr", "indices", "weights"):
             written.array(role, getattr(graph, role))
         partition, next_number = _moved(current, kept, len(new_codes), before, graph)
+        written.array("communities", partition.labels)
         report(progress, "communities", 1)
         films = films_to_come()
         novelty = Novelty.of(search(), films.patients, films.splits, table, seed=config.seed)
@@ -122,7 +127,7 @@ def changed_contents(
                 codes()[1],
                 file_states=np.concatenate([current.states[kept], new_states]),
                 lengths=lengths,
-                checksums=_checksums(generation, kept, new_codes),
+                checksums=checksums,
             ),
             Linked(table, graph, novelty),
             partition,
