@@ -2,6 +2,7 @@
 
 from rich.table import Table
 
+from graphret._fidelity import FORMULA
 from graphret.cli.reporting import AsJson, report_to_user
 from graphret.encoders import encoder_spec, list_encoders
 
@@ -16,9 +17,9 @@ def encoders(*, as_json: AsJson = False) -> None:
         for spec in specs:
             length = f"--bits ({spec.default_bits})" if spec.code_length is None else str(spec.code_length)
             pretrained = ", ".join({"txrv": "txrv:NAME"}.get(kind, kind) for kind in spec.pretrained) or "-"
-            table.add_row(
-                spec.name, spec.kind, length, f"{spec.default_size} px", pretrained, spec.paper, spec.fidelity
-            )
+            closer = [f"; with {name}={values[0]}: {FORMULA}" for name, values in spec.formula_options.items()]
+            fidelity = "".join([spec.fidelity, *closer])
+            table.add_row(spec.name, spec.kind, length, f"{spec.default_size} px", pretrained, spec.paper, fidelity)
         reporter.result(
             [
                 {
@@ -34,6 +35,7 @@ def encoders(*, as_json: AsJson = False) -> None:
                     "recipe": dict(spec.recipe),
                     "paper": spec.paper,
                     "fidelity": spec.fidelity,
+                    "formula_options": dict(spec.formula_options),
                 }
                 for spec in specs
             ],

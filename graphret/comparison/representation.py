@@ -59,7 +59,8 @@ class Representation:
         ``masks``, as `segmentation_quality` has them; ``trainings``, how far it came; ``training_accuracy`` (see
         `training_accuracy`) and ``peak_megabytes`` of the process while the codes were made (`PeakMemory`); ``bits``
         (`bit_statistics` of the searched films, and `precision_of_cuts`), None where there are no bits; ``objective``,
-        the loss that an encoder was trained with in the place of its own, or None.
+        the loss that an encoder was trained with in the place of its own, or None; ``fidelity`` of an encoder with the
+        options that it has.
     """
 
     method: MethodSettings

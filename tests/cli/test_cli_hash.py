@@ -78,3 +78,10 @@ def test_the_list_of_encoders_says_what_trains_them(run_json):
     assert listed["siamese_hash"]["default_bits"] == 48
     assert not listed["siamese_hash"]["classifies"]
     assert listed["densenet121"]["objective"] == "classification"
+
+
+def test_the_list_of_encoders_says_what_follows_the_paper_and_what_makes_it(run_json):
+    listed = {spec["name"]: spec for spec in run_json("encoders")}
+    assert listed["crow"]["fidelity"] == "changed formula"
+    assert listed["crow"]["formula_options"] == {"whitening": ["training", "archive"]}
+    assert listed["cam"]["formula_options"] == {}

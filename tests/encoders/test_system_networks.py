@@ -9,7 +9,8 @@ from torch import nn
 from torchvision import models
 
 from graphret._errors import EncoderError, UnknownNameError
-from graphret.encoders import Encoder, create
+from graphret.encoders import Encoder, create, encoder_spec
+from graphret.encoders.encoder_config import EncoderConfig
 from graphret.encoders.networks.attention_hash import AttentionBlock, InvertedPixels
 from graphret.encoders.networks.fusion_hash import RefinementBlock, SpatialAttention
 from graphret.encoders.pooling.regions import rmac_regions
@@ -272,3 +273,28 @@ def test_saliency_of_an_encoder():
 def test_unknown_words_are_refused(name, options):
     with pytest.raises(UnknownNameError, match=next(iter(options))):
         create(name, n_labels=2, n_bits=8, **options)
+
+
+def test_bits_of_the_siamese_hash_can_be_cut_at_their_medians(tmp_path):
+    torch.manual_seed(0)
+    plain = create("siamese_hash", n_labels=1, n_bits=12).eval()
+    torch.manual_seed(0)
+    centred = create("siamese_hash", n_labels=1, n_bits=12, centre=True).eval()
+    images = torch.rand(41, 1, 64, 64, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        before = plain.features(images)
+        centred.calibrate([images[:20], images[20:]])
+        after = centred.features(images)
+        torch.testing.assert_close(after, before - before.median(dim=0).values)
+        assert (after >= 0).sum(dim=0).tolist() == [21] * 12
+        torch.testing.assert_close(centred.outputs(images).codes, before)  # the loss reads what it read
+    encoder = Encoder(centred, EncoderConfig("siamese_hash", 64, ("a",), 12, {"centre": True}), device="cpu")
+    encoder.save(tmp_path)
+    codes = encoder.encode(images[:, 0].numpy())
+    assert (Encoder.load(tmp_path, device="cpu").encode(images[:, 0].numpy()) == codes).all()
+    longer = create("siamese_hash", n_labels=1, n_bits=20, centre=True, weights=tmp_path)
+    assert longer.median.eq(0).all()
+    assert torch.equal(longer.hash.weight[:12], centred.hash.weight)
+    spec = encoder_spec("siamese_hash")
+    assert spec.fidelity_with({}) == spec.fidelity_with({"centre": False}) == "formula of the paper"
+    assert spec.fidelity_with({"centre": True}) == "changed formula"

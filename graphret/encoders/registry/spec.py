@@ -46,6 +46,8 @@ class EncoderSpec:
         what departs.
     formula_options
         Option values, any of which makes an encoder of a lesser ``fidelity`` the formula of its paper.
+    changing_options
+        Options that make the formula another one where they do not have their default.
     options
         Keyword options of the factory and their defaults.
     non_negative
@@ -90,6 +92,7 @@ class EncoderSpec:
     paper: str
     fidelity: str = FORMULA
     formula_options: Mapping[str, tuple[Any, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    changing_options: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     non_negative: bool = False
     pretrained: tuple[str, ...] = ()
@@ -131,6 +134,8 @@ class EncoderSpec:
         >>> encoder_spec("spoc").fidelity_with({}), encoder_spec("spoc").fidelity_with({"whitening": "archive"})
         ('changed formula', 'formula of the paper')
         """
+        if any(options.get(name, self.options[name]) != self.options[name] for name in self.changing_options):
+            return "changed formula"
         met = any(options.get(name) in values for name, values in self.formula_options.items())
         return FORMULA if met else self.fidelity
 

@@ -100,6 +100,8 @@ SYSTEM_SPECS = (
         "Cai et al. 2019: Siamese hash",
         default_size=64,
         default_bits=48,
+        options={"centre": False},
+        changing_options=("centre",),
         colour=True,
         builds_channels=True,
         classifies=False,
