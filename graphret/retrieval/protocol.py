@@ -257,14 +257,30 @@ class QueryBatch:
         [[1, 3]]
         """
         check_integer("k", k, 1, "ask for at least one film")
+        asked = cls.unsearched(archive, codes, allowed=allowed, forbidden=forbidden)
+        return asked.at_least(archive, max(k, archive.k), n_threads)
+
+    @classmethod
+    def unsearched(
+        cls, archive: Archive, codes: Any, *, allowed: BoolArray | None = None, forbidden: Any = None
+    ) -> QueryBatch:
+        """Make a batch that holds no neighbours yet, for a ranking that searches by itself; see `of`.
+
+        Examples
+        --------
+        >>> archive = Archive.from_codes([[1, 0], [1, 0.1], [0, 1], [0.1, 1]], k=1)
+        >>> asked = QueryBatch.unsearched(archive, [1, 0], forbidden=[[0]])
+        >>> asked.neighbors.shape, asked.at_least(archive, 2).neighbors.tolist()
+        ((1, 0), [[1, 3]])
+        """
         array = np.asarray(codes)
         array = check_codes(
             array[None] if array.ndim == 1 else array, name="query codes", n_dimensions=archive.codes.shape[1]
         )
         mask = None if allowed is None else np.ascontiguousarray(allowed, dtype=np.bool_)
         lists = None if forbidden is None else check_forbidden(forbidden, array.shape[0], archive.n_films)
-        table = archive.search.search(array, max(k, archive.k), allowed=mask, forbidden=lists, n_threads=n_threads)
-        return cls(array, table.neighbors, table.similarities, mask, lists, table.counts)
+        nothing = np.empty((len(array), 0), np.int32)
+        return cls(array, nothing, nothing.astype(np.float32), mask, lists)
 
     def at_least(self, archive: Archive, n_neighbors: int, n_threads: int | None = None) -> QueryBatch:
         """Return a batch with the ``n_neighbors`` nearest allowed films, searching again where it holds fewer."""
@@ -380,8 +396,8 @@ class Ranker(Protocol):
     deterministic, and gives the same list alone, in a batch, and with any number of threads. A ranking that reads the
     labels of the archive's films says so: ``uses_labels = True``. Its figures are reported apart.
 
-    A ranking that begins with other than k neighbours of a query may say with how many: ``first_neighbors(k)``. Those
-    that it needs beyond, it searches for (`QueryBatch.at_least`).
+    A ranking that reads other than k neighbours of a query may say how many: ``first_neighbors(k)``, 0 where it
+    searches by itself. What it needs beyond, it searches for (`QueryBatch.at_least`).
     """
 
     name: ClassVar[str]
