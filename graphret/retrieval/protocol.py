@@ -17,13 +17,12 @@ from graphret.neighbors import ExactSearch, nearest_neighbors
 from graphret.neighbors.device_search import search_alike
 from graphret.retrieval._forbidden import check_forbidden
 from graphret.retrieval.findings import Findings
+from graphret.retrieval.ranked_lists import SOURCES, RankedLists, source_code
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
-    from numpy.typing import NDArray
-
-    from graphret._types import BoolArray, Codes, Float32Array, Float64Array, Int32Array, Int64Array
+    from graphret._types import BoolArray, Codes, Float32Array, Int32Array, Int64Array
     from graphret.graph import Graph
     from graphret.neighbors import Search, SearchCounts
     from graphret.retrieval.learned_metric import LearnedMetric
@@ -31,14 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["SOURCES", "Archive", "QueryBatch", "RankedLists", "Ranker", "source_code"]
 
 T = TypeVar("T")
-
-SOURCES = ("", "expansion", "fill", "search")
-"""Where a hit came from: padding; region growing's own addition; the nearest remaining film; any other ranking."""
-
-
-def source_code(name: str) -> int:
-    """Return the number of a source in ``RankedLists.sources``."""
-    return SOURCES.index(name)
 
 
 @dataclass(frozen=True, eq=False)
@@ -322,71 +313,6 @@ class QueryBatch:
             lists = check_forbidden(self.forbidden, len(self), archive.n_films)
         starts = np.concatenate([[0], np.cumsum([entry.size for entry in lists])]).astype(np.int64)
         return mask, starts, np.concatenate([*lists, np.empty(0, np.int32)]).astype(np.int32)
-
-
-@dataclass(frozen=True, eq=False)
-class RankedLists:
-    """Ranked lists of a batch of queries, best first.
-
-    Parameters
-    ----------
-    positions
-        int32 (q, k), films; -1 pads a short list at its end.
-    similarities
-        float32 (q, k), cosine to the query, rounded to 1e-6; 0 where padded.
-    scores
-        float32 (q, k), what the ranking sorted by: never rises along a list; 0 where padded.
-    sources
-        uint8 (q, k), index into ``SOURCES``.
-    gains
-        float64 (q, k), gain of the step that added the film; NaN where there was none.
-    terms
-        float64 (q, k) by name, what each score is the sum of; empty where a ranking does not take it apart.
-    counts
-        What the ranking looked at when it searched again.
-    findings
-        float64 (q, L), probability that the query has each finding, from a ranking that estimates them.
-    notes
-        What a reader of the lists should know of how this archive was ranked; sentences without a full stop.
-    """
-
-    positions: Int32Array
-    similarities: Float32Array
-    scores: Float32Array
-    sources: NDArray[np.uint8]
-    gains: Float64Array
-    terms: Mapping[str, Float64Array] = field(default_factory=dict)
-    counts: SearchCounts | None = None
-    findings: Float64Array | None = None
-    notes: tuple[str, ...] = ()
-
-    def __len__(self) -> int:
-        return int(self.positions.shape[0])
-
-    @property
-    def k(self) -> int:
-        """Columns of the lists."""
-        return int(self.positions.shape[1])
-
-    @classmethod
-    def empty(cls, n_queries: int, k: int, terms: Sequence[str] = (), notes: tuple[str, ...] = ()) -> RankedLists:
-        """Make lists that are all padding, to be written to.
-
-        Examples
-        --------
-        >>> RankedLists.empty(1, 2).positions.tolist()
-        [[-1, -1]]
-        """
-        shape = (n_queries, k)
-        return cls(
-            np.full(shape, -1, np.int32),
-            np.zeros(shape, np.float32),
-            np.zeros(shape, np.float32),
-            np.zeros(shape, np.uint8),
-            np.full(shape, np.nan),
-            {name: np.zeros(shape) for name in terms},
-            notes=notes,
-        )
 
 
 class Ranker(Protocol):
