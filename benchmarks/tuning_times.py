@@ -50,10 +50,13 @@ def tuned(n: int, options: Any) -> dict[str, Any]:
     began = time.perf_counter()
     found = graphret.tune(index, budget=None)
     row = {"seconds": time.perf_counter() - began, "ranking": found.ranking, "options": dict(found.options)}
+    index.record_tuning(found.to_dict())
     index = graphret.open(folder)
     random = np.random.default_rng(0)
     rows = random.integers(n, size=N_QUERIES)
     asked = archive.codes[rows] + 0.05 * random.random((N_QUERIES, archive.codes.shape[1]), dtype=np.float32)
+    if index.default_ranking != found.ranking:
+        raise AssertionError(f"{folder} answers by {index.default_ranking}, not by {found.ranking}")
     row |= {
         "default_ms": latency(index, asked, 10, None),
         "region_growing_ms": latency(index, asked, 100, "region_growing"),

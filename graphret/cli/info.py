@@ -87,11 +87,19 @@ def show_info(about: dict[str, Any]) -> Table:
 
 
 def _ranking(about: dict[str, Any]) -> str:
-    choice, promise = str(RankingChoice(about["name"], about["options"] or None)), about["promise"]
+    choice = str(RankingChoice(about["name"], about["options"] or None))
+    promise, tried = about["promise"], about["tried"]
+    if tried is None and promise is None:
+        return choice if about["options"] else f"{choice}; none was chosen by the films themselves (graphret tune)"
+    asked = ""
+    if tried is not None:
+        over = "" if tried["complete"] else "; the time was over before all had asked (graphret tune --budget)"
+        asked = f" {tried['n_rankings']:,} rankings were compared by {tried['n_queries']:,} films that asked{over}"
     if promise is None:
-        return choice
+        return f"{choice}: no other was clearly better;{asked}"
     gain = f"{promise['mean']:+.3f} ({promise['low']:+.3f} to {promise['high']:+.3f})"
-    return f"{choice}, chosen by the films themselves: {gain} is expected over nearest, {promise['criterion']}"
+    chosen = f"{choice}, chosen by the films themselves: {gain} is expected over nearest, {promise['criterion']}"
+    return f"{chosen};{asked}" if asked else chosen
 
 
 def _drift(about: dict[str, Any]) -> str:

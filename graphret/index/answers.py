@@ -22,6 +22,10 @@ SOURCE_MEANINGS = {
 }
 
 
+ROUNDING = 1e-5
+"""Similarities that differ by less are shown alike."""
+
+
 def describe_hits(index: Index | ShardedIndex, hits: Hits) -> dict[str, Any]:
     """Return everything that is to be said of hits, as JSON values.
 
@@ -100,11 +104,14 @@ def why_in_words(hit: dict[str, Any]) -> str:
     >>> why = {"gain": 0.25, "query_edge": 0.0, "earlier": [{"id": "a", "weight": 0.875}]}
     >>> why_in_words({"why": why})
     'gain 0.25; no edge to the query; edges to a (0.875)'
+    >>> why = {"gain": None, "query_edge": 0.0, "earlier": [], "terms": {"similarity": 0.75, "context": 0.125}}
+    >>> why_in_words({"similarity": 0.5, "why": why})
+    'score = similarity 0.75 as this ranking compares films + context 0.125; no edge to the query'
     """
     why = hit["why"]
     parts = []
     if "terms" in why:
-        parts.append("score = " + " + ".join(f"{name} {value:.4g}" for name, value in why["terms"].items()))
+        parts.append("score = " + " + ".join(_term(name, value, hit) for name, value in why["terms"].items()))
     if why["gain"] is not None:
         parts.append(f"gain {why['gain']:.4g}")
     parts.append(f"edge to the query {why['query_edge']:.4g}" if why["query_edge"] else "no edge to the query")
@@ -112,3 +119,9 @@ def why_in_words(hit: dict[str, Any]) -> str:
         edges = ", ".join(f"{edge['id']} ({edge['weight']:.4g})" for edge in why["earlier"])
         parts.append(f"edges to {edges}")
     return "; ".join(parts)
+
+
+def _term(name: str, value: float, hit: dict[str, Any]) -> str:
+    """One summand of a score; a similarity that is not the cosine to the query says what it is."""
+    differs = name == "similarity" and abs(value - hit.get("similarity", value)) > ROUNDING
+    return f"{name} {value:.4g}" + (" as this ranking compares films" if differs else "")

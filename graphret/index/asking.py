@@ -104,9 +104,10 @@ class Asking:
         return self.parts.rankings.ranker(self.config.search, choice, self.config.device)
 
     def _width(self, choice: RankingChoice, archive: Archive) -> int:
-        """Neighbours to search for. A scan finds more at no cost, and a short list may need them; links do not."""
-        first = getattr(self._ranker(choice), "first_neighbors", None)
-        return self.config.k if first is None or not isinstance(archive.search, GraphSearch) else first(self.config.k)
+        """Neighbours to search for: as many as the ranking reads. A scan finds those that short lists need, too."""
+        said = getattr(self._ranker(choice), "first_neighbors", None)
+        first = self.config.k if said is None else int(said(self.config.k))
+        return first if first == 0 or isinstance(archive.search, GraphSearch) else max(first, self.config.k)
 
     def _p_values(self, archive: Archive, batch: QueryBatch) -> Float64Array:
         return self.parts.novelty.p_values(best_similarities(archive, batch, self.config.n_threads))
@@ -114,6 +115,8 @@ class Asking:
     def _batch(
         self, archive: Archive, codes: Codes, k: int, allowed: BoolArray | None, forbidden: list[Int32Array] | None
     ) -> QueryBatch:
+        if k == 0:
+            return QueryBatch.unsearched(archive, codes, allowed=allowed, forbidden=forbidden)
         return QueryBatch.of(archive, codes, k, allowed=allowed, forbidden=forbidden, n_threads=self.config.n_threads)
 
     def _read(self, what: Any) -> Queries:

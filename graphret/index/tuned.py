@@ -163,15 +163,20 @@ class TunedRankings:
         return DEFAULT_RANKING if self.record is None else str(self.record["ranking"])
 
     def default(self) -> dict[str, Any]:
-        """Describe the default ranking: name, options, promise.
+        """Describe the default ranking: name, options, promise, tried.
 
-        The promise is its expected gain over "nearest": criterion, mean, low, high; None where it is "nearest".
+        The promise is its expected gain over "nearest": criterion, mean, low, high; None where it is "nearest". What
+        was tried is n_rankings, n_queries and whether the tuning was complete; None where nothing was.
         """
         chosen, promise = self.resolve(None), None
         if self.record is not None and chosen.name != DEFAULT_RANKING and "difference" in self.record:
             gain = self.record["difference"]
             promise = {"criterion": self.record["criterion"], **{name: gain[name] for name in ("mean", "low", "high")}}
-        return {"name": chosen.name, "options": dict(chosen.options or {}), "promise": promise}
+        about = {"name": chosen.name, "options": dict(chosen.options or {}), "promise": promise}
+        if self.record is None or not self.record.get("trials") or "n_queries" not in self.record:
+            return about | {"tried": None}
+        asked = {"n_queries": self.record["n_queries"], "complete": bool(self.record.get("complete", True))}
+        return about | {"tried": {"n_rankings": len(self.record["trials"]), **asked}}
 
     @cached_property
     def metric(self) -> LearnedMetric | None:

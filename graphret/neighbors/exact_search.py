@@ -32,6 +32,8 @@ FEW_ALLOWED = 0.5
 """Share of allowed films below which a scan gathers their codes instead of reading all."""
 QUERY_BLOCK = 256
 TILE = 16_384
+SCAN_TILE = 1 << 18
+"""Codes that are scanned in one go for few queries: each go costs some calls, and only their products are held."""
 
 
 def row_lengths(codes: Codes) -> Float64Array:
@@ -226,8 +228,9 @@ class ExactSearch:
             starts, ids = ragged_lists([forbidden[1][forbidden[0][q] : forbidden[0][q + 1]] for q in pending])
             heap_scores = np.full((pending.size, size), -np.inf, dtype=np.float32)
             heap_ids = np.full((pending.size, size), -1, dtype=np.int32)
-            for first in range(0, n_scanned, TILE):
-                stop = min(first + TILE, n_scanned)
+            tile = SCAN_TILE if pending.size <= SCAN_QUERIES else TILE
+            for first in range(0, n_scanned, tile):
+                stop = min(first + tile, n_scanned)
                 films = np.arange(first, stop, dtype=np.int32) if listed is None else listed[first:stop]
                 self._check(films)
                 if pending.size <= SCAN_QUERIES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -151,6 +152,10 @@ class Contextual:
             _ = self.density_ranks
         _ = self.whitened
 
+    def first_neighbors(self, k: int) -> int:
+        """Nearest films of a query that are read: none where the nearest in a learned metric are searched for."""
+        return max(self.pool, self.n, k) if self.learned is None else 0
+
     def rank(self, queries: QueryBatch, k: int, *, fill: bool = True, n_threads: int | None = None) -> RankedLists:
         """Rank the films of every pool; the nearest films outside it follow where k is more. See `Ranker.rank`."""
         k = check_integer("k", k, 1, "ask for at least one film")
@@ -187,7 +192,7 @@ class Contextual:
                 ranked.sources == source_code("fill"), ranked.scores[:, [self.pool - 1]], ranked.scores
             )
         ranked.similarities[:] = self.archive.search.similarities(asked, ranked.positions, n_threads=n_threads)
-        return ranked
+        return ranked if self.learned is None else replace(ranked, counts=queries.counts)
 
     def in_space(self, queries: QueryBatch, n_neighbors: int, n_threads: int | None) -> QueryBatch:
         """Return the queries with so many nearest films, codes and films in the learned metric if there is one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
@@ -95,10 +96,14 @@ class Diffusion:
         entries: Float32Array = (values * (scales[rows] * scales[graph.indices])).astype(np.float32)
         return entries
 
+    def first_neighbors(self, k: int) -> int:  # noqa: ARG002 - a list for a smaller k begins that for a larger
+        """Nearest films of a query that are read: those that it gets an edge to, whatever k is."""
+        return self.edges
+
     def rank(self, queries: QueryBatch, k: int, *, fill: bool = True, n_threads: int | None = None) -> RankedLists:
         """Rank at most k films that the diffusion reaches; see `Ranker.rank`."""
         k = check_integer("k", k, 1, "ask for at least one film")
-        queries = queries.at_least(self.archive, max(k, self.edges), n_threads)
+        queries = queries.at_least(self.archive, self.edges, n_threads)
         edges = query_edges(self.archive, queries, self.edges)
         graph = self.archive.graph
         ranked = RankedLists.empty(len(queries), k)
@@ -119,7 +124,6 @@ class Diffusion:
                 ranked.scores,
             )
         ranked.sources[ranked.positions >= 0] = source_code("search")
-        if fill:
-            fill_nearest(self.archive, queries, ranked)
+        counts = fill_nearest(self.archive, queries, ranked, n_threads) if fill else None
         ranked.similarities[:] = self.archive.search.similarities(queries.codes, ranked.positions, n_threads=n_threads)
-        return ranked
+        return ranked if counts is None else replace(ranked, counts=counts)

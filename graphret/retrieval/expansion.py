@@ -58,6 +58,10 @@ class AlphaQueryExpansion:
         self.n = check_integer("n", n, 1, "films that the query moves towards")
         self.alpha = check_number("alpha", alpha, at_least=0.0)
 
+    def first_neighbors(self, k: int) -> int:  # noqa: ARG002 - a list for a smaller k begins that for a larger
+        """Nearest films of a query that are read: those that it is moved towards, whatever k is."""
+        return self.n
+
     def rank(
         self,
         queries: QueryBatch,

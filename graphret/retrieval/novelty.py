@@ -127,6 +127,7 @@ def best_similarities(archive: Archive, batch: QueryBatch, n_threads: int | None
 
     A mask of allowed films has no say: what it hides is in the archive nevertheless.
     """
+    batch = batch.at_least(archive, 1, n_threads)
     neighbors, similarities = batch.neighbors, batch.similarities
     if batch.allowed is not None:
         table = archive.search.search(batch.codes, 1, forbidden=batch.forbidden, n_threads=n_threads)

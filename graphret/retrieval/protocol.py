@@ -17,13 +17,12 @@ from graphret.neighbors import ExactSearch, nearest_neighbors
 from graphret.neighbors.device_search import search_alike
 from graphret.retrieval._forbidden import check_forbidden
 from graphret.retrieval.findings import Findings
+from graphret.retrieval.ranked_lists import SOURCES, RankedLists, source_code
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
-    from numpy.typing import NDArray
-
-    from graphret._types import BoolArray, Codes, Float32Array, Float64Array, Int32Array, Int64Array
+    from graphret._types import BoolArray, Codes, Float32Array, Int32Array, Int64Array
     from graphret.graph import Graph
     from graphret.neighbors import Search, SearchCounts
     from graphret.retrieval.learned_metric import LearnedMetric
@@ -31,14 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["SOURCES", "Archive", "QueryBatch", "RankedLists", "Ranker", "source_code"]
 
 T = TypeVar("T")
-
-SOURCES = ("", "expansion", "fill", "search")
-"""Where a hit came from: padding; region growing's own addition; the nearest remaining film; any other ranking."""
-
-
-def source_code(name: str) -> int:
-    """Return the number of a source in ``RankedLists.sources``."""
-    return SOURCES.index(name)
 
 
 @dataclass(frozen=True, eq=False)
@@ -257,14 +248,30 @@ class QueryBatch:
         [[1, 3]]
         """
         check_integer("k", k, 1, "ask for at least one film")
+        asked = cls.unsearched(archive, codes, allowed=allowed, forbidden=forbidden)
+        return asked.at_least(archive, max(k, archive.k), n_threads)
+
+    @classmethod
+    def unsearched(
+        cls, archive: Archive, codes: Any, *, allowed: BoolArray | None = None, forbidden: Any = None
+    ) -> QueryBatch:
+        """Make a batch that holds no neighbours yet, for a ranking that searches by itself; see `of`.
+
+        Examples
+        --------
+        >>> archive = Archive.from_codes([[1, 0], [1, 0.1], [0, 1], [0.1, 1]], k=1)
+        >>> asked = QueryBatch.unsearched(archive, [1, 0], forbidden=[[0]])
+        >>> asked.neighbors.shape, asked.at_least(archive, 2).neighbors.tolist()
+        ((1, 0), [[1, 3]])
+        """
         array = np.asarray(codes)
         array = check_codes(
             array[None] if array.ndim == 1 else array, name="query codes", n_dimensions=archive.codes.shape[1]
         )
         mask = None if allowed is None else np.ascontiguousarray(allowed, dtype=np.bool_)
         lists = None if forbidden is None else check_forbidden(forbidden, array.shape[0], archive.n_films)
-        table = archive.search.search(array, max(k, archive.k), allowed=mask, forbidden=lists, n_threads=n_threads)
-        return cls(array, table.neighbors, table.similarities, mask, lists, table.counts)
+        nothing = np.empty((len(array), 0), np.int32)
+        return cls(array, nothing, nothing.astype(np.float32), mask, lists)
 
     def at_least(self, archive: Archive, n_neighbors: int, n_threads: int | None = None) -> QueryBatch:
         """Return a batch with the ``n_neighbors`` nearest allowed films, searching again where it holds fewer."""
@@ -308,71 +315,6 @@ class QueryBatch:
         return mask, starts, np.concatenate([*lists, np.empty(0, np.int32)]).astype(np.int32)
 
 
-@dataclass(frozen=True, eq=False)
-class RankedLists:
-    """Ranked lists of a batch of queries, best first.
-
-    Parameters
-    ----------
-    positions
-        int32 (q, k), films; -1 pads a short list at its end.
-    similarities
-        float32 (q, k), cosine to the query, rounded to 1e-6; 0 where padded.
-    scores
-        float32 (q, k), what the ranking sorted by: never rises along a list; 0 where padded.
-    sources
-        uint8 (q, k), index into ``SOURCES``.
-    gains
-        float64 (q, k), gain of the step that added the film; NaN where there was none.
-    terms
-        float64 (q, k) by name, what each score is the sum of; empty where a ranking does not take it apart.
-    counts
-        What the ranking looked at when it searched again.
-    findings
-        float64 (q, L), probability that the query has each finding, from a ranking that estimates them.
-    notes
-        What a reader of the lists should know of how this archive was ranked; sentences without a full stop.
-    """
-
-    positions: Int32Array
-    similarities: Float32Array
-    scores: Float32Array
-    sources: NDArray[np.uint8]
-    gains: Float64Array
-    terms: Mapping[str, Float64Array] = field(default_factory=dict)
-    counts: SearchCounts | None = None
-    findings: Float64Array | None = None
-    notes: tuple[str, ...] = ()
-
-    def __len__(self) -> int:
-        return int(self.positions.shape[0])
-
-    @property
-    def k(self) -> int:
-        """Columns of the lists."""
-        return int(self.positions.shape[1])
-
-    @classmethod
-    def empty(cls, n_queries: int, k: int, terms: Sequence[str] = (), notes: tuple[str, ...] = ()) -> RankedLists:
-        """Make lists that are all padding, to be written to.
-
-        Examples
-        --------
-        >>> RankedLists.empty(1, 2).positions.tolist()
-        [[-1, -1]]
-        """
-        shape = (n_queries, k)
-        return cls(
-            np.full(shape, -1, np.int32),
-            np.zeros(shape, np.float32),
-            np.zeros(shape, np.float32),
-            np.zeros(shape, np.uint8),
-            np.full(shape, np.nan),
-            {name: np.zeros(shape) for name in terms},
-            notes=notes,
-        )
-
-
 class Ranker(Protocol):
     """A way to rank the films of an archive for queries; made by `create_ranking`.
 
@@ -380,8 +322,8 @@ class Ranker(Protocol):
     deterministic, and gives the same list alone, in a batch, and with any number of threads. A ranking that reads the
     labels of the archive's films says so: ``uses_labels = True``. Its figures are reported apart.
 
-    A ranking that begins with other than k neighbours of a query may say with how many: ``first_neighbors(k)``. Those
-    that it needs beyond, it searches for (`QueryBatch.at_least`).
+    A ranking that reads other than k neighbours of a query may say how many: ``first_neighbors(k)``, 0 where it
+    searches by itself. What it needs beyond, it searches for (`QueryBatch.at_least`).
     """
 
     name: ClassVar[str]

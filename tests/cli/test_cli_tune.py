@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 import graphret
+from graphret.cli.info import _ranking
 from graphret.cli.tune import _sentence
 from graphret.evaluation.bootstrap import Difference
 from graphret.tuning import Tuning
@@ -86,3 +87,33 @@ def test_a_gain_that_is_not_the_querys_own_is_said():
     assert "but only +0.0020 beyond what the same lists gain for other queries" in _sentence(found)
     assert "beyond" not in _sentence(replace(found, own_gain=None))
     assert "beyond" not in _sentence(replace(found, ranking="contextual"))
+
+
+CUT_SHORT = (
+    "contextual:n=3, chosen by the films themselves: +0.050 (+0.020 to +0.080) is expected over nearest, P@10; "
+    "533 rankings were compared by 64 films that asked; the time was over before all had asked (graphret tune --budget)"
+)
+
+
+@pytest.mark.parametrize(
+    ("about", "expected"),
+    [
+        ({}, "nearest; none was chosen by the films themselves (graphret tune)"),
+        ({"name": "contextual", "options": {"n": 3}}, "contextual:n=3"),
+        (
+            {"tried": {"n_rankings": 533, "n_queries": 1000, "complete": True}},
+            "nearest: no other was clearly better; 533 rankings were compared by 1,000 films that asked",
+        ),
+        (
+            {
+                "name": "contextual",
+                "options": {"n": 3},
+                "promise": {"criterion": "P@10", "mean": 0.05, "low": 0.02, "high": 0.08},
+                "tried": {"n_rankings": 533, "n_queries": 64, "complete": False},
+            },
+            CUT_SHORT,
+        ),
+    ],
+)
+def test_info_says_what_ranks_and_how_it_was_chosen(about, expected):
+    assert _ranking({"name": "nearest", "options": {}, "promise": None, "tried": None, **about}) == expected

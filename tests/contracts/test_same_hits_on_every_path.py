@@ -278,5 +278,10 @@ def test_every_answer_says_what_it_was_ranked_with(shop, command, capsys):
     assert main([*map(str, call)]) == 0
     text = " ".join(capsys.readouterr().out.split())
     assert "films are compared in a metric that was learned from the archive's labels" in text
-    assert command("info", shop.folder)["ranking"] == {"name": "contextual", "options": OPTIONS, "promise": None}
+    assert command("info", shop.folder)["ranking"] == {
+        "name": "contextual",
+        "options": OPTIONS,
+        "promise": None,
+        "tried": None,
+    }
     assert (shop.folder / FILE).is_file()

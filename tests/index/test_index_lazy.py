@@ -78,4 +78,4 @@ def test_opening_and_its_description_read_none_of_it(tmp_path, monkeypatch):
     for name in ("read_graph", "read_films", "read_ids", "read_graph_search", "read_encoder"):
         monkeypatch.setattr(Generation, name, lambda *_: pytest.fail("read"))
     index = graphret.open(tmp_path / "index")
-    assert index.info()["ranking"] == {"name": "alpha_qe", "options": {"n": 3}, "promise": None}
+    assert index.info()["ranking"] == {"name": "alpha_qe", "options": {"n": 3}, "promise": None, "tried": None}

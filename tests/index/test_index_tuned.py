@@ -37,7 +37,12 @@ def test_a_tuned_index_answers_with_its_ranking_and_options(index):
     for opened in (index, graphret.open(index.path)):
         assert opened.default_ranking == "contextual"
         assert opened.tuning["options"] == TUNING["options"]
-        assert opened.info()["ranking"] == {"name": "contextual", "options": TUNING["options"], "promise": None}
+        assert opened.info()["ranking"] == {
+            "name": "contextual",
+            "options": TUNING["options"],
+            "promise": None,
+            "tried": None,
+        }
         hits = opened.query(code, 5)
         expected = opened.query(code, 5, ranking="contextual", options=TUNING["options"])
         assert hits.ranking == "contextual"

@@ -33,6 +33,9 @@ def test_an_index_with_findings_answers_by_what_its_own_films_chose(made, tmp_pa
     assert index.tuning["difference"]["low"] > 0
     assert index.default_ranking == "contextual"
     assert index.info()["ranking"]["promise"]["mean"] == index.tuning["difference"]["mean"] > 0
+    tried = index.info()["ranking"]["tried"]
+    assert (tried["n_queries"], tried["complete"]) == (index.tuning["n_queries"], True)
+    assert tried["n_rankings"] == len(index.tuning["trials"]) > 100
     assert index.query(codes[0], 5).ranking == graphret.open(index.path).query(codes[0], 5).ranking == "contextual"
     plain = graphret.build(codes, labels=labels, out=tmp_path / "plain", k=10, tune=False)
     assert (plain.tuning, plain.default_ranking) == (None, "nearest")
