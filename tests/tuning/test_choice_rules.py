@@ -175,6 +175,17 @@ def test_what_is_promised_comes_from_queries_that_took_no_part(choose):
     assert name == "nearest"
 
 
+def test_no_query_chooses_for_another_of_its_patient(choose):
+    """Each candidate is good for one patient only: whoever chose it says nothing about another patient."""
+    patients = np.arange(N_QUERIES) // 5
+    good_for = {
+        f"good for {patient}": (NEAREST + 0.4 / (1 + patient) * (patients == patient), 1.0) for patient in range(8)
+    }
+    name, tuning = choose({"nearest": (NEAREST, 1.0), **good_for}, patients=patients)
+    assert tuning.difference.mean == pytest.approx(0)
+    assert name == "nearest"
+
+
 def test_a_candidate_far_behind_is_asked_no_further(choose, monkeypatch):
     monkeypatch.setattr(contest, "FIRST_BLOCK", 10)
     noise = np.random.default_rng(0).normal(0, 0.02, N_QUERIES)
