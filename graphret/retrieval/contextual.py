@@ -14,6 +14,7 @@ from graphret.retrieval._context_kernels import _rank_in_context
 from graphret.retrieval.density import density_ranks, local_density
 from graphret.retrieval.expansion import expanded_queries
 from graphret.retrieval.fill import fill_nearest
+from graphret.retrieval.learned_metric import padded
 from graphret.retrieval.protocol import QueryBatch, RankedLists, source_code
 from graphret.retrieval.whitening import Whitening
 
@@ -198,7 +199,7 @@ class Contextual:
         """Return the queries with so many nearest films, codes and films in the learned metric if there is one."""
         if self.learned is None:
             return queries.at_least(self.archive, n_neighbors, n_threads)
-        codes = self.learned.project_queries(queries.codes)
+        codes = padded(self.learned.project_queries(queries.codes))
         return QueryBatch.of(
             self.space, codes, n_neighbors, allowed=queries.allowed, forbidden=queries.forbidden, n_threads=n_threads
         )

@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 
     from graphret._types import BoolArray, Codes, Float32Array, Float64Array
 
-__all__ = ["LabelScatter", "LearnedMetric", "mean_direction", "project_all"]
+__all__ = ["LabelScatter", "LearnedMetric", "mean_direction", "padded", "project_all"]
 
 DIMENSIONS = 32
 """Whitened directions that are kept beside the discriminant ones."""
 ROUNDING = float(np.finfo(np.float32).eps) ** 2
 """Variance of unit codes below which there is nothing but the rounding of float32."""
+LANES = 16
+"""Values of float32 that a processor adds at once."""
 AT_MOST = 32
 """Discriminant directions, at most; there is one less than there are findings."""
 
@@ -253,6 +255,18 @@ class LearnedMetric:
         numbers = np.frombuffer(base64.b64decode(record["numbers"]), "<f4").astype(np.float32)
         numbers = numbers.reshape(record["shape"])
         return cls(numbers[0], numbers[1:], int(record["n_discriminant"]), float(record["discriminant_share"]))
+
+
+def padded(vectors: Float32Array) -> Float32Array:
+    """Put zeros behind vectors float32 (n, m), up to a multiple of 16 values: a scan of one query then has no rest.
+
+    Examples
+    --------
+    >>> padded(np.ones((2, 46), np.float32)).shape
+    (2, 48)
+    """
+    n_missing = -vectors.shape[1] % LANES
+    return np.pad(vectors, ((0, 0), (0, n_missing))) if n_missing else vectors
 
 
 def project_all(metrics: Sequence[LearnedMetric], codes: Codes) -> list[Float32Array]:

@@ -17,6 +17,7 @@ from graphret.neighbors import ExactSearch, nearest_neighbors
 from graphret.neighbors.device_search import search_alike
 from graphret.retrieval._forbidden import check_forbidden
 from graphret.retrieval.findings import Findings
+from graphret.retrieval.learned_metric import padded
 from graphret.retrieval.ranked_lists import SOURCES, RankedLists, source_code
 
 if TYPE_CHECKING:
@@ -164,6 +165,7 @@ class Archive:
         return self._in_space(self.metric.project(self.search.read_codes()))
 
     def _in_space(self, vectors: Codes) -> Archive:
+        vectors = padded(vectors)
         return self.with_parts(codes=vectors, search=search_alike(self.search, vectors), metric=None)
 
     @cached_property
