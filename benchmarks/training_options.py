@@ -27,6 +27,13 @@ if TYPE_CHECKING:
     import argparse
 
 MEASURES = ("P@10", "mAP@100")
+_ALL: dict[str, Any] = {
+    "augmentation": 0.5,
+    "objective_options": {"label_smoothing": 0.1},
+    "schedule": "cosine",
+    "warmup_iterations": 100,
+    "averaging": 0.99,
+}
 FORMS: dict[str, dict[str, Any]] = {
     "as the paper": {},
     "augmentation 0.5": {"augmentation": 0.5},
@@ -35,20 +42,8 @@ FORMS: dict[str, dict[str, Any]] = {
     "cosine, warm-up": {"schedule": "cosine", "warmup_iterations": 100},
     "averaging 0.99": {"averaging": 0.99},
     "contrast 0.5": {"objective_options": {"contrast": 0.5}},
-    "all": {
-        "augmentation": 0.5,
-        "objective_options": {"label_smoothing": 0.1},
-        "schedule": "cosine",
-        "warmup_iterations": 100,
-        "averaging": 0.99,
-    },
-    "all and contrast 0.5": {
-        "augmentation": 0.5,
-        "objective_options": {"label_smoothing": 0.1, "contrast": 0.5},
-        "schedule": "cosine",
-        "warmup_iterations": 100,
-        "averaging": 0.99,
-    },
+    "all": _ALL,
+    "all and contrast 0.5": _ALL | {"objective_options": {"label_smoothing": 0.1, "contrast": 0.5}},
 }
 
 

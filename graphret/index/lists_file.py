@@ -74,7 +74,10 @@ def remove_marks(
         os.close(open_plain(path))
         with closing(sqlite3.connect(str(path), timeout=_WAITS)) as connection:
             if connection.execute("PRAGMA user_version").fetchone()[0] != LISTS_VERSION:
-                raise StoreError(f"the marks in {path} were written by another version of graphret: remove the file")
+                raise StoreError(
+                    f"the marks in {path} were written by another version of graphret: purge with that version, or "
+                    "remove the file, which holds the marks of all films"
+                )
             connection.execute("PRAGMA secure_delete = ON")
             with connection:
                 marks = connection.execute("SELECT rowid, index_name, query, film, note FROM marks").fetchall()
@@ -88,5 +91,8 @@ def remove_marks(
                 texts += [name for (name,) in connection.execute("SELECT name FROM lists")]
             connection.execute("VACUUM")  # pages that earlier changes have left free
     except (sqlite3.Error, OSError) as error:
-        raise StoreError(f"the marks of the patient's films cannot be removed from {path}: {error}") from error
+        raise StoreError(
+            f"the marks of the patient's films cannot be removed from {path}: {error}; the index was left as it is, "
+            "mend this and purge again"
+        ) from error
     return len(gone), sum(map(names_patient, texts))
