@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from graphret._types import Int64Array
 
-__all__ = ["_best_few", "_best_first", "_smallest_few", "_sort_ascending"]
+__all__ = ["_best_few", "_best_first", "_kth_largest", "_smallest_few", "_sort_ascending"]
 
 RUN = 12
 """Entries that are put in order by insertion before runs are merged."""
@@ -127,11 +127,8 @@ def _best_few(ids: Any, values: Any, k: int) -> Int64Array:
 
 
 @jit()
-def _smallest_few(keys: Any, k: int) -> None:
-    """Bring the k smallest of whole numbers (n,), k <= n, to the front in place, smallest first.
-
-    As `_best_few`, but of numbers that no other array has to be asked about: O(n + k log k) on average.
-    """
+def _part_smallest(keys: Any, k: int) -> None:
+    """Bring the k smallest of whole numbers (n,), k <= n, to the front in place, in any order; O(n) on average."""
     left, right = 0, keys.shape[0] - 1
     while left < right:
         pivot = keys[(left + right) // 2]
@@ -151,4 +148,21 @@ def _smallest_few(keys: Any, k: int) -> None:
             left = low
         else:
             break
+
+
+@jit()
+def _kth_largest(values: Any, k: int) -> Any:
+    """The k-th largest of whole numbers (n,), 1 <= k <= n; O(n) on average."""
+    keys = -values
+    _part_smallest(keys, k)
+    return -keys[:k].max()
+
+
+@jit()
+def _smallest_few(keys: Any, k: int) -> None:
+    """Bring the k smallest of whole numbers (n,), k <= n, to the front in place, smallest first.
+
+    As `_best_few`, but of numbers that no other array has to be asked about: O(n + k log k) on average.
+    """
+    _part_smallest(keys, k)
     _sort_ascending(keys[:k])

@@ -13,6 +13,8 @@ __all__ = [
     "Codes",
     "Float32Array",
     "Float64Array",
+    "Int8Array",
+    "Int16Array",
     "Int32Array",
     "Int64Array",
     "Progress",
@@ -22,6 +24,8 @@ BoolArray: TypeAlias = NDArray[np.bool_]
 Codes: TypeAlias = NDArray[np.float32]
 Float32Array: TypeAlias = NDArray[np.float32]
 Float64Array: TypeAlias = NDArray[np.float64]
+Int8Array: TypeAlias = NDArray[np.int8]
+Int16Array: TypeAlias = NDArray[np.int16]
 Int32Array: TypeAlias = NDArray[np.int32]
 Int64Array: TypeAlias = NDArray[np.int64]
 

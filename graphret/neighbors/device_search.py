@@ -267,6 +267,6 @@ def search_on(search: Search, device: str | None) -> Search:
 
 
 def search_alike(search: Search, codes: Codes) -> Search:
-    """Return exact search over other codes, on the device that ``search`` works on."""
-    exact = ExactSearch(codes)
+    """Return exact search over other codes, on the device that ``search`` works on; few queries are screened."""
+    exact = ExactSearch(codes, screened=True)
     return DeviceSearch(exact, search.device) if isinstance(search, DeviceSearch) else exact

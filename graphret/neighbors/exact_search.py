@@ -12,6 +12,7 @@ from graphret._errors import CodesError
 from graphret._threads import borrow_threads
 from graphret.neighbors._kernels import _cosines, _rank_candidates, _scan, _update_heaps
 from graphret.neighbors.neighbor_table import NeighborTable, SearchCounts
+from graphret.neighbors.screened_codes import ScreenedCodes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +29,8 @@ ROUNDING = 5e-6
 """Similarities closer than this may be swapped by float32 products and the rounding to 1e-6."""
 SCAN_QUERIES = 4
 """Up to so many queries one thread reads the codes at the speed of the memory; more threads would only wait."""
+SCREEN_FROM = 16
+"""Codes of 8 bits are read first where the films are at least so many times those that are looked for."""
 FEW_ALLOWED = 0.5
 """Share of allowed films below which a scan gathers their codes instead of reading all."""
 QUERY_BLOCK = 256
@@ -80,8 +83,9 @@ class Search(Protocol):
 class ExactSearch:
     """Exact search by cosine over the codes of an archive.
 
-    Tiles of matrix products feed one heap per query; the survivors are scored again in the canonical routine, so
-    that similarities are the same to the bit alone, in a batch, and in the graph.
+    Tiles of matrix products feed one heap per query, or a first pass over codes of 8 bits leaves few films; the
+    survivors are scored again in the canonical routine, so that similarities are the same to the bit alone, in a batch,
+    and in the graph.
 
     Parameters
     ----------
@@ -91,6 +95,9 @@ class ExactSearch:
         float64 (n,), row lengths where they are known.
     checksums
         Of the rows, where the codes are stored: a row is compared with its checksum before it is first read.
+    screened
+        Whether few queries are compared with codes of 8 bits first (`ScreenedCodes`, n d bytes, made at the first such
+        search), and with their own codes only where these leave a film among the best. The result is the same.
 
     Examples
     --------
@@ -101,11 +108,17 @@ class ExactSearch:
     """
 
     def __init__(
-        self, codes: Codes, lengths: Float64Array | None = None, checksums: RowChecksums | None = None
+        self,
+        codes: Codes,
+        lengths: Float64Array | None = None,
+        checksums: RowChecksums | None = None,
+        *,
+        screened: bool = False,
     ) -> None:
         self.codes = codes
         self.lengths = row_lengths(codes) if lengths is None else lengths
         self.checksums = checksums
+        self.screened = screened
 
     def _check(self, rows: Any) -> None:
         if self.checksums is not None:
@@ -130,6 +143,10 @@ class ExactSearch:
     @cached_property
     def _scales(self) -> Float32Array:
         return (1.0 / self.lengths).astype(np.float32)
+
+    @cached_property
+    def _screen(self) -> ScreenedCodes:
+        return ScreenedCodes(self.read_codes(), self.lengths)
 
     def search(
         self,
@@ -214,7 +231,7 @@ class ExactSearch:
         mask: BoolArray,
         forbidden: tuple[Int64Array, Int32Array],
         out_neighbors: Int32Array,
-        out_similarities: np.ndarray,
+        out_similarities: Float32Array,
     ) -> None:
         n_films = self.codes.shape[0]
         lengths = row_lengths(queries)
@@ -222,6 +239,13 @@ class ExactSearch:
         # where few films are allowed, only their codes are read
         listed = np.flatnonzero(mask).astype(np.int32) if mask.size and mask.mean() < FEW_ALLOWED else None
         n_scanned = n_films if listed is None else listed.size
+        if listed is None and self.screened and len(queries) <= SCAN_QUERIES and SCREEN_FROM * k <= n_films:
+            starts, ids = forbidden
+            for query in range(len(queries)):
+                row = slice(query, query + 1)
+                candidates = self._screen.candidates(unit[query], k, mask, ids[starts[query] : starts[query + 1]])
+                self._rank(queries[row], lengths[row], candidates[None], out_neighbors[row], out_similarities[row])
+            return
         pending = np.arange(queries.shape[0])
         size = min(k + MARGIN, n_films)
         while pending.size:
@@ -239,15 +263,27 @@ class ExactSearch:
                 else:
                     scores = unit[pending] @ self.codes[slice(first, stop) if listed is None else films].T
                 _update_heaps(scores, self._scales, films, mask, starts, ids, heap_scores, heap_ids)
-            similarities = np.empty(heap_ids.shape, dtype=np.float32)
-            _cosines(queries[pending], lengths[pending], self.codes, self.lengths, heap_ids, similarities)
             found = (np.empty((pending.size, k), np.int32), np.empty((pending.size, k), np.float32))
-            nobody = np.full(pending.size, -1, dtype=np.int64)
-            _rank_candidates(heap_ids, similarities, nobody, np.full(pending.size, k, dtype=np.int64), *found)
+            self._rank(queries[pending], lengths[pending], heap_ids, *found)
             out_neighbors[pending], out_similarities[pending] = found
             # A row is sure when its heap did not overflow, or when what fell out is clearly worse than its k-th.
             sure = (heap_ids < 0).any(axis=1) | (size == n_films) | (heap_scores[:, 0] < found[1][:, -1] - ROUNDING)
             pending, size = pending[~sure], min(2 * size, n_films)
+
+    def _rank(
+        self,
+        queries: Codes,
+        lengths: Float64Array,
+        candidates: Int32Array,
+        out_neighbors: Int32Array,
+        out_similarities: Float32Array,
+    ) -> None:
+        """Score candidates (q, c), -1 pads, by the canonical routine, and write the best of them."""
+        similarities = np.empty(candidates.shape, dtype=np.float32)
+        _cosines(queries, lengths, self.codes, self.lengths, candidates, similarities)
+        nobody = np.full(len(queries), -1, dtype=np.int64)
+        wanted = np.full(len(queries), out_neighbors.shape[1], dtype=np.int64)
+        _rank_candidates(candidates, similarities, nobody, wanted, out_neighbors, out_similarities)
 
 
 def allowed_mask(allowed: BoolArray, n_films: int) -> BoolArray:

@@ -6,45 +6,99 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from graphret._numba import jit, prange
+from graphret._numba import jit, popcount, prange, prefetch
 from graphret._sort_kernels import _best_few, _smallest_few, _sort_ascending
-from graphret.retrieval._numbering import _number_of, _number_table, _place_of, _set_number
 
 if TYPE_CHECKING:
     from graphret._types import Float64Array, Int32Array, Int64Array
 
 __all__ = ["_rank_in_context", "_rank_in_contexts"]
 
+WORD, IN_WORD, ONE = 6, 63, np.uint64(1)
+"""Bits of a word are 2 to this power; a film's place in its word; a word whose last bit is 1."""
+AHEAD = 2
+"""Films of a pool whose edges are fetched before they are read."""
+LINE = 16
+"""Edges of a line of the cache."""
 GRID = 1e9
 """Scores are rounded to this part of 1, so that films that differ by rounding only are tied."""
+
+
+@jit()
+def _pool_bits(pool: Any, n_films: Any) -> Any:
+    """A bit for every film, 1 for those of a pool: words (w,), the bits of 1 before each, and the places by position.
+
+    The film at a bit of 1 has its place in the pool at the number of such bits before it. An eighth and a sixteenth of
+    a byte a film: they stay in the processor's cache where a table of numbers would not.
+    """
+    words = np.zeros((n_films >> WORD) + 1, np.uint64)
+    for place in range(pool.shape[0]):
+        words[pool[place] >> WORD] |= ONE << np.uint64(pool[place] & IN_WORD)
+    before = np.empty(words.shape[0], np.int32)
+    n_before = 0
+    for word in range(words.shape[0]):
+        before[word] = n_before
+        n_before += popcount(words[word])
+    bits = words, before, np.empty(pool.shape[0], np.int32)
+    for place in range(pool.shape[0]):
+        bits[2][_number_in(bits, pool[place])] = place
+    return bits
+
+
+@jit()
+def _number_in(bits: Any, film: Any) -> Any:
+    """How many films of the pool lie before a film by position."""
+    words, before, _ = bits
+    below = (ONE << np.uint64(film & IN_WORD)) - ONE
+    return before[film >> WORD] + popcount(words[film >> WORD] & below)
+
+
+@jit(reassociate=True)
+def _sum_between(weights: Any, start: Any, stop: Any) -> float:
+    """Sum of some weights, in float64."""
+    total = 0.0
+    for position in range(start, stop):
+        total += np.float64(weights[position])
+    return total
+
+
+@jit()
+def _fetch_row(indices: Any, weights: Any, start: Any, stop: Any) -> None:
+    """Ask for the edges of a film while others are read: films of a pool lie anywhere in the graph."""
+    for position in range(start, stop, LINE):
+        prefetch(indices, position)
+        prefetch(weights, position)
 
 
 @jit()
 def _edges_inside(indptr: Any, indices: Any, weights: Any, pool: Any) -> Any:
     """Edges between films of a pool (starts, others), as shares of a film's weight, and what these sum to."""
     n_pool = pool.shape[0]
-    table = _number_table(n_pool)
-    capacity = 0
+    bits = _pool_bits(pool, indptr.shape[0] - 1)
+    words, _, places = bits
+    capacity = 1
     for place in range(n_pool):
-        _set_number(_place_of(pool[place], table), pool[place], place, table)
         capacity += indptr[pool[place] + 1] - indptr[pool[place]]
     starts = np.zeros(n_pool + 1, np.int64)
     others = np.empty(capacity, np.int32)
     shares = np.empty(capacity, np.float64)
     inside = np.zeros(n_pool)
-    filled = 0
+    filled = np.int64(0)
     for place in range(n_pool):
-        total = 0.0
+        if place + AHEAD < n_pool:
+            later = pool[place + AHEAD]
+            _fetch_row(indices, weights, indptr[later], indptr[later + 1])
+        start, stop = indptr[pool[place]], indptr[pool[place] + 1]
         first = filled
-        for position in range(indptr[pool[place]], indptr[pool[place] + 1]):
-            total += weights[position]
-            other = _number_of(indices[position], table)
-            if other >= 0:
-                others[filled] = other
-                shares[filled] = weights[position]
-                filled += 1
+        for position in range(start, stop):  # most films are outside: what is noted is kept where the bit is 1
+            film = indices[position]
+            others[filled] = position - start
+            filled += np.int64((words[film >> WORD] >> np.uint64(film & IN_WORD)) & ONE)
+        total = _sum_between(weights, start, stop)
         for entry in range(first, filled):
-            shares[entry] /= total
+            position = start + others[entry]
+            others[entry] = places[_number_in(bits, indices[position])]
+            shares[entry] = weights[position] / total
             inside[place] += shares[entry]
         starts[place + 1] = filled
     return starts, others, shares, inside
