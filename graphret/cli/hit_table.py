@@ -5,9 +5,9 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from graphret.index.answers import legend_of
+from graphret.index.answers import legend_of, why_in_words
 
-__all__ = ["hit_table", "score_legend"]
+__all__ = ["hit_reasons", "hit_table", "score_legend"]
 
 _FINDINGS = 3
 
@@ -37,6 +37,12 @@ def hit_table(answer: dict[str, Any], group_by: str | None) -> Table:
         ]
         table.add_row(*map(Text, cells))
     return table
+
+
+def hit_reasons(answer: dict[str, Any]) -> Text:
+    """Return a line for each hit of one query of `describe_hits`: why it is where it is, in words."""
+    lines = [f"{hit['rank']}. {hit['id']}: {why_in_words(hit)}" for hit in answer["hits"]]
+    return Text("\n".join(lines))
 
 
 def score_legend(document: dict[str, Any]) -> Text:

@@ -11,7 +11,7 @@ from rich.text import Text
 from graphret._errors import InvalidParameterError
 from graphret.cli.asked import AskedFilms
 from graphret.cli.hit_files import Csv, HitFiles, Html, Sr
-from graphret.cli.hit_table import hit_table, score_legend
+from graphret.cli.hit_table import hit_reasons, hit_table, score_legend
 from graphret.cli.info import IndexFolder
 from graphret.cli.options import config_options, parse_assignments
 from graphret.cli.reporting import AsJson, Quiet, report_to_user
@@ -80,6 +80,9 @@ def query(
         str | None,
         typer.Option(metavar="COLUMN", help="At most one film of each value of this column, the best (patient)."),
     ] = None,
+    why: Annotated[
+        bool, typer.Option("--why", help="Also say why each hit is where it is; --json and --html always do.")
+    ] = False,
     html: Html = None,
     csv: Csv = None,
     sr: Sr = None,
@@ -136,8 +139,10 @@ def query(
                 f"similar can be told from {opened.novelty.smallest:.2g} on"
             )
         document["files"] = files.write(document, config, reporter)
-        tables = [hit_table(answer, group_by) for answer in document["queries"]]
-        reporter.result(document, *tables, score_legend(document), Text(f"ranking: {_described(hits)}"))
+        shown: list[Any] = []
+        for answer in document["queries"]:
+            shown += [hit_table(answer, group_by), *([hit_reasons(answer)] if why else [])]
+        reporter.result(document, *shown, score_legend(document), Text(f"ranking: {_described(hits)}"))
 
 
 def _asked(films: list[str] | None, like: list[str] | None, unlike: list[str] | None) -> list[str]:

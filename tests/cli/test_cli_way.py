@@ -12,6 +12,7 @@ import graphret
 from graphret.cli import main
 from graphret.data import list_dataset_specs
 from graphret.encoders import list_encoders
+from graphret.index.answers import why_in_words
 from graphret.training import TrainConfig
 
 
@@ -143,6 +144,17 @@ def test_json_hits_say_why_and_hold_nothing_else(run_json, workshop):
     assert all(set(hit["why"]) == {"gain", "query_edge", "earlier"} for hit in hits)
     earlier = {entry["id"] for hit in hits for entry in hit["why"]["earlier"]}
     assert earlier <= {hit["id"] for hit in hits}
+
+
+def test_why_is_said_in_words_where_it_is_asked_for(run, run_json, workshop):
+    film = films_of(workshop).split("test").paths[0]
+    call = ["query", workshop.index, film, "-k", "3", "--ranking", "contextual"]
+    hits = run_json(*call)["queries"][0]["hits"]
+    lines = run(*call, "--why").out.splitlines()
+    for hit in hits:
+        assert f"{hit['rank']}. {hit['id']}: {why_in_words(hit)}" in lines
+        assert hit["why"]["terms"].keys() == {"similarity", "context", "density"}
+    assert not any("score = " in line for line in run(*call).out.splitlines())
 
 
 def test_where_keeps_only_the_films_with_the_value(run_json, workshop):
