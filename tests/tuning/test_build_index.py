@@ -42,13 +42,13 @@ def test_an_index_with_findings_answers_by_what_its_own_films_chose(made, tmp_pa
     assert plain.manifest["graph"]["sha256"] == index.manifest["graph"]["sha256"]
 
 
-def test_findings_by_chance_choose_nothing(made, tmp_path):
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 20))])
+def test_findings_by_chance_choose_nothing(made, tmp_path, seed):
     codes, labels = made
-    for seed in range(1):
-        shuffled = np.random.default_rng(seed).permutation(labels)
-        index = graphret.build(codes, labels=shuffled, out=tmp_path / str(seed), k=10, tune_budget=None)
-        assert index.tuning is not None
-        assert index.default_ranking == "nearest"
+    shuffled = np.random.default_rng(seed).permutation(labels)
+    index = graphret.build(codes, labels=shuffled, out=tmp_path, k=10, tune_budget=None)
+    assert index.tuning is not None
+    assert index.default_ranking == "nearest"
 
 
 def test_without_findings_enough_nobody_is_asked(made, tmp_path):
