@@ -2,7 +2,8 @@
 
 Run as ``python docs/write_comparison.py``; a test compares page and records. The questions of the three sets are those
 of benchmarks/comparison/mednist.toml, which has the orders of all papers. The longer trainings have own questions,
-and a block of their own: they ask the patients of two of the three sets again, who would count twice beside them.
+and a block of their own: they ask the patients of two of the three sets again, who would count twice beside them. The
+orders of papers after longer training are a family apart (orders64.toml), so that they cost those questions nothing.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ BEGIN = "<!-- answers: written by docs/write_comparison.py from the records -->"
 END = "<!-- end of the answers -->"
 LONGER_BEGIN = "<!-- answers after longer training: written by docs/write_comparison.py from the records -->"
 LONGER_END = "<!-- end of the answers after longer training -->"
+ORDERS_BEGIN = "<!-- orders after longer training: written by docs/write_comparison.py from the records -->"
+ORDERS_END = "<!-- end of the orders after longer training -->"
 PICTURES = ("comparison_bytes.svg", "comparison_time.svg")
 
 
@@ -42,30 +45,51 @@ def longer_records(results: Path = RESULTS) -> PooledReports | None:
 
     A record without its values is refused: they were kept by every comparison that stated these questions.
     """
+    records = longer_paths(results)
+    return pool_reports(records) if records else None
+
+
+def longer_orders(results: Path = RESULTS) -> PooledReports | None:
+    """Ask the same records for the orders of papers."""
+    records = longer_paths(results)
+    orders = read_experiment(BENCHMARKS / "comparison" / "orders64.toml")
+    return pool_reports(records, experiment=orders) if records else None
+
+
+def longer_paths(results: Path) -> list[Path]:
+    """Find the records of the longer trainings, each with its values beside it."""
     found = [[results / f"comparison_{name}{end}.json.gz" for end in ("_seeds", "")] for name in LONGER]
     records = [record for both in found if (record := next(filter(Path.is_file, both), None))]
     for record in records:
         if not values_path(record).is_file():
             told = f"{values_path(record)}: copy comparison_values.npz of the same run beside the record"
             raise FileNotFoundError(told)
-    return pool_reports(records) if records else None
+    return records
 
 
 def answers_block(pooled: PooledReports) -> str:
     """Write the table of the three sets between its marks."""
-    _, text, lines = markdown_of(answers_table(markdown_safe(pooled.to_dict()["answers"])))
-    return f"{BEGIN}\n\n{textwrap.fill(text, 132)}\n\n{lines}\n\n{END}"
+    _, _, lines = markdown_of(answers_table(markdown_safe(pooled.to_dict()["answers"])))
+    return f"{BEGIN}\n\n{lines}\n\n{END}"
 
 
 def longer_block(pooled: PooledReports | None) -> str:
-    """Write titles, what was asked, and the table of the longer trainings; without a record nothing."""
+    """Write titles, what was asked, how it is answered, and the table of the longer trainings; or nothing."""
     if pooled is None:
         return f"{LONGER_BEGIN}\n{LONGER_END}"
     titles = markdown_safe([f"{report.document['experiment']['title']}." for report in pooled.reports])
     told = markdown_safe(pooled.summary())
-    _, _, lines = markdown_of(answers_table(markdown_safe(pooled.to_dict()["answers"])))
-    wrapped = [textwrap.fill(line, 132) for line in [*titles, *told] if line]
+    _, how, lines = markdown_of(answers_table(markdown_safe(pooled.to_dict()["answers"])))
+    wrapped = [textwrap.fill(line, 132) for line in [*titles, *told, how] if line]
     return "\n\n".join([LONGER_BEGIN, "### After longer training", *wrapped, lines, LONGER_END])
+
+
+def orders_block(pooled: PooledReports | None) -> str:
+    """Write the table of the orders after longer training."""
+    if pooled is None:
+        return f"{ORDERS_BEGIN}\n{ORDERS_END}"
+    _, _, lines = markdown_of(answers_table(markdown_safe(pooled.to_dict()["answers"])))
+    return f"{ORDERS_BEGIN}\n\n{lines}\n\n{ORDERS_END}"
 
 
 def with_block(page: str, block: str) -> str:
@@ -79,8 +103,10 @@ def with_block(page: str, block: str) -> str:
 def main() -> None:
     """Write page and pictures."""
     pooled, longer = pooled_records(), longer_records()
-    page = with_block(PAGE.read_text(encoding="utf-8"), answers_block(pooled))
-    PAGE.write_text(with_block(page, longer_block(longer)), encoding="utf-8")
+    page = PAGE.read_text(encoding="utf-8")
+    for block in (answers_block(pooled), longer_block(longer), orders_block(longer_orders())):
+        page = with_block(page, block)
+    PAGE.write_text(page, encoding="utf-8")
     documents = {report.name: report.document for report in pooled.reports}
     documents |= {report.document["experiment"]["name"]: report.document for report in longer.reports} if longer else {}
     for name, svg in zip(PICTURES, cost_curves(documents).values(), strict=True):

@@ -34,6 +34,10 @@ def test_the_longer_training_is_that_of_its_record(script):
     page = script.PAGE.read_text(encoding="utf-8")
     written = script.with_block(page, script.longer_block(script.longer_records()))
     assert written == page, "run python docs/write_comparison.py"
+    orders = script.longer_orders()
+    assert script.with_block(page, script.orders_block(orders)) == page, "run python docs/write_comparison.py"
+    assert all(answer["answer"] in {"yes", "no", "not told apart"} for answer in orders.answers)
+    assert len(orders.answers) == 6
 
 
 def write_record(script, folder, name, gains, title="Longer <b>"):
