@@ -52,7 +52,7 @@ def longer_records(results: Path = RESULTS) -> PooledReports | None:
 def longer_orders(results: Path = RESULTS) -> PooledReports | None:
     """Ask the same records for the orders of papers."""
     records = longer_paths(results)
-    orders = read_experiment(BENCHMARKS / "comparison" / "orders64.toml")
+    orders = read_experiment(BENCHMARKS / "comparison" / "pooled" / "orders64.toml")
     return pool_reports(records, experiment=orders) if records else None
 
 

@@ -12,10 +12,10 @@ from graphret.hashing import list_hashers
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks" / "comparison"
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("*.toml")))
-def test_an_experiment_on_films(name):
-    experiment = read_experiment(FOLDER / f"{name}.toml")
-    assert experiment.name == name
+@pytest.mark.parametrize("path", sorted(FOLDER.rglob("*.toml")), ids=lambda path: path.stem)
+def test_an_experiment_on_films(path):
+    experiment = read_experiment(path)
+    assert experiment.name == path.stem
     assert missing_methods(experiment) == []
     for method in experiment.methods:
         if method.kind == "encoder":
