@@ -18,6 +18,8 @@ LEVELS = 127
 """Largest whole number of a film's code, in 8 bits."""
 QUERY_LEVELS = 32_767
 """Largest whole number of a query's code, in 16 bits."""
+LEAST = 1e-6
+"""A dimension whose largest value is less is rounded as if it had this one: no scale is without bounds."""
 ROUNDING = 1e-5
 """Twice what rounding of unit codes to float32, and of cosines to 1e-6, may move a cosine by."""
 
@@ -54,7 +56,7 @@ class ScreenedCodes:
         for first in range(0, len(codes), TILE):
             unit = codes[first : first + TILE] / lengths[first : first + TILE, None]
             np.maximum(largest, np.abs(unit).max(axis=0), out=largest)
-        self.scales = LEVELS / np.where(largest > 0, largest, 1.0)
+        self.scales = LEVELS / np.maximum(largest, LEAST)
         self.codes = np.empty(codes.shape, np.int8)
         self.error = 0.0
         for first in range(0, len(codes), TILE):

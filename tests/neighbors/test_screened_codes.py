@@ -27,8 +27,7 @@ def archives(draw):
         codes += 3 * rng.normal(size=(5, d))[np.sort(rng.integers(5, size=n + 4))]
     if kind == "nearly alike":
         codes = 1 + 1e-6 * codes
-    if draw(st.booleans()):
-        codes[:, rng.integers(d)] = 0
+    codes[:, rng.integers(d)] *= draw(st.sampled_from([0, 1e-30, 1]))
     codes[~codes.any(axis=1)] = 1
     codes *= 10.0 ** rng.integers(-3, 4, (n + 4, 1))
     allowed = draw(st.none() | st.just(rng.random(n) < 0.8))
@@ -72,6 +71,14 @@ def test_few_films_are_left_and_none_is_lost():
         assert (np.diff(found) > 0).all()
         assert 100 <= found.size < 400
         assert set(search.search(query[None], 100).neighbors[0].tolist()) <= set(found.tolist())
+
+
+def test_a_query_where_no_film_has_a_value_worth_the_name():
+    codes = np.ones((100, 3), np.float32)
+    codes[:, 2] = np.linspace(0, 1e-35, 100)
+    query = np.array([[0, 0, 1]], np.float32)
+    found = ExactSearch(codes, screened=True).search(query, 3)
+    np.testing.assert_array_equal(found.neighbors, ExactSearch(codes).search(query, 3).neighbors)
 
 
 def test_films_that_may_not_come_take_no_place():
