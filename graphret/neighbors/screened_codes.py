@@ -45,10 +45,12 @@ class ScreenedCodes:
 
     Examples
     --------
-    >>> screened = ScreenedCodes(np.eye(3, dtype=np.float32), np.ones(3))
+    >>> codes = np.repeat(np.eye(3, dtype=np.float32), 100, axis=0)
     >>> everything, nothing = np.empty(0, bool), np.empty(0, np.int32)
-    >>> screened.candidates(np.array([0.8, 0.6, 0], np.float32), 2, everything, nothing).tolist()
-    [0, 1]
+    >>> query = np.array([0.8, 0.6, 0], np.float32)
+    >>> found = ScreenedCodes(codes, np.ones(300)).candidates(query, 5, everything, nothing)
+    >>> found.tolist() == list(range(100))
+    True
     """
 
     def __init__(self, codes: Codes, lengths: Float64Array) -> None:
