@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphret._sort_kernels import RUN, _best_first, _smallest_few, _sort_ascending
+from graphret._sort_kernels import RUN, _best_first, _kth_largest, _smallest_few, _sort_ascending
 
 LENGTHS = [0, 1, 2, RUN - 1, RUN, RUN + 1, 2 * RUN, 5 * RUN + 3, 1000]
 
@@ -55,3 +55,12 @@ def test_the_smallest_few_come_to_the_front_in_order(numbers, data):
     _smallest_few(keys, k)
     assert keys[:k].tolist() == sorted(numbers)[:k]
     assert sorted(keys.tolist()) == sorted(numbers)
+
+
+@given(st.lists(st.integers(-5, 5), min_size=1, max_size=60), st.data())
+@settings(deadline=None)
+def test_the_kth_largest_is_that_of_all_sorted(values, data):
+    k = data.draw(st.integers(1, len(values)))
+    numbers = np.array(values, np.int32)
+    assert _kth_largest(numbers, k) == sorted(values, reverse=True)[k - 1]
+    assert numbers.tolist() == values  # they stay as they were
