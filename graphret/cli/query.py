@@ -81,7 +81,7 @@ def query(
         typer.Option(metavar="COLUMN", help="At most one film of each value of this column, the best (patient)."),
     ] = None,
     why: Annotated[
-        bool, typer.Option("--why", help="Also say why each hit is where it is; --json and --html always do.")
+        bool, typer.Option("--why", help="Also say why each hit is where it is; --json, --html and --csv always do.")
     ] = False,
     html: Html = None,
     csv: Csv = None,

@@ -14,7 +14,7 @@ import numpy as np
 from graphret._numba import jit, prange, prefetch
 from graphret._sort_kernels import _sort_ascending
 from graphret.neighbors._checksum_kernels import _is_unchanged
-from graphret.neighbors._kernels import _dot, _round_similarity
+from graphret.neighbors._kernels import _dot, _round_similarity, _short_product
 
 __all__ = ["CHANGED", "_search_queries"]
 
@@ -58,16 +58,6 @@ def _project(query: Any, length: float, directions: Any, highest: Any, out: Any)
     for column in range(products.shape[0]):
         out[column] = np.int16(np.floor(products[column] / largest * np.float32(highest) + np.float32(0.5)))
     return True
-
-
-@jit()
-def _short_product(query: Any, codes: Any, film: Any) -> Any:
-    """Inner product of short codes, int16 with int8; whole numbers, so that no order of the sum matters."""
-    code = codes[film]
-    total = np.int32(0)
-    for column in range(code.shape[0]):
-        total += np.int32(np.int32(query[column]) * np.int32(code[column]))
-    return np.int32(total)
 
 
 @jit()

@@ -12,7 +12,16 @@ from graphret._sort_kernels import _best_first
 if TYPE_CHECKING:
     from graphret._types import Float32Array, Float64Array, Int32Array, Int64Array
 
-__all__ = ["_cosines", "_dot", "_rank_candidates", "_round_similarity", "_scan", "_scan_tile", "_update_heaps"]
+__all__ = [
+    "_cosines",
+    "_dot",
+    "_rank_candidates",
+    "_round_similarity",
+    "_scan",
+    "_scan_tile",
+    "_short_product",
+    "_update_heaps",
+]
 
 
 @jit(reassociate=True)
@@ -22,6 +31,16 @@ def _dot(x, y):
     for t in range(x.shape[0]):
         total += np.float64(x[t]) * np.float64(y[t])
     return total
+
+
+@jit()
+def _short_product(query, codes, film):
+    """Inner product of short codes, int16 with int8; whole numbers, so that no order of the sum matters."""
+    code = codes[film]
+    total = np.int32(0)
+    for column in range(code.shape[0]):
+        total += np.int32(np.int32(query[column]) * np.int32(code[column]))
+    return np.int32(total)
 
 
 @jit(reassociate=True)

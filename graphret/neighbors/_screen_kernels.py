@@ -8,6 +8,7 @@ import numpy as np
 
 from graphret._numba import jit
 from graphret._sort_kernels import _kth_largest
+from graphret.neighbors._kernels import _short_product
 
 if TYPE_CHECKING:
     from graphret._types import BoolArray, Int8Array, Int16Array, Int32Array
@@ -24,10 +25,7 @@ NOTHING = np.int32(-(2**31) + 1)
 def _write_products(codes: Any, query: Any, allowed: Any, forbidden: Any, out: Any) -> None:
     """Inner products of whole numbers, int8 (n, d) with int16 (d,), to int32 (n or more,)."""
     for film in range(codes.shape[0]):
-        total = np.int32(0)
-        for t in range(codes.shape[1]):
-            total = np.int32(total + np.int32(np.int32(codes[film, t]) * np.int32(query[t])))
-        out[film] = total
+        out[film] = _short_product(query, codes, film)
     out[codes.shape[0] :] = NOTHING
     for film in range(allowed.shape[0]):
         if not allowed[film]:
