@@ -270,6 +270,22 @@ def test_the_token(browse, service_of, code_root):
     page.wait_for_selector(".answer .film")
 
 
+def test_the_form_waits_for_its_scripts(browse, codes_address):
+    """A click before they are there reloaded the page: no answer, and the film's id in the address."""
+    page = browse(codes_address)
+    held = []
+    page.route("**/static/htmx.min.js", lambda route: held.append(route))
+    page.goto(codes_address, wait_until="commit")
+    page.wait_for_selector("#ask")
+    page.fill("#id", "film 7/ü")
+    page.press("#id", "Enter")
+    page.click("#go", force=True)
+    held[0].continue_()
+    page.click("#go")
+    page.wait_for_selector(".answer .film")
+    assert page.url == codes_address
+
+
 def test_a_moved_archive_is_searched_without_pictures(browse, service_of, phantom, tmp_path_factory):
     folder = tmp_path_factory.mktemp("moved")
     shutil.copytree(phantom.films, folder / "films")

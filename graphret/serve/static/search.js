@@ -6,6 +6,9 @@ const at = (id) => document.getElementById(id);
 const form = at('ask');
 const results = at('results');
 
+// Before htmx has read the form, the browser would send it itself: a page without an answer, the film's id in its address.
+document.addEventListener('DOMContentLoaded', () => { at('go').disabled = false; });
+
 // --- the query film -------------------------------------------------------------------------------------------------
 
 async function send(file) {
