@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
     from graphret._types import BoolArray, Codes, Float32Array, Float64Array
 
-__all__ = ["LabelScatter", "LearnedMetric", "mean_direction", "padded", "project_all"]
+__all__ = ["LabelScatter", "LearnedMetric", "WithinScatter", "mean_direction", "padded", "project_all"]
 
 DIMENSIONS = 32
 """Whitened directions that are kept beside the discriminant ones."""
@@ -77,11 +76,6 @@ class LabelScatter:
             self.origin, self.counts + other.counts, self.sums + other.sums, self.squares + other.squares
         )
 
-    @cached_property
-    def within(self) -> WithinScatter:
-        """What a metric is learned from, whatever its ridge; O(d^3) at the first use."""
-        return WithinScatter.of(self)
-
     def __sub__(self, other: LabelScatter) -> LabelScatter:
         return LabelScatter(
             self.origin, self.counts - other.counts, self.sums - other.sums, self.squares - other.squares
@@ -97,7 +91,7 @@ class WithinScatter:
     Parameters
     ----------
     mean
-        float64 (d,), of all observations, less the origin.
+        float64 (d,), of all observations.
     values, vectors
         float64 (d,) and (d, d): S_w = V diag(values) V'.
     between
@@ -111,8 +105,16 @@ class WithinScatter:
 
     @classmethod
     def of(cls, scatter: LabelScatter) -> WithinScatter:
-        """Decompose the sums over films; single-threaded, by numpy: beside scipy's other threads wait."""
+        """Decompose the sums over films; O(d^3), single-threaded, by numpy: beside scipy's other threads wait.
+
+        Raises
+        ------
+        InvalidParameterError
+            Not one film.
+        """
         total = scatter.counts.sum()
+        if total < 1:
+            raise InvalidParameterError("scatter", "0 films", "at least one film to learn from")
         with one_blas_thread():
             mean = scatter.sums.sum(axis=0) / total
             there = scatter.counts > 0.5  # subtracted sums may leave a rounding of 0
@@ -120,7 +122,7 @@ class WithinScatter:
             between = (scatter.sums[there] / counts - mean) * np.sqrt(counts / total)
             everything = scatter.squares / total - np.outer(mean, mean)
             values, vectors = np.linalg.eigh(everything - between.T @ between)
-            return cls(mean, np.maximum(values, 0.0), vectors, between @ vectors)
+            return cls(scatter.origin + mean, np.maximum(values, 0.0), vectors, between @ vectors)
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,14 +159,20 @@ class LearnedMetric:
 
     @classmethod
     def fit(
-        cls, scatter: LabelScatter, *, discriminant_share: float, ridge: float, dimensions: int = DIMENSIONS
+        cls,
+        scatter: LabelScatter | WithinScatter,
+        *,
+        discriminant_share: float,
+        ridge: float,
+        dimensions: int = DIMENSIONS,
     ) -> LearnedMetric:
-        """Learn the metric from sums over films; O(d^3), single-threaded, most of it shared by all ridges.
+        """Learn the metric from sums over films; O(d^3), single-threaded.
 
         Parameters
         ----------
         scatter
-            Of the films with their findings.
+            Of the films with their findings. Decomposed (`WithinScatter.of`) it serves several metrics, for a third of
+            the time each.
         discriminant_share
             Weight of the discriminant directions, 0 to 1; 0 is learned whitening alone.
         ridge
@@ -182,10 +190,8 @@ class LearnedMetric:
         discriminant_share = check_number("discriminant_share", discriminant_share, at_least=0.0, at_most=1.0)
         ridge = check_number("ridge", ridge, above=0.0)
         dimensions = check_integer("dimensions", dimensions, 1, "directions of the whitened codes")
-        if scatter.counts.sum() < 1:
-            raise InvalidParameterError("scatter", "0 films", "at least one film to learn from")
-        n_dimensions = scatter.origin.size
-        within = scatter.within
+        within = scatter if isinstance(scatter, WithinScatter) else WithinScatter.of(scatter)
+        n_dimensions = within.mean.size
         with one_blas_thread():
             floor = max(ridge * within.values.mean(), ROUNDING)
             # W is diagonal in the coordinates of the eigenvectors
@@ -200,8 +206,7 @@ class LearnedMetric:
             weights = np.sqrt(eigenvalues[kept] / (1.0 + eigenvalues[kept]))
             discriminant = weights[:, None] * found[:AT_MOST][kept]
             directions = (np.concatenate([discriminant, axes[:, ::-1].T]) * whiten) @ within.vectors.T
-        centre = (scatter.origin + within.mean).astype(np.float32)
-        return cls(centre, directions.astype(np.float32), int(kept.sum()), discriminant_share)
+        return cls(within.mean.astype(np.float32), directions.astype(np.float32), int(kept.sum()), discriminant_share)
 
     def project(self, codes: Codes) -> Float32Array:
         """Turn codes float32 (n, d), any scale, into vectors float32 (n, m) whose inner product is the similarity.

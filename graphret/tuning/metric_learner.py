@@ -12,7 +12,7 @@ import numpy as np
 
 from graphret._threads import available_threads
 from graphret.retrieval import LabelScatter, LearnedMetric
-from graphret.retrieval.learned_metric import mean_direction, project_all
+from graphret.retrieval.learned_metric import WithinScatter, mean_direction, project_all
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -81,22 +81,22 @@ class MetricLearner:
     def _archives(self) -> dict[tuple[Any, ...], Archive]:
         return {}
 
-    def _sums(self, left_out: int) -> LabelScatter:
-        if left_out not in self._without:
-            self._without[left_out] = reduce(
-                add, (scatter for fold, scatter in self._scatters.items() if fold != left_out)
-            )
-        return self._without[left_out]
+    def _within(self, left_out: int) -> WithinScatter:
+        """Decompose the sums over the films of all folds but one; once for all metrics."""
+        if left_out not in self._decomposed:
+            kept = (scatter for fold, scatter in self._scatters.items() if fold != left_out)
+            self._decomposed[left_out] = WithinScatter.of(reduce(add, kept))
+        return self._decomposed[left_out]
 
     @cached_property
-    def _without(self) -> dict[int, LabelScatter]:
+    def _decomposed(self) -> dict[int, WithinScatter]:
         return {}
 
     def fit(self, options: Mapping[str, Any], left_out: int = OUTSIDE) -> LearnedMetric:
         """Learn a metric, with the films of one fold left out; once for all shares, which only weigh its two parts."""
         key = (left_out, *self._unshared(options))
         if key not in self._metrics:
-            self._metrics[key] = LearnedMetric.fit(self._sums(left_out), **options)
+            self._metrics[key] = LearnedMetric.fit(self._within(left_out), **options)
         return replace(self._metrics[key], discriminant_share=options["discriminant_share"])
 
     @staticmethod
@@ -119,11 +119,11 @@ class MetricLearner:
         """
         wanted = [(fold, options) for fold in folds for options in metrics]
         different = list({self._unshared(options): options for options in metrics}.values())
-        _ = self._scatters  # once, for all threads
+        _ = self._scatters, self._decomposed, self._metrics  # once, for all threads
         with ThreadPoolExecutor(max_workers=n_threads or available_threads()) as pool:
-            learnt = pool.map(lambda fold: [self.fit(one, fold) for one in different], folds)
-            _ = self._sums(OUTSIDE).within
-            list(learnt)
+            last = pool.submit(self._within, OUTSIDE)
+            list(pool.map(lambda fold: [self.fit(one, fold) for one in different], folds))
+            last.result()
         learned = [self.fit(options, fold) for fold, options in wanted]
         vectors = project_all(learned, self.archive.search.read_codes())
         for (fold, options), metric, projected in zip(wanted, learned, vectors, strict=True):
