@@ -100,7 +100,11 @@ def tables(record: dict[str, Any]) -> str:
         row("memory, graph", "head_graph", gigabytes),
         row("memory, search structure", "head_search", gigabytes),
         row("memory, communities, one start at a time", "head_communities", gigabytes),
-        row(f"seconds of one start of Louvain, {record['archives']['density']['edges']:.1f} edges a film", "communities_seconds", duration),
+        row(
+            f"seconds of one start of Louvain, {record['archives']['density']['edges']:.1f} edges a film",
+            "communities_seconds",
+            duration,
+        ),
         row("bytes of the index", "index", gigabytes),
         "",
         f"Seconds are carried on from {environment['processor']}, measured {environment['date']}.",
