@@ -115,6 +115,7 @@ def check_codes(codes: Any, *, name: str = "codes", n_dimensions: int | None = N
             f"{name} have {array.shape[1]} dimensions, the archive has {n_dimensions}: "
             "encode them with the encoder of the archive"
         )
+    given = array
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinity, which is refused below
         array = np.ascontiguousarray(array, dtype=np.float32)
     if not values:
@@ -125,9 +126,13 @@ def check_codes(codes: Any, *, name: str = "codes", n_dimensions: int | None = N
     if squares.min() > 0 and squares.max() < np.inf:  # false for NaN as well
         return array
     bad = np.flatnonzero(~np.isfinite(squares))
+    if bad.size and np.isfinite(given[bad]).all():
+        raise CodesError(f"{name}: {bad.size} rows are too large for float32, first row {bad[0]}: scale the codes down")
     if bad.size:
         raise CodesError(f"{name}: {bad.size} rows hold NaN or infinity, first row {bad[0]}: remove or re-encode them")
     bad = np.flatnonzero(squares == 0)
+    if bad.size and given[bad].any(axis=1).all():
+        raise CodesError(f"{name}: {bad.size} rows are too small for float32, first row {bad[0]}: scale the codes up")
     if bad.size:
         raise CodesError(f"{name}: {bad.size} rows are all zeros, first row {bad[0]}: they have no cosine, remove them")
     return array

@@ -11,6 +11,7 @@ import inspect
 import os
 import threading
 from collections.abc import Callable
+from contextlib import contextmanager
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -21,7 +22,7 @@ from graphret._threads import call_in_threads, threads_in_force
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["jit", "popcount", "prange", "prefetch", "read_only"]
+__all__ = ["compile_seconds", "jit", "popcount", "prange", "prefetch", "read_only"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -103,6 +104,26 @@ def jit(*, parallel: bool = False, reassociate: bool = False, writes: tuple[str,
         return cast("F", call)
 
     return compile_kernel
+
+
+@contextmanager
+def compile_seconds() -> Iterator[Callable[[], float]]:
+    """Give a function that returns the seconds for which kernels have been compiled since the block began.
+
+    A kernel is compiled once on a machine, and read from numba's cache afterwards: who has a limited time for a task
+    does not count what only its first run takes.
+
+    Examples
+    --------
+    >>> with compile_seconds() as seconds:
+    ...     seconds()
+    0.0
+    """
+    from numba.core import event
+
+    listener = event.TimingListener()
+    with event.install_listener("numba:compile", listener):
+        yield lambda: float(listener.duration) if listener.done else 0.0
 
 
 def read_only(argument: Any) -> Any:

@@ -54,6 +54,12 @@ def test_what_is_masked_is_not_taken_for_a_number():
         check_codes(masked)
 
 
+@pytest.mark.parametrize(("scale", "what"), [(1e60, "too large"), (1e-80, "too small")])
+def test_what_float32_cannot_hold_is_called_so(scale, what):
+    with pytest.raises(CodesError, match=f"20 rows are {what} for float32, first row 0"):
+        check_codes((CODES.astype(np.float64) + 10) * scale)
+
+
 @pytest.mark.parametrize("wrong", [[[1.0, 2.0], [3.0]], [TENSOR[0].bfloat16()]])
 def test_what_numpy_cannot_read_is_one_line(wrong):
     with pytest.raises(

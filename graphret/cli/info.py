@@ -96,7 +96,8 @@ def _ranking(about: dict[str, Any]) -> str:
         over = "" if tried["complete"] else "; the time was over before all had asked (graphret tune --budget)"
         asked = f" {tried['n_rankings']:,} rankings were compared by {tried['n_queries']:,} films that asked{over}"
     if promise is None:
-        return f"{choice}: no other was clearly better;{asked}"
+        found = "no other was clearly better" if tried is None or tried["complete"] else "no other was found in time"
+        return f"{choice}: {found};{asked}"
     gain = f"{promise['mean']:+.3f} ({promise['low']:+.3f} to {promise['high']:+.3f})"
     chosen = f"{choice}, chosen by the films themselves: {gain} is expected over nearest, {promise['criterion']}"
     return f"{chosen};{asked}" if asked else chosen

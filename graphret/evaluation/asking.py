@@ -43,7 +43,8 @@ def ask_all(
         batch = slice(start, min(start + size, n_queries))
         exclude = {column: values[batch] for column, values in exclude_by.items()} or None
         began = time.perf_counter()
-        hits = index.query(asked.codes[batch], depth, exclude=exclude, **how)
+        # a list: an array of as many codes as a code has values could be one film
+        hits = index.query(list(asked.codes[batch]), depth, exclude=exclude, **how)
         seconds.append((time.perf_counter() - began) / (batch.stop - start))
         width = hits.positions.shape[1]
         positions[batch, :width] = hits.positions

@@ -161,6 +161,8 @@ def paired_difference(
     The interval is that of `patient_bootstrap` for ``values - baseline``. The p-value asks how often a resampled
     mean strays from the observed mean difference by as much as that difference itself (the bootstrap centred on no
     difference): ``p = (1 + #(|d* - d| >= |d|)) / (n_resamples + 1)``, so it is never below ``1 / (n_resamples + 1)``.
+    Where few patients have a difference, and all in one direction, no resample strays so far. Then the chance of that
+    counts: p is never below ``2 / 2^n`` for n patients with a difference (that of all signs being equal).
 
     Parameters
     ----------
@@ -191,7 +193,10 @@ def paired_difference(
         # Sums of equal differences in another order may differ in the last bit: that is no evidence of a difference.
         slack = 1e-12 * np.nanmax(np.abs(difference))
         beyond = np.abs(means - interval.mean) >= abs(interval.mean) - slack
-        p_value = float((1 + beyond.sum()) / (1 + n_resamples))
+        defined = ~np.isnan(difference)
+        _, number = np.unique(names[defined], return_inverse=True)
+        n_different = int((np.abs(np.bincount(number, difference[defined])) > slack).sum())
+        p_value = min(1.0, max(float((1 + beyond.sum()) / (1 + n_resamples)), 2.0 ** (1 - n_different)))
     return Difference(**vars(interval), p_value=p_value)
 
 

@@ -107,6 +107,9 @@ def describe_codes(
         if len(films) != n_films:
             raise InvalidParameterError("films", f"{len(films)} films", f"{n_films} films, one for every code")
         return array, films
+    if ids is not None:
+        for name in ("labels", "patients", "splits"):
+            _check_order(name, given[name], ids)
     for name in ("ids", "patients", "splits"):
         if given[name] is not None and len(given[name]) != n_films:
             raise InvalidParameterError(name, f"{len(given[name])} rows", f"{n_films} rows, one for every code")
@@ -122,6 +125,21 @@ def describe_codes(
         splits=_as_text([] if splits is None else splits),
     )
     return array, table
+
+
+def _check_order(name: str, values: Any, ids: Any) -> None:
+    """Refuse what pandas has in another order of the films than ``ids``: rows are taken by their places."""
+    index = getattr(values, "index", None)
+    if index is None or callable(index):  # a list has a method of that name
+        return
+    named, films = [str(entry) for entry in index], [str(entry) for entry in ids]
+    if named != films and sorted(named) == sorted(films):
+        raise InvalidParameterError(
+            name,
+            "an index that names the films in another order than ids",
+            "the order of ids",
+            f"{name}.loc[ids] has it",
+        )
 
 
 def _as_text(values: Any) -> NDArray[np.str_]:

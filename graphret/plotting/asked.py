@@ -29,7 +29,8 @@ def ask_queries(
     for start in range(0, len(positions), _BATCH):
         rows = slice(start, min(start + _BATCH, len(positions)))
         own = {"id": queries.films.ids[rows].tolist(), "patient": queries.films.patients[rows].tolist()}
-        hits = index.query(queries.codes[rows], k, ranking=choice, where=queries.where, exclude=own)
+        # a list: an array of as many codes as a code has values could be one film
+        hits = index.query(list(queries.codes[rows]), k, ranking=choice, where=queries.where, exclude=own)
         positions[rows, : hits.positions.shape[1]] = hits.positions
         if progress is not None:
             progress(f"rank by {choice}", rows.stop, len(positions))

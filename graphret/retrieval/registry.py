@@ -46,9 +46,15 @@ def _problem(name: str, ranking: Any) -> str:
         return f"calls itself {getattr(ranking, 'name', None)!r}: the class needs name = {name!r}"
     options = [entry for entry in inspect.signature(ranking).parameters.values() if entry.kind is entry.KEYWORD_ONLY]
     for option in options:
-        if not isinstance(option.annotation, str) or not set(option.annotation.split(" | ")) <= set(_TYPES):
+        if not set(_words(option.annotation)) <= set(_TYPES):
             return f"has an option {option.name!r} annotated with {option.annotation!r}: give {', '.join(_TYPES)}"
     return ""
+
+
+def _words(annotation: Any) -> list[str]:
+    """Names of the types of an annotation, which is a text in modules that say so, and a type in others."""
+    text = annotation.__name__ if isinstance(annotation, type) else str(annotation)
+    return text.split(" | ")
 
 
 OWN_RANKINGS = tuple(sorted(ranking.name for ranking in _CLASSES))
@@ -101,9 +107,7 @@ def option_types(name: str) -> dict[str, tuple[type, ...]]:
     {'edges': (<class 'int'>, <class 'NoneType'>)}
     """
     annotations = {entry: _parameters(name)[entry].annotation for entry in ranking_options(name)}
-    return {
-        option: tuple(_TYPES[word] for word in annotation.split(" | ")) for option, annotation in annotations.items()
-    }
+    return {option: tuple(_TYPES[word] for word in _words(annotation)) for option, annotation in annotations.items()}
 
 
 def _parameters(name: str) -> Mapping[str, inspect.Parameter]:

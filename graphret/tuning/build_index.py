@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graphret._checks import check_number
-from graphret._errors import UnknownNameError
+from graphret._errors import InvalidParameterError, UnknownNameError
 from graphret.index.build import build as build_index
 from graphret.tuning.tune_index import tune as tune_index
 
@@ -67,7 +67,8 @@ def build(
     UnknownNameError
         ``tune`` is another word.
     InvalidParameterError
-        ``tune_budget`` is not above 0.
+        ``tune_budget`` is not above 0; or ``tune=True`` and nothing can be chosen (one patient, no finding that two
+        patients share). The index is kept then, and the message says so.
     GraphretError
         What `graphret.index.build` and `graphret.tune` raise.
 
@@ -89,7 +90,11 @@ def build(
             budget = max(SHARE * (time.monotonic() - began), LEAST_SECONDS)
         config = options.get("config")
         n_threads = options.get("n_threads", None if config is None else config.n_threads)
-        found = tune_index(index, budget=budget, n_threads=n_threads, progress=progress)
+        try:
+            found = tune_index(index, budget=budget, n_threads=n_threads, progress=progress)
+        except InvalidParameterError as error:
+            what = f"the index was built and is kept in {out}; it cannot be tuned: {error}"
+            raise InvalidParameterError("tune", tune, '"auto", or False', what) from error
         index.record_tuning(found.to_dict())
     return index
 

@@ -120,6 +120,9 @@ def tune(
     """
     index = as_index(index)
     check_integer("n_queries", n_queries, 2, "1000 tell good candidates apart")
+    check_integer("seed", seed, 0)
+    if isinstance(measures, str):
+        measures = [measures]
     on = check_search_device(device)
     patients = index.films.patients
     if np.unique(patients).size < 2:

@@ -160,11 +160,20 @@ def test_p_value_is_flat_without_a_difference():
     assert 0.4 < np.mean(p) < 0.6
 
 
+@pytest.mark.parametrize("n_patients", [2, 3, 6])
+def test_few_patients_that_agree_are_no_evidence(n_patients):
+    patients = np.repeat(own_patients(n_patients), 50)
+    better, worse = np.full(50 * n_patients, 0.5), np.random.default_rng(0).random(50 * n_patients) * 0.1
+    assert paired_difference(better, worse, patients).p_value == 2.0 / 2**n_patients
+    assert paired_difference(better, worse, own_patients(50 * n_patients)).p_value < 0.001
+
+
 def test_equal_rankings_have_p_one_and_undefined_pairs_are_left_out():
     values = [0.1, 0.2, 0.3]
     same = paired_difference(values, values, list("abc"))
     assert (same.mean, same.low, same.high, same.p_value) == (0.0, 0.0, 0.0, 1.0)
-    constant = paired_difference([0.3, 0.4, 0.5], values, list("abc"), n_resamples=99)
+    many = [0.1, 0.2, 0.3] * 4
+    constant = paired_difference([value + 0.2 for value in many], many, own_patients(12), n_resamples=99)
     assert constant.p_value == pytest.approx(0.01)  # as small as 99 resamples can say
     pairs = paired_difference([1.0, np.nan, 0.5], [0.5, 0.1, np.nan], list("abc"))
     assert (pairs.mean, pairs.n_queries, pairs.n_undefined) == (0.5, 1, 2)

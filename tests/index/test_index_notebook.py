@@ -110,6 +110,19 @@ def test_hits_as_a_data_frame(shared_index):
         assert set(part["query_id"]) == {of_query.query}
 
 
+@pytest.mark.parametrize("name", ["labels", "patients", "splits"])
+def test_what_names_the_films_in_another_order_is_refused(codes, tmp_path, name):
+    """Rows are taken by their places: the films would get each other's labels."""
+    pandas = pytest.importorskip("pandas")
+    ids = [f"film {number}" for number in range(len(codes))]
+    values = pandas.Series(["train", "valid"] * (len(codes) // 2) + ["test"] * (len(codes) % 2), index=ids)
+    kept = graphret.build(codes, out=tmp_path / "index", k=5, tune=False, ids=ids, **{name: values})
+    assert len(kept) == len(codes)
+    with pytest.raises(InvalidParameterError, match=f"{name}.loc\\[ids\\] has it"):
+        graphret.build(codes, out=tmp_path / "other", k=5, tune=False, ids=ids, **{name: values[::-1]})
+    assert not (tmp_path / "other").exists()
+
+
 def test_pandas_is_not_imported_with_the_package():
     rooms = ("graphret", "graphret.index", "graphret.data", "graphret.evaluation", "graphret.tuning", "graphret.cli")
     program = f"import sys, {', '.join(rooms)}; graphret.ImageTable, graphret.Hits; assert 'pandas' not in sys.modules"

@@ -20,7 +20,7 @@ from graphret.retrieval.nearest import Nearest
 class Backwards(Nearest):
     name = "backwards"
 
-    def __init__(self, archive, *, shift: "int" = 0):
+    def __init__(self, archive, *, shift: int = 0, most: int | None = None, by: "str" = "cosine"):
         super().__init__(archive)
         self.shift = shift
 

@@ -5,7 +5,7 @@ import pytest
 
 import graphret
 from graphret._errors import InvalidParameterError, UnknownNameError
-from graphret.tuning import build_index
+from graphret.tuning import Candidate, build_index
 
 N_FILMS = 400
 
@@ -61,6 +61,38 @@ def test_without_findings_enough_nobody_is_asked(made, tmp_path):
     assert graphret.build(codes, labels=labels, patients=patients, out=tmp_path / "patients", k=10).tuning is None
     asked = graphret.build(codes, labels=few, out=tmp_path / "asked", k=10, tune=True)
     assert asked.tuning["n_queries"] == build_index.LEAST_FILMS - 1
+
+
+def test_what_cannot_be_tuned_says_that_the_index_is_kept(made, tmp_path):
+    codes, labels = made
+    with pytest.raises(InvalidParameterError, match=r"was built and is kept in .*films of one patient"):
+        graphret.build(codes, labels=labels, patients=["one"] * len(codes), out=tmp_path / "index", k=10, tune=True)
+    assert graphret.open(tmp_path / "index").tuning is None
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5])
+def test_a_seed_that_is_none_is_refused(made, tmp_path, seed):
+    index = graphret.build(made[0], labels=made[1], out=tmp_path / "index", k=10, tune=False)
+    with pytest.raises(InvalidParameterError, match="seed="):
+        graphret.tune(index, seed=seed)
+
+
+def test_one_measure_may_be_named_by_itself(made, tmp_path):
+    index = graphret.build(made[0], labels=made[1], out=tmp_path / "index", k=10, tune=False)
+    candidates = [Candidate("alpha_qe", {})]
+    assert graphret.tune(index, measures="P@10", candidates=candidates, n_queries=20).criterion == "mean of P@10"
+
+
+def test_few_patients_choose_nothing_by_chance(tmp_path):
+    random = np.random.default_rng(0)
+    for number in range(4):
+        codes = random.normal(size=(60, 16)).astype(np.float32)
+        labels = random.random((60, 2)) < 0.5
+        patients = (np.arange(60) % 2).astype(str)
+        index = graphret.build(
+            codes, labels=labels, patients=patients, out=tmp_path / str(number), k=10, tune=True, tune_budget=None
+        )
+        assert index.default_ranking == "nearest"
 
 
 def test_time_that_is_over_is_said(made, tmp_path):

@@ -1,6 +1,7 @@
 """Tuning: what is compared, what is chosen, and that it is the same every time."""
 
 import itertools
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -112,6 +113,21 @@ def test_when_the_time_is_over_what_was_tried_decides(contest):
     assert not tuning.complete
     assert tuning.ranking == "nearest"
     assert [trial.ranking for trial in tuning.trials] == ["nearest"]
+
+
+def test_kernels_that_are_compiled_take_no_time_of_the_tuning(contest, monkeypatch, caplog):
+    archive, queries, criterion, *_ = contest
+
+    @contextmanager
+    def an_hour():
+        yield lambda: 3600.0
+
+    monkeypatch.setattr("graphret.tuning.contest.compile_seconds", an_hour)
+    assert choose_ranking(archive, queries, criterion, CANDIDATES, budget=1e-9).complete
+    assert not caplog.records
+    monkeypatch.undo()
+    assert not choose_ranking(archive, queries, criterion, CANDIDATES, budget=1e-9).complete
+    assert "was over after 64 of" in caplog.text
 
 
 def test_progress_ends_at_its_total(contest):
