@@ -74,7 +74,7 @@ def choose_ranking(
     not, the same is tried without the candidates that learn a metric from labels, and where that is not clear either,
     "nearest" is chosen. Where metrics are learned, two rules are judged, and each must have p < 0.0005. Of n patients
     whose queries gain or lose, none gives a p below ``2 / 2^n``, that of chance turning all their signs alike: with
-    fewer than 12, nothing is clear.
+    fewer than 11 (12 where two rules are judged) nothing is clear.
 
     Parameters
     ----------
