@@ -13,6 +13,7 @@ import numpy as np
 from graphret._errors import DataError, DatasetSpecError, FilmError, MissingFileError
 from graphret.data.columns import ages, names_of, text_column
 from graphret.data.decoding.limits import MAX_FRAMES
+from graphret.data.dicom_copies import IDENTITY, Copy, further_copies
 from graphret.data.dicom_labels import table_labels
 from graphret.data.dicom_tags import read_tags
 from graphret.data.dicomdir import is_dicomdir, listed_films
@@ -22,16 +23,15 @@ from graphret.data.images import DICOM_SUFFIXES
 from graphret.data.pseudonyms import Pseudonyms
 from graphret.data.records import Records
 from graphret.data.walk import FoundFilm, walk_folders
-from graphret.files import file_state
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from graphret.data.cards import DatasetSpec
     from graphret.data.skipped import Skipped
     from graphret.data.walk import Walk
 
-__all__ = ["read_dicom_folder"]
+__all__ = ["check_lists", "dicom_films", "dicom_records", "read_dicom_folder"]
 
 _DATE = re.compile(r"((?:19|20)\d\d)\.?(\d\d)\.?(\d\d)")
 
@@ -52,7 +52,7 @@ def read_dicom_folder(spec: DatasetSpec, root: Path) -> Records:
     A film is any file that ends like DICOM, or begins like it whatever its name; `walk.walk_folders` says what is
     entered. Pictures that a DICOMDIR lists and that are not there are problems. Files without a picture (reports,
     presentation states) and those of other modalities are counted apart. A film that comes twice, by its SOP instance
-    UID, is kept once.
+    UID, is kept once; another picture of the same UID is a problem, see `dicom_copies`.
 
     Columns: ``sex`` (M, F, O or ""), ``age`` (years, from the age or else the date of birth), ``date`` (year-month-day
     or ""), ``study``, and those of ``spec.dicom.tags``. Ids, patients and studies are salted hashes unless the dataset
@@ -69,30 +69,54 @@ def read_dicom_folder(spec: DatasetSpec, root: Path) -> Records:
     """
     if not root.is_dir():
         raise MissingFileError(root, "folder of the data set", "give the folder that holds the DICOM files")
-    keywords = _keywords(spec)
     walk = walk_folders(root)
-    films = walk.films(DICOM_SUFFIXES, (DICOM,), lambda parts: "a list of films" if is_dicomdir(parts[-1]) else "")
-    _check_lists(walk, films)
-    names = Pseudonyms(spec.dicom.salt_file or None) if spec.dicom.identifiers == "hash" else None
-    rows = _Rows(Records([], np.empty((0, 0), np.int8), (), [], [], []), {name: [] for name in _columns(spec)})
-    tags_of: dict[FoundFilm, dict[str, list[str]] | FilmError] = {film: _tags(film, keywords) for film in films}
-    taken = _largest_copies(tags_of)
-    for film, tags in tags_of.items():
-        try:
-            if isinstance(tags, FilmError):
-                raise tags
-            _add(rows, spec, film, tags, names, walk.skipped, taken)
-        except FilmError as error:
-            walk.skipped.add(film.id, film.path, error.reason, is_film=True)
-    records = rows.records
-    if records.ids:
-        _label(rows, spec, root, walk.skipped)
+    films = dicom_films(walk)
+    check_lists(walk, films)
+    records = dicom_records(spec, root, films, walk.skipped)
     records.problems = walk.skipped.problems()
     if not records.ids:
         first = f"; {records.problems[0].id}: {records.problems[0].reason}" if records.problems else ""
         raise DataError(f"no DICOM films under {root}: give files that end in {', '.join(DICOM_SUFFIXES)} or begin "
                         f"like such files{first}")  # fmt: skip
     return records
+
+
+def dicom_films(walk: Walk) -> list[FoundFilm]:
+    """Return the DICOM films that were found; all other files are noted."""
+    return walk.films(DICOM_SUFFIXES, (DICOM,), lambda parts: "a list of films" if is_dicomdir(parts[-1]) else "")
+
+
+def dicom_records(
+    spec: DatasetSpec,
+    root: Path,
+    films: Sequence[FoundFilm],
+    skipped: Skipped,
+    read: Callable[[Path, list[str]], dict[str, list[str]]] = read_tags,
+) -> Records:
+    """Read the headers of DICOM films by ``read``, and the table of labels; there may be none to take.
+
+    What is left out is noted in ``skipped``, and not among the problems of the records.
+
+    Raises
+    ------
+    DatasetSpecError, MissingFileError, DataError
+        As `read_dicom_folder`.
+    """
+    keywords = _keywords(spec)
+    names = Pseudonyms(spec.dicom.salt_file or None) if spec.dicom.identifiers == "hash" else None
+    rows = _Rows(Records([], np.empty((0, 0), np.int8), (), [], [], []), {name: [] for name in _columns(spec)})
+    tags_of = {film: _tags(film, keywords, read) for film in films}
+    copies = further_copies(tags_of)
+    for film, tags in tags_of.items():
+        try:
+            if isinstance(tags, FilmError):
+                raise tags
+            _add(rows, spec, film, tags, names, skipped, copies.get(film))
+        except FilmError as error:
+            skipped.add(film.id, film.path, error.reason, is_film=True)
+    if rows.records.ids:
+        _label(rows, spec, root, skipped)
+    return rows.records
 
 
 def _columns(spec: DatasetSpec) -> dict[str, str]:
@@ -110,11 +134,11 @@ def _keywords(spec: DatasetSpec) -> list[str]:
             raise DatasetSpecError(
                 f"dataset spec {spec.name!r}: dicom.{key} = {keyword!r} is no keyword of DICOM: give one as 'PatientID'"
             )
-    always = ["Modality", "Rows", "NumberOfFrames", "SOPInstanceUID", "StudyDate", "PatientBirthDate"]
+    always = ["Modality", *IDENTITY, "StudyDate", "PatientBirthDate"]
     return list(dict.fromkeys([*always, *filter(None, named.values()), *_columns(spec).values()]))
 
 
-def _check_lists(walk: Walk, films: Sequence[FoundFilm]) -> None:
+def check_lists(walk: Walk, films: Sequence[FoundFilm]) -> None:
     """Note the pictures that a DICOMDIR lists and that are not there; discs are read with names in either case."""
     there = {film.id.lower() for film in films}
     for parts, path in walk.named(is_dicomdir):
@@ -132,28 +156,18 @@ def _check_lists(walk: Walk, films: Sequence[FoundFilm]) -> None:
                 walk.skipped.add(name, "", "the DICOMDIR lists it, but it is not there, or no film", is_film=True)
 
 
-def _tags(film: FoundFilm, keywords: list[str]) -> dict[str, list[str]] | FilmError:
+def _tags(
+    film: FoundFilm, keywords: list[str], read: Callable[[Path, list[str]], dict[str, list[str]]]
+) -> dict[str, list[str]] | FilmError:
     try:
-        return read_tags(Path(film.path), keywords)
+        return read(Path(film.path), keywords)
     except FilmError as error:
         return error
 
 
-def _largest_copies(tags_of: Mapping[FoundFilm, dict[str, list[str]] | FilmError]) -> dict[str, FoundFilm]:
-    """Return the file of each picture, by its UID: of several the largest, for a copy may have been cut off."""
-    copies: dict[str, list[FoundFilm]] = {}
-    for film, tags in tags_of.items():
-        if not isinstance(tags, FilmError) and tags.get("Rows") and tags.get("SOPInstanceUID"):
-            copies.setdefault(tags["SOPInstanceUID"][0], []).append(film)
-    return {
-        uid: films[0] if len(films) == 1 else max(films, key=lambda film: file_state(film.path)[0])
-        for uid, films in copies.items()
-    }
-
-
 def _add(
     rows: _Rows, spec: DatasetSpec, film: FoundFilm, tags: dict[str, list[str]], names: Pseudonyms | None,
-    skipped: Skipped, taken: Mapping[str, FoundFilm],
+    skipped: Skipped, copy: Copy | None,
 ) -> None:  # fmt: skip
     dicom, records = spec.dicom, rows.records
 
@@ -171,10 +185,8 @@ def _add(
         skipped.add(film.id, film.path, "a DICOM file without an image", is_film=False)
         return
     frames = _frames(film, first("NumberOfFrames"), dicom.frames)
-    uid = first("SOPInstanceUID")
-    if uid and taken[uid] is not film:
-        reason = f"the same picture as {taken[uid].id}"
-        skipped.add(film.id, film.path, reason, is_film=False, kind="the same picture")
+    if copy is not None:
+        skipped.add(film.id, film.path, copy.reason, is_film=copy.is_film, kind=copy.kind)
         return
     name = named("film", first(dicom.id)) or named("film", film.id)
     for frame in frames:

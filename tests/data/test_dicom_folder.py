@@ -276,3 +276,51 @@ def test_phantom_films_as_dicom_are_their_png(tmp_path, archive):
     films = read_dataset(spec(identifiers="keep"), archive.root)
     for row in range(len(films)):
         np.testing.assert_allclose(films.read(row), table.read(row), atol=1e-7)
+
+
+@pytest.mark.parametrize("deflated", [False, True])
+@pytest.mark.parametrize(
+    ("tags", "difference"),
+    [
+        ({"PatientID": "MILLER"}, "another patient"),
+        ({"StudyInstanceUID": "1.2.4"}, "another study"),
+        ({"PixelData": bytes(126) + b"\1\1"}, "another picture"),
+        ({"Rows": 4, "Columns": 16}, "another picture"),
+        ({"AccessionNumber": "2", "NumberOfFrames": 1}, ""),
+    ],
+)
+def test_two_pictures_of_one_uid_are_named(archive, tags, difference, deflated):
+    """They were taken for copies, and one was dropped as harmless."""
+    same = {"SOPInstanceUID": generate_uid(), "PatientID": "JONES", "StudyInstanceUID": "1.2.3"}
+    archive.put("a.dcm", **same, PatientComments="the larger one " * 4)
+    path = archive.put("b.dcm", **same | tags)
+    if deflated:
+        data = pydicom.dcmread(path)
+        data.file_meta.TransferSyntaxUID = pydicom.uid.DeflatedExplicitVRLittleEndian
+        data.save_as(path)
+    table = read_dataset("dicom", archive.root)
+    assert [Path(path).name for path in table.paths] == ["a.dcm"]
+    (problem,) = table.problems
+    assert (problem.id, problem.is_film, table.n_left_out) == ("b.dcm", bool(difference), int(bool(difference)))
+    if difference:
+        assert problem.reason.startswith(f"the same SOPInstanceUID as a.dcm, but {difference}: ")
+        assert "MILLER" not in problem.reason
+    else:
+        assert problem.reason == "the same picture as a.dcm"
+
+
+@pytest.mark.parametrize("syntax", ["ImplicitVRLittleEndian", "ExplicitVRBigEndian", "RLELossless"])
+def test_pixels_of_one_uid_are_compared_as_they_are_stored(archive, syntax):
+    uid = generate_uid()
+    for name, last in (("a.dcm", 0), ("b.dcm", 0), ("c.dcm", 1)):
+        path = archive.put(name, SOPInstanceUID=uid, PixelData=bytes(range(1, 128)) + bytes([last]))
+        data = pydicom.dcmread(path)
+        if syntax == "RLELossless":
+            data.compress(pydicom.uid.RLELossless, generate_instance_uid=False)
+            data.save_as(path)
+            continue
+        data.file_meta.TransferSyntaxUID = getattr(pydicom.uid, syntax)
+        big = syntax == "ExplicitVRBigEndian"
+        pydicom.dcmwrite(path, data, implicit_vr=syntax[0] == "I", little_endian=not big, force_encoding=True)
+    table = read_dataset("dicom", archive.root)
+    assert {problem.id: problem.is_film for problem in table.problems} == {"b.dcm": False, "c.dcm": True}
