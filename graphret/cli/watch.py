@@ -34,7 +34,8 @@ def watch(
 ) -> None:  # fmt: skip
     """Add the films that arrive in a folder to an index, in batches; Ctrl-C or SIGTERM ends it after the batch.
 
-    Films are known by their place under the folder. A film that cannot be read is reported, and never ends the watch.
+    Films are known by their place under the folder, DICOM films by their headers, as graphret add has them. A film that
+    cannot be read is reported, and never ends the watch.
     """
     with report_to_user(as_json=as_json, quiet=quiet) as reporter, _stopped_by_signals() as asked_to_stop:
         from graphret.index import watch_folder

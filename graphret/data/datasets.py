@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from graphret.data.records import Records
 
-__all__ = ["consolidate", "read_dataset"]
+__all__ = ["consolidate", "read_dataset", "table_of_records"]
 
 _READERS: dict[str, Callable[[DatasetSpec, Path], Records]] = {
     "chexpert": read_chexpert,
@@ -103,12 +103,27 @@ def read_dataset(spec: str | Path | DatasetSpec, root: str | Path, split: str | 
         )
     reader = _READERS.get(spec.reader) or OTHER_READERS[spec.reader]
     records = reader(spec, root)
-    if spec.views:
-        records.keep([row for row, view in enumerate(records.views) if view in spec.views])
-    if not records.ids:
+    table = table_of_records(origin, root, records)
+    if table is None:
         views = f" of the views {', '.join(spec.views)}" if spec.views else ""
         reasons = f"; {len(records.problems)} problems, first: {records.problems[0].reason}" if records.problems else ""
         raise DataError(f"the data set under {root} has no films{views}{reasons}")
+    return table if split is None else table.split(split)
+
+
+def table_of_records(origin: SpecOrigin, root: Path, records: Records) -> ImageTable | None:
+    """Apply a dataset spec to what its reader found under ``root``, absolute; None where no film is left.
+
+    Raises
+    ------
+    DataError
+        As `read_dataset`.
+    """
+    spec = origin.spec
+    if spec.views:
+        records.keep([row for row, view in enumerate(records.views) if view in spec.views])
+    if not records.ids:
+        return None
     patients = np.array([patient or film for patient, film in zip(records.patients, records.ids, strict=True)])
     table = ImageTable(
         ids=np.array(records.ids),
@@ -127,7 +142,7 @@ def read_dataset(spec: str | Path | DatasetSpec, root: str | Path, split: str | 
     table = sample_films(table, spec.sample)
     if not spec.allow_shared_patients:
         table.check_patients()
-    return table if split is None else table.split(split)
+    return table
 
 
 def _origin(spec: str | Path | DatasetSpec) -> SpecOrigin:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from graphret.data.skipped import Skipped
     from graphret.data.walk import Walk
 
-__all__ = ["check_lists", "dicom_films", "dicom_records", "read_dicom_folder"]
+__all__ = ["check_lists", "dicom_records", "read_dicom_folder"]
 
 _DATE = re.compile(r"((?:19|20)\d\d)\.?(\d\d)\.?(\d\d)")
 
@@ -70,7 +70,7 @@ def read_dicom_folder(spec: DatasetSpec, root: Path) -> Records:
     if not root.is_dir():
         raise MissingFileError(root, "folder of the data set", "give the folder that holds the DICOM files")
     walk = walk_folders(root)
-    films = dicom_films(walk)
+    films = walk.films(DICOM_SUFFIXES, (DICOM,), lambda parts: "a list of films" if is_dicomdir(parts[-1]) else "")
     check_lists(walk, films)
     records = dicom_records(spec, root, films, walk.skipped)
     records.problems = walk.skipped.problems()
@@ -79,11 +79,6 @@ def read_dicom_folder(spec: DatasetSpec, root: Path) -> Records:
         raise DataError(f"no DICOM films under {root}: give files that end in {', '.join(DICOM_SUFFIXES)} or begin "
                         f"like such files{first}")  # fmt: skip
     return records
-
-
-def dicom_films(walk: Walk) -> list[FoundFilm]:
-    """Return the DICOM films that were found; all other files are noted."""
-    return walk.films(DICOM_SUFFIXES, (DICOM,), lambda parts: "a list of films" if is_dicomdir(parts[-1]) else "")
 
 
 def dicom_records(

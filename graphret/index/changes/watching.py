@@ -8,22 +8,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from graphret._checks import check_integer, check_number
-from graphret._errors import DataError
-from graphret.data import ImageTable, read_unlabelled
 from graphret.index.changes.adding import add_films
+from graphret.index.changes.arriving import ArrivingFilms
+from graphret.index.changes.change import Change
 from graphret.index.neighbor_files import file_states
-from graphret.index.store import KEEP
+from graphret.index.store import KEEP, current_name
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from graphret._types import Progress
+    from graphret.data import FilmProblem
     from graphret.encoders import Encoder
-    from graphret.index.changes.change import Change
 
 __all__ = ["SETTLED", "watch_folder"]
 
@@ -48,16 +46,19 @@ def watch_folder(
 ) -> Iterator[Change]:
     """Add the films that arrive in a folder to an index, a batch at a time.
 
-    Nothing is remembered beside the index: what it has is known by its id (the place under the folder), size and time.
-    So a watch that was stopped or killed goes on where it was, and a film that has changed is encoded again. A film
-    that cannot be read is reported once, and tried again when its file changes, or by the next watch.
+    Nothing is remembered beside the index: what it has is known by its id, size and time. So a watch that was stopped
+    or killed goes on where it was, and a film that has changed is encoded again. A film that cannot be read is reported
+    once, and tried again when its file changes, or by the next watch.
+
+    The id is the place under the folder. That of a DICOM film comes from its header, as its patient does, by the
+    dataset spec of an index of DICOM films, else by the spec "dicom".
 
     Parameters
     ----------
     path
         Folder of an index with an encoder.
     folder
-        Searched to any depth, as `read_unlabelled` does. It may be empty.
+        Searched to any depth, see `walk.walk_folders`. It may be empty.
     batch
         Films that one generation takes at most, >= 1.
     every
@@ -84,59 +85,66 @@ def watch_folder(
     ------
     MissingFileError
         There is no such folder.
+    DataError
+        The index is of DICOM films, and its salt is not there.
     GraphretError
-        As `Index.add`.
+        As `Index.add` and `read_dataset`.
     """
     batch, every = check_integer("batch", batch, 1), check_number("every", every, above=0)
     settled = check_number("settled", settled, at_least=0)
     refused: dict[str, tuple[int, int]] = {}
     said: set[tuple[str, str]] = set()
+    arriving = ArrivingFilms(path, folder, settled)
     while not stop():
-        films = _arrived(folder, settled)
-        _say_others(films, said)
-        states = {
-            path: (int(size), int(changed))
-            for path, (size, changed) in zip(
-                films.paths.tolist(), file_states(films.paths.tolist()).tolist(), strict=True
+        arrived = arriving.look()
+        _say_others(_news(arrived.others, said))
+        left_out = _news(arrived.left_out, said)
+        for films in arrived.tables:
+            states = {
+                path: (int(size), int(changed))
+                for path, (size, changed) in zip(
+                    films.paths.tolist(), file_states(films.paths.tolist()).tolist(), strict=True
+                )
+            }
+            wanted = films.select(
+                [row for row, path in enumerate(films.paths.tolist()) if refused.get(path) != states[path]]
             )
-        }
-        wanted = films.select(
-            [row for row, path in enumerate(films.paths.tolist()) if refused.get(path) != states[path]]
-        )
-        for first in range(0, len(wanted), batch):
-            if stop():
-                return
-            part = replace(wanted.select(range(first, min(first + batch, len(wanted)))), problems=())
-            change = add_films(path, part, encoder=encoder, keep=keep, progress=progress)
-            refused |= {problem.path: states[problem.path] for problem in change.problems if problem.path in states}
-            if change.problems or change.counts["added"] or change.counts["replaced"]:
-                yield change
+            for first in range(0, len(wanted), batch):
+                if stop():
+                    return
+                part = replace(wanted.select(range(first, min(first + batch, len(wanted)))), problems=left_out)
+                left_out = ()
+                change = add_films(path, part, encoder=encoder, keep=keep, progress=progress)
+                refused |= {problem.path: states[problem.path] for problem in change.problems if problem.path in states}
+                if change.problems or change.counts["added"] or change.counts["replaced"]:
+                    yield change
+        if left_out:
+            yield _nothing_but(path, left_out)
         if once:
             return
         _wait(every, stop)
 
 
-def _arrived(folder: str | os.PathLike[str], settled: float) -> ImageTable:
-    """The films in the folder that nobody writes to any more."""
-    try:
-        films = read_unlabelled(Path(folder))
-    except DataError:  # nothing has come yet
-        nothing = np.array([], dtype=np.str_)
-        return ImageTable(ids=nothing, paths=nothing, labels=np.empty((0, 0), np.int8))
-    ages = time.time() - file_states(films.paths.tolist())[:, 1] / 1e9
-    young = np.abs(ages) < settled  # a clock that goes wrong hides nothing for ever
-    if young.any():
-        logger.info("%d films may still be being written: they wait", int(young.sum()))
-    return films.select(~young)
+def _news(problems: Iterable[FilmProblem], said: set[tuple[str, str]]) -> tuple[FilmProblem, ...]:
+    """Return the problems that were not said before; they count as said."""
+    news = tuple(problem for problem in problems if (problem.id, problem.reason) not in said)
+    said.update((problem.id, problem.reason) for problem in news)
+    return news
 
 
-def _say_others(films: ImageTable, said: set[tuple[str, str]]) -> None:
-    """Say what in the folder is no film, each once."""
-    news = [problem for problem in films.problems if (problem.id, problem.reason) not in said]
+def _say_others(news: Sequence[FilmProblem]) -> None:
+    """Say what in the folder is no film."""
     if news:
         n_files = sum(problem.n_files for problem in news)
         logger.warning("%d files are no films, first %s: %s", n_files, news[0].id, news[0].reason)
-        said.update((problem.id, problem.reason) for problem in news)
+
+
+def _nothing_but(path: str | os.PathLike[str], left_out: tuple[FilmProblem, ...]) -> Change:
+    """Films that were left out, where none came with which that could be said."""
+    for problem in left_out[:10]:
+        logger.warning("left out %s: %s", problem.id, problem.reason)
+    counts = {"added": 0, "replaced": 0, "known": 0, "left_out": sum(problem.n_files for problem in left_out)}
+    return Change("add", current_name(Path(path)), counts, left_out)
 
 
 def _wait(seconds: float, stop: Callable[[], bool]) -> None:
