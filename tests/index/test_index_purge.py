@@ -212,3 +212,62 @@ def test_marks_that_cannot_be_removed_leave_the_patient_to_be_purged_again(index
     assert PATIENT in graphret.open(index.path).films.patients
     lists_file(index.path).unlink()
     assert PATIENT not in index.purge(PATIENT).films.patients
+
+
+@pytest.fixture
+def pictures(codes, tmp_path):
+    """Build an index of films in folders, the second of which is the patient's, with problems that name them."""
+
+    def built(problems, path="/archive/2020/Kopie von Bild 001.dcm"):
+        paths = [f"/archive/2019/Bild {row:03}.dcm" for row in range(len(codes))]
+        paths[1] = path
+        films = ImageTable(
+            ids=[f"{row:032x}" for row in range(len(codes))],
+            paths=paths,
+            labels=np.zeros((len(codes), 1), np.int8),
+            label_names=("Mass",),
+            patients=[PATIENT if row == 1 else f"p{row}" for row in range(len(codes))],
+            problems=tuple(FilmProblem(*problem) for problem in problems),
+            root="/archive",
+        )
+        return build(codes, films=films, out=tmp_path / "pictures", k=6, n_threads=1)
+
+    return built
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        ("2020/Bild 001.dcm", "/archive/2020/Bild 001.dcm", "the same picture as 2020/Kopie von Bild 001.dcm"),
+        ("2020/Bild 001.dcm", "/archive/2020/Bild 001.dcm", "the same picture as Kopie von Bild 001.dcm"),
+        ("2020/Bild 001.dcm", "2020/Bild 001.dcm", "the same picture as 'Kopie von Bild 001.dcm'."),
+        ("x", "", "see /archive/2020/Kopie von Bild 001.dcm#frame=3"),
+        ("2020/Kopie von Bild 001.dcm", "", "half a file"),
+        ("x", "/archive/2020/Kopie von Bild 001.dcm", "half a file"),
+        ("x", "2020\\Kopie von Bild 001.dcm", "half a file"),
+        ("Kopie von Bild 001.dcm", "", "half a file"),
+    ],
+)
+def test_problems_that_name_a_film_of_the_patient_by_its_file_go(pictures, problem):
+    index = pictures([problem, ("other", "/archive/other.dcm", "half a file")]).purge(PATIENT)
+    assert [left.id for left in index.films.problems] == ["other"]
+    assert files_with(index.path, {b"Kopie von"}) == []
+
+
+@pytest.mark.parametrize("path", ["/archive/Bild 002.dcm", "/archive/2020/Bild 002.dcm"])
+@pytest.mark.parametrize(
+    "problem",
+    [
+        ("2018/Bild 002.dcm", "/archive/2018/Bild 002.dcm", "half a file"),
+        ("2018/a.dcm", "/archive/2018/a.dcm", "the same picture as 2019/Bild 002.dcm"),
+        ("2018/a.dcm", "/archive/2018/a.dcm", "the same picture as /archive/2019/Bild 002.dcm"),
+    ],
+)
+def test_problems_of_another_file_of_the_same_name_stay(pictures, problem, path):
+    index = pictures([problem], path).purge(PATIENT)
+    assert [left.id for left in index.films.problems] == [problem[0]]
+
+
+def test_a_longer_name_of_a_film_that_stays_is_not_the_patients(pictures):
+    index = pictures([("a", "", "the same picture as 2019/Bild 002.dcm")], "/archive/002.dcm").purge(PATIENT)
+    assert [left.id for left in index.films.problems] == ["a"]

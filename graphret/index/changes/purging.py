@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from graphret._errors import DamagedIndexError, InvalidParameterError, MissingFi
 from graphret.data.thumbnail_store import ThumbnailStore, thumbnail_folder
 from graphret.files import check_path, is_partial, remove_folder, remove_partials, storage_errors
 from graphret.index.changes.change import Change, Current, changing
+from graphret.index.changes.naming import PatientNames
 from graphret.index.changes.removing import contents_without
 from graphret.index.changes.unchanged import as_it_is
 from graphret.index.derived import remove_derived
@@ -23,11 +23,11 @@ from graphret.index.store import BUILD, generation_names
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from pathlib import Path
 
     from graphret._types import Progress
-    from graphret.data import FilmProblem
+    from graphret.data import ImageTable
 
 __all__ = ["purge_patient"]
 
@@ -51,19 +51,21 @@ def purge_patient(
     with changing(path, "purge", keep=1) as current:
         films = current.films
         gone = np.flatnonzero(films.patients == patient)
-        names = {str(name) for name in films.ids[gone]}
+        names, paths = _named(films, patient)
         older = [name for name in generation_names(current.root) if name != current.generation.name]
         for name in older:
-            names |= _films_of(current, name, patient)
-        names_patient = _naming({patient, *names})
-        problems = _without(films.problems, names_patient)
+            older_names, older_paths = _films_of(current, name, patient)
+            names, paths = names | older_names, paths | older_paths
+        staying = films.paths[films.patients != patient].tolist()
+        patient_names = PatientNames({patient, *names}, paths, root=films.root, staying=staying)
+        problems = tuple(problem for problem in films.problems if not patient_names.are_in_problem(problem))
         n_problems = len(films.problems) - len(problems)
         work = (current.root / BUILD).exists() or any(is_partial(entry.name) for entry in current.root.iterdir())
         if not names and not n_problems and not work:
             hint = "nothing was changed; patients are named as the column patient of the films says"
             raise InvalidParameterError("patient", patient, "a patient of the index, also of older generations", hint)
         # first: where they cannot be removed, the patient is still there to be purged again
-        n_marks = _remove_marks(current, marks, names, names_patient)
+        n_marks = _remove_marks(current, marks, names, patient_names.are_in)
         with storage_errors(current.root / BUILD, "remove"):
             shutil.rmtree(current.root / BUILD, ignore_errors=not (current.root / BUILD).exists())
             remove_partials(current.root, sole_writer=True)
@@ -90,14 +92,19 @@ def purge_patient(
         return Change("purge", name, counts)
 
 
-def _films_of(current: Current, name: str, patient: str) -> set[str]:
-    """Ids of a patient's films in an older generation; it is removed as a whole, also where it cannot be read."""
+def _named(films: ImageTable, patient: str) -> tuple[set[str], set[str]]:
+    """Ids and paths of a patient's films."""
+    rows = films.patients == patient
+    return set(films.ids[rows].tolist()), set(films.paths[rows].tolist())
+
+
+def _films_of(current: Current, name: str, patient: str) -> tuple[set[str], set[str]]:
+    """The same of an older generation; it is removed as a whole, also where it cannot be read."""
     try:
-        films = open_folder(current.root, name).read_films()
+        return _named(open_folder(current.root, name).read_films(), patient)
     except (DamagedIndexError, StoreError) as error:
         logger.warning("%s cannot be read, and is removed: %s", name, error)
-        return set()
-    return {str(film) for film in films.ids[films.patients == patient]}
+        return set(), set()
 
 
 def _remove_marks(current: Current, file: Path | None, films: set[str], names_patient: Callable[[str], bool]) -> int:
@@ -109,17 +116,3 @@ def _remove_marks(current: Current, file: Path | None, films: set[str], names_pa
     if n_left:
         logger.warning("%d notes or names of lists in %s name the patient: look through them", n_left, place)
     return n_removed
-
-
-def _naming(names: set[str]) -> Callable[[str], bool]:
-    """Whether a text names the patient or one of the films."""
-    words = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
-    pattern = re.compile(rf"(?<![A-Za-z0-9])(?:{words})(?![A-Za-z0-9])")
-    return lambda text: pattern.search(text) is not None
-
-
-def _without(problems: Iterable[FilmProblem], names_patient: Callable[[str], bool]) -> tuple[FilmProblem, ...]:
-    """Leave out problems whose id, file or reason names the patient or one of the films."""
-    return tuple(
-        problem for problem in problems if not any(map(names_patient, (problem.id, problem.path, problem.reason)))
-    )
