@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from graphret._types import BoolArray
+
 __all__ = ["FORMS", "MISSING", "Labels", "is_absent", "is_missing", "read_labels"]
 
 MISSING = frozenset({"", "nan", "-nan", "na", "n/a", "#n/a", "#na", "<na>", "nat", "none", "null"})
@@ -65,11 +67,15 @@ class Labels:
         L names, unique.
     kind
         "matrix" (its names only number the columns), "columns" (a table), "names", or "numbers" (a class a film).
+    unsaid
+        bool (n, L), where a cell of a matrix or a table stands for no value; None where every label is said. The
+        matrix is 0 there.
     """
 
     matrix: NDArray[np.int8]
     names: tuple[str, ...]
     kind: str
+    unsaid: BoolArray | None = None
 
     def __len__(self) -> int:
         return len(self.matrix)
@@ -97,7 +103,7 @@ class Labels:
             if len(wanted) != len(own):
                 allowed = f"{len(own)} names, one for every column of {parameter}"
                 raise InvalidParameterError("label_names", list(wanted), allowed)
-            return Labels(self.matrix, wanted, self.kind), {}
+            return Labels(self.matrix, wanted, self.kind, self.unsaid), {}
         if self.kind == "numbers" and not all(name.isdecimal() for name in wanted):
             far = [name for name in own if int(name) >= len(wanted)]
             if far:
@@ -114,7 +120,8 @@ class Labels:
             if name in places:
                 matrix[:, number] = self.matrix[:, places[name]]
         others = {name: int((self.matrix[:, places[name]] != 0).sum()) for name in own if name not in wanted}
-        return Labels(matrix, wanted, self.kind), others
+        unsaid = None if self.unsaid is None else self.unsaid[:, [places[name] for name in wanted]]
+        return Labels(matrix, wanted, self.kind, unsaid), others
 
 
 def read_labels(labels: Any, names: Sequence[Any] | None = None, *, parameter: str = "labels") -> Labels:
@@ -214,7 +221,9 @@ def _table(columns: dict[Any, NDArray[Any]], parameter: str) -> Labels:
     if len(n_rows) > 1:
         raise InvalidParameterError(parameter, f"columns of {sorted(n_rows)} rows", "columns of the same length")
     matrix = np.zeros((max(n_rows, default=0), len(names)), dtype=np.int8)
+    unsaid = np.zeros(matrix.shape, dtype=np.bool_)
     for number, (name, column) in enumerate(zip(names, columns.values(), strict=True)):
+        unsaid[:, number] = _absent(column)
         if column.dtype.kind not in "biuf":
             column = np.array([0 if is_absent(value) else value for value in column.tolist()], dtype=object)  # noqa: PLW2901
         text = next((value for value in column if isinstance(value, str)), None) if column.dtype == object else None
@@ -222,7 +231,7 @@ def _table(columns: dict[Any, NDArray[Any]], parameter: str) -> Labels:
             hint = "one column of names is given by itself, as labels=frame[column]"
             raise InvalidParameterError(parameter, f"{text!r} in the column {name!r}", "columns of 1, 0 and -1", hint)
         matrix[:, number] = _checked(column, name)
-    return Labels(matrix, names, "columns")
+    return Labels(matrix, names, "columns", unsaid if unsaid.any() else None)
 
 
 def _matrix(array: NDArray[Any], names: Sequence[Any] | None) -> Labels:
@@ -231,7 +240,18 @@ def _matrix(array: NDArray[Any], names: Sequence[Any] | None) -> Labels:
     matrix = np.empty(array.shape, dtype=np.int8)
     for number, name in enumerate(shown):
         matrix[:, number] = _checked(array[:, number], name)
-    return Labels(matrix, own, "matrix")
+    unsaid = np.isnan(array) if array.dtype.kind == "f" else None
+    return Labels(matrix, own, "matrix", unsaid if unsaid is not None and unsaid.any() else None)
+
+
+def _absent(column: NDArray[Any]) -> BoolArray:
+    """Which values of a column stand for none, bool (n,)."""
+    if column.dtype.kind in "biu":
+        return np.zeros(len(column), np.bool_)
+    if column.dtype.kind == "f":
+        absent: BoolArray = np.isnan(column)
+        return absent
+    return np.array([is_absent(value) for value in column.tolist()], np.bool_)
 
 
 def _checked(values: NDArray[Any], name: str) -> NDArray[np.int8]:

@@ -83,7 +83,7 @@ def update_labels(
     table: Annotated[
         Path,
         typer.Option("--table", metavar="FILE.csv", help="A row for each film: its id, and columns label:NAME (1, 0, "
-                     "-1) with what is to be said of it; labels without a column stay."),
+                     "-1) with what is to be said of it; labels without a column, and with an empty cell, stay."),
     ],
     add_labels: Annotated[
         bool, typer.Option("--add-labels", help="Labels that the index does not have become labels of it.")
@@ -95,14 +95,13 @@ def update_labels(
     """Correct the labels of films; codes, graph and communities are not touched."""
     with report_to_user(as_json=as_json, quiet=quiet) as reporter:
         import graphret
-        from graphret.data import read_film_rows
+        from graphret.data import read_film_labels
         from graphret.index import update_labels as change_labels
 
-        films = read_film_rows(table, at_most=graphret.open(index).n_films)
-        if not films.label_names:
+        ids, labels = read_film_labels(table, at_most=graphret.open(index).n_films)
+        if not labels:
             raise InvalidParameterError("table", str(table), "a table with a column label:NAME")
-        columns = {name: films.labels[:, place] for place, name in enumerate(films.label_names)}
-        change = change_labels(index, films.ids, columns, None, add_labels=add_labels, keep=keep)
+        change = change_labels(index, ids, labels, None, add_labels=add_labels, keep=keep)
         say_change(index, change, reporter)
 
 

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["read_film_rows"]
+    from graphret.data.splits import StrArray
+
+__all__ = ["read_film_labels", "read_film_rows"]
 
 _FIELDS = ("path", "patient", "view", "split")
 _NUMBERS = {"1": 1, "0": 0, "-1": -1}
@@ -64,11 +66,66 @@ def read_film_rows(path: str | os.PathLike[str], *, at_most: int | None = None) 
     >>> films.ids.tolist(), films.label_names, films.labels.tolist(), films.columns["age"].tolist()
     (['a', 'b'], ('Mass',), [[1], [0]], [50, 61])
     """
-    path = check_path("table", path)
-    if not path.is_file():
-        raise MissingFileError(path, "table of films", "give a .csv or .parquet file")
+    path = _checked_file(path)
     if path.suffix == ".parquet":
         return _read_parquet(path, at_most)
+    return _table_of(*_read_cells(path))
+
+
+def read_film_labels(
+    path: str | os.PathLike[str], *, at_most: int | None = None
+) -> tuple[StrArray, dict[str, NDArray[np.float32]]]:
+    r"""Read what a table says of the labels of films, where an empty cell of a column ``label:NAME`` says nothing.
+
+    Parameters
+    ----------
+    path, at_most
+        As for `read_film_rows`.
+
+    Returns
+    -------
+    tuple
+        The ids, and for each label a float32 column (n,) of 1, 0 and -1, with NaN where nothing is said. From a column
+        ``labels``, as from a Parquet table, every film has all labels that occur there, or has them not.
+
+    Raises
+    ------
+    MissingFileError, DataError
+        As `read_film_rows`.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     table = pathlib.Path(folder, "table.csv")
+    ...     _ = table.write_text("id,label:Mass\na,1\nb,\n")
+    ...     ids, labels = read_film_labels(table)
+    >>> ids.tolist(), labels["Mass"].tolist()
+    (['a', 'b'], [1.0, nan])
+    """
+    path = _checked_file(path)
+    columns: dict[str, list[str]] = {}
+    if path.suffix == ".parquet":
+        films = _read_parquet(path, at_most)
+    else:
+        columns, labels = _read_cells(path)
+        films = _table_of(columns, labels)
+    said = {name: films.labels[:, place].astype(np.float32) for place, name in enumerate(films.label_names)}
+    for name, values in said.items():
+        cells = columns.get(LABEL_PREFIX + name, ())
+        values[[row for row, cell in enumerate(cells) if is_missing(cell)]] = np.nan
+    return films.ids, said
+
+
+def _checked_file(path: str | os.PathLike[str]) -> Path:
+    checked = check_path("table", path)
+    if not checked.is_file():
+        raise MissingFileError(checked, "table of films", "give a .csv or .parquet file")
+    return checked
+
+
+def _read_cells(path: Path) -> tuple[dict[str, list[str]], list[str]]:
+    """The columns of a CSV file, and the names of those that are a label each."""
     table = TableFile(path)
     header = table.header
     twice = next((name for name in header if header.count(name) > 1), None)
@@ -88,8 +145,12 @@ def read_film_rows(path: str | os.PathLike[str], *, at_most: int | None = None) 
                 raise DataError(f"line {table.line} of {path}: column {name!r} holds {value[:40]!r}: give 1, 0 or -1")
         cells.append(values)
     columns = {name: [row[place] for row in cells] for place, name in enumerate(header)}
+    return columns, labels
+
+
+def _table_of(columns: dict[str, list[str]], labels: list[str]) -> ImageTable:
     matrix, names = _labels_of(columns, labels)
-    further = [name for name in header if name not in {"id", *_FIELDS, *(labels or ["labels"])}]
+    further = [name for name in columns if name not in {"id", *_FIELDS, *(labels or ["labels"])}]
     texts = {name: _texts(columns.get(name, []), "train" if name == "split" else "") for name in _FIELDS}
     return ImageTable(
         ids=_texts(columns["id"], ""),

@@ -188,7 +188,8 @@ class ChangeableIndex:
             One id, or several.
         labels
             As for `build`, one row a film. Classes and names of films replace all labels of these films; a matrix or a
-            data frame replaces those of its columns. A matrix without names has the columns of the index.
+            data frame replaces those of its columns, but where a value is missing (NaN, None, an empty text): such a
+            label stays as it was. A matrix without names has the columns of the index.
         label_names
             Names of the columns of a matrix.
         add_labels

@@ -45,6 +45,28 @@ def test_the_whole_way(index, run, tmp_path):
     assert "none since it was built as a whole" in run("info", index.path).out
 
 
+def test_an_empty_cell_says_nothing_of_a_label(index, run, tmp_path):
+    table = tmp_path / "corrected.csv"
+    table.write_text("id,label:Edema,label:Mass\n3,1,-1\n4,1,1\n")
+    assert run("update-labels", index.path, "--table", table).status == 0
+    table.write_text("id,label:Edema,label:Mass\n3,,0\n4,NaN,\n")
+    result = run("update-labels", index.path, "--table", table, "--json")
+    said = json.loads(result.out)
+    assert (said["relabelled"], said["as_before"], said["empty_cells"]) == (1, 1, 3)
+    assert "3 cells are empty: these labels stay as they were" in result.err
+    assert graphret.open(index.path).films.labels[[3, 4]].tolist() == [[1, 0], [1, 1]]
+
+
+def test_a_column_of_names_says_all_of_them_for_every_film(index, run, tmp_path):
+    table = tmp_path / "corrected.csv"
+    table.write_text("id,label:Edema,label:Mass\n3,1,1\n4,1,1\n")
+    assert run("update-labels", index.path, "--table", table).status == 0
+    table.write_text("id,labels\n3,\n4,Mass\n")
+    said = json.loads(run("update-labels", index.path, "--table", table, "--json").out)
+    assert said["empty_cells"] == 0
+    assert graphret.open(index.path).films.labels[[3, 4]].tolist() == [[1, 0], [1, 1]]
+
+
 def test_a_rebuild_says_what_became_of_the_communities(index, run, monkeypatch):
     details = {
         "films_that_kept_their_community": 1234,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from graphret._errors import InvalidParameterError
-from graphret._labels import Labels, read_labels
+from graphret._labels import read_labels
 from graphret.index.changes.change import Change, changing, positions_of
 from graphret.index.changes.unchanged import as_it_is
 from graphret.index.store import KEEP
@@ -16,9 +17,12 @@ from graphret.index.store import KEEP
 if TYPE_CHECKING:
     import os
 
+    from graphret._labels import Labels
     from graphret.data import ImageTable
 
 __all__ = ["update_labels"]
+
+logger = logging.getLogger(__name__)
 
 
 def update_labels(
@@ -47,18 +51,22 @@ def update_labels(
         matrix[:, : len(films.label_names)] = films.labels
         if given.kind in {"names", "numbers"}:  # a film without a name has not that finding
             matrix[rows] = 0
+        said = np.ones(given.matrix.shape, np.bool_) if given.unsaid is None else ~given.unsaid
         for place, name in enumerate(given.names):
-            matrix[rows, names.index(name)] = given.matrix[:, place]
+            matrix[rows[said[:, place]], names.index(name)] = given.matrix[said[:, place], place]
         before = np.zeros_like(matrix)
         before[:, : len(films.label_names)] = films.labels
         n_changed = int((matrix != before).any(axis=1).sum())
         counts = {"relabelled": n_changed, "as_before": len(rows) - n_changed}
+        details = {"empty_cells": int((~said).sum())}
+        if details["empty_cells"]:
+            logger.info("%d cells are empty: these labels stay as they were", details["empty_cells"])
         if not n_changed and not unknown:
-            return Change("update-labels", current.generation.name, counts)
+            return Change("update-labels", current.generation.name, counts, details=details)
         relabelled = replace(films, labels=matrix, label_names=names)
         record = {"relabelled": current.record["relabelled"] + n_changed}
         name = current.publish(lambda _: as_it_is(current, films=relabelled, record=record))
-        return Change("update-labels", name, counts)
+        return Change("update-labels", name, counts, details=details)
 
 
 def _read(labels: Any, label_names: Any, films: ImageTable) -> Labels:
@@ -68,7 +76,7 @@ def _read(labels: Any, label_names: Any, films: ImageTable) -> Labels:
         if read.matrix.shape[1] != len(films.label_names):
             allowed = f"{len(films.label_names)} columns, those of the index, or label_names"
             raise InvalidParameterError("labels", f"{read.matrix.shape[1]} columns", allowed)
-        return Labels(read.matrix, films.label_names, read.kind)
+        return read.named(films.label_names)[0]
     if label_names is None and read.kind == "numbers" and films.label_names:
         return read.named(films.label_names)[0]
     return read
