@@ -18,6 +18,7 @@ from graphret.cli.reporting import AsJson, Quiet, report_to_user
 from graphret.cli.where import parse_where
 from graphret.index import QueryConfig, describe_hits
 from graphret.index.examples import NEGATIVE_WEIGHT
+from graphret.index.filters import PATIENTS_ARE_NAMED
 
 if TYPE_CHECKING:
     from graphret.index import Hits, Index, ShardedIndex
@@ -129,6 +130,8 @@ def query(
         else:
             hits = opened.query(what, config.k, on_problem=asked.leave_out, **how)
         asked.say_unreadable(reporter)
+        if patients is not None:
+            _say_unknown_patients(opened, names)
         examples = {"like": like, "unlike": unlike or [], "unlike_weight": unlike_weight} if like else {}
         problems = [*asked.unreadable, *asked.others]
         named: dict[str, Any] = {"index": str(index), **({"shards": list(map(str, shards))} if shards else {})}
@@ -177,6 +180,14 @@ def _patients_of_data_set(index: "Index | ShardedIndex", films: list[Path]) -> l
         return None
     known = dict(zip(map(os.path.realpath, table.paths.tolist()), table.patients.tolist(), strict=True))
     return [known.get(path) for path in paths]
+
+
+def _say_unknown_patients(index: "Index | ShardedIndex", patients: list[str] | None) -> None:
+    """Warn of patients that were named on the command line, and of whom the index has no film."""
+    known = set(index.films.patients.tolist())
+    for name in dict.fromkeys(patients or ()):
+        if name not in known:
+            logger.warning("no film of the index is of patient %s; %s", name, PATIENTS_ARE_NAMED)
 
 
 def _check_ids(index: "Index | ShardedIndex", ids: list[str]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graphret.index.examples import check_examples, combine, films_of_codes, joined, name_examples, nobody
-from graphret.index.filters import SAME_PATIENT, allowed_films, forbidden_films
+from graphret.index.filters import PATIENTS_ARE_NAMED, SAME_PATIENT, allowed_films, forbidden_films, unknown_patients
 from graphret.index.hits import Hits
 from graphret.index.hits_html import Pictures
 from graphret.index.query_input import Queries, encode_queries, read_queries
@@ -65,7 +65,8 @@ class Asking:
         forbidden = None if forbidden is None else [forbidden[number] for number in kept]
         archive = self._archive(choice)
         batch = self._batch(archive, codes, self._width(choice, archive), allowed, forbidden)
-        return self._answer(choice, queries.take(kept), batch, lambda: self._p_values(archive, batch))
+        notes = self._patient_notes(patients, len(queries), "queries")
+        return self._answer(choice, queries.take(kept), batch, notes, lambda: self._p_values(archive, batch))
 
     def ask_by_examples(self, positives: Any, negatives: Any, weight: float, patients: Any) -> Hits:
         """Answer one query that is made of examples; see `Index.query_examples`."""
@@ -91,7 +92,9 @@ class Asking:
             each = self._batch(archive, codes[: len(like)], 1, None, [out] * len(like))
             return np.array([self._p_values(archive, each).max()])
 
-        return self._answer(choice, replace(nobody(examples), names=[name_examples(like, unlike)]), batch, p_values)
+        notes = self._patient_notes(patients, len(examples), "examples")
+        asked = replace(nobody(examples), names=[name_examples(like, unlike)])
+        return self._answer(choice, asked, batch, notes, p_values)
 
     def _choice(self) -> RankingChoice:
         return self.parts.rankings.choose(self.ranking, self.options)
@@ -136,8 +139,21 @@ class Asking:
     def _groups(self) -> Int64Array | None:
         return None if self.group_by is None else self.parts.lookup.groups(self.group_by)
 
+    def _patient_notes(self, patients: Any, n_asked: int, what: str) -> tuple[str, ...]:
+        """Say for how many queries the patient's films could not be left out; never who the patient is."""
+        unknown = unknown_patients(self.parts.lookup, patients)
+        if not unknown:
+            return ()
+        of_whom = f"the patient given for {len(unknown):,} of {n_asked:,} {what}"
+        return (f"no film of the index is of {of_whom}, so none was left out for that; {PATIENTS_ARE_NAMED}",)
+
     def _answer(
-        self, choice: RankingChoice, queries: Queries, batch: QueryBatch, p_values: Callable[[], Float64Array]
+        self,
+        choice: RankingChoice,
+        queries: Queries,
+        batch: QueryBatch,
+        notes: tuple[str, ...],
+        p_values: Callable[[], Float64Array],
     ) -> Hits:
         config, ranker, groups = self.config, self._ranker(choice), self._groups()
         archive = self._archive(choice)
@@ -146,6 +162,7 @@ class Asking:
             ranked = ranker.rank(batch, config.k, **how)
         else:
             ranked = rank_one_per_group(ranker, archive, batch, config.k, groups, **how)
+        ranked = replace(ranked, notes=(*ranked.notes, *notes))
         found = (archive, batch, ranked, self.parts.film_ids)
         pictures = Pictures(lambda: self.parts.films, queries, config.decoding)
         return Hits.of(

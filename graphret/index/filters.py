@@ -15,9 +15,13 @@ if TYPE_CHECKING:
     from graphret.index.lookup import FilmLookup
     from graphret.index.query_input import Queries
 
-__all__ = ["allowed_films", "forbidden_films"]
+__all__ = ["PATIENTS_ARE_NAMED", "allowed_films", "forbidden_films", "unknown_patients"]
 
 SAME_PATIENT = "patient"
+PATIENTS_ARE_NAMED = (
+    "patients are named as the column patient of the films says; with DICOM those are pseudonyms: "
+    "graphret.data.pseudonyms.pseudonym(PATIENT_ID) gives one"
+)
 
 
 def allowed_films(lookup: FilmLookup, where: Any) -> BoolArray | None:
@@ -89,6 +93,12 @@ def forbidden_films(lookup: FilmLookup, queries: Queries, exclude: Any, patients
     if not any(lists):
         return None
     return [np.unique(np.concatenate([*entries, np.empty(0, np.int32)])).astype(np.int32) for entries in lists]
+
+
+def unknown_patients(lookup: FilmLookup, patients: Any) -> list[str]:
+    """Return those of the patients of queries of whom the index has no film, each as often as it was given."""
+    given = [] if patients is None else [patients] if isinstance(patients, str) else list(patients)
+    return [patient for patient in given if patient is not None and not len(lookup.rows("patient", [patient]))]
 
 
 def _own_patients(lookup: FilmLookup, queries: Queries, patients: Any) -> list[str]:

@@ -1,6 +1,7 @@
 """Hits to be looked at: folders of films, pages, tables, conditions, one film of a patient."""
 
 import csv
+import json
 import shutil
 from types import SimpleNamespace
 
@@ -82,6 +83,16 @@ def test_the_patients_of_a_folder_are_one_for_all(shop, run_json):
     )
     assert all(len(hits) == len(shop.films) - 1 for hits in hits_of(document))
     assert all(shop.films.ids[row] not in hits for hits in hits_of(document))
+
+
+def test_a_patient_of_whom_the_index_has_no_film_is_said(shop, run):
+    call = ["query", shop.index, shop.new, "-k", "3", "--exclude-same-patient", "--patients"]
+    said = run(*call, "Doe^Jane", "--json", "--quiet")
+    assert "no film of the index is of patient Doe^Jane; patients are named as" in said.err
+    assert "pseudonym" in said.err
+    assert any("no film of the index is of the patient given" in note for note in json.loads(said.out)["notes"])
+    known = run(*call, shop.films.patients[7], "--json", "--quiet")
+    assert "no film of the index" not in known.err + known.out
 
 
 def test_page_and_table_hold_what_the_document_holds(shop, run, run_json, tmp_path):

@@ -370,3 +370,21 @@ def test_hamming_on_codes_that_are_never_negative_ranks_by_their_medians_and_say
     assert report.to_markdown().count(hits.notes[0]) == 1
     signed = graphret.build(codes - codes.mean(axis=0), out=tmp_path / "signed", k=6)
     assert signed.query(signed.codes[40], 5, ranking="hamming").notes == ()
+
+
+@pytest.mark.parametrize("group_by", [None, "view"])
+def test_a_patient_of_whom_the_index_has_no_film_is_said(shared_index, codes, group_by):
+    given = ["patient07", "Doe^Jane", None, "Doe^Jane"]
+    what = [*codes[:2], "film004", codes[3]]
+    hits = shared_index.query(what, 9, exclude="patient", patients=given, group_by=group_by)
+    said = [note for note in hits.notes if "no film of the index is of the patient given for 2 of 4 queries" in note]
+    assert len(said) == 1
+    assert "pseudonym" in said[0]
+    assert "Doe" not in str(hits.notes)
+    known = shared_index.query(what, 9, exclude="patient", patients=["patient07"] * 4, group_by=group_by)
+    assert not any("no film of the index" in note for note in known.notes)
+
+
+def test_a_patient_of_examples_of_whom_the_index_has_no_film_is_said(shared_index, codes):
+    hits = shared_index.query_examples(list(codes[:2]), None, 9, exclude="patient", patients=["patient07", "never"])
+    assert any("given for 1 of 2 examples" in note for note in hits.notes)

@@ -61,6 +61,14 @@ def test_filters_examples_and_groups_are_those_of_python(client, code_root):
     assert without_facts(by_examples) == python_hits(expected)
 
 
+def test_a_patient_of_whom_the_index_has_no_film_is_said_and_not_named(client, codes):
+    answer = ask(client, code=codes[7].tolist(), k=5, exclude="patient", patient="Roe^Jane")
+    assert any("no film of the index is of the patient given for 1 of 1 queries" in note for note in answer["notes"])
+    assert "Roe" not in json.dumps(answer)
+    known = ask(client, code=codes[7].tolist(), k=5, exclude="patient", patient="Doe^John 3")
+    assert not any("no film of the index" in note for note in known["notes"])
+
+
 def test_the_same_hits_as_on_the_command_line(client_of, phantom, run):
     path = phantom.others.paths[0]
     done = run("query", phantom.root, path, "-k", "5", "--json")

@@ -17,6 +17,7 @@ from graphret.index.changes.naming import PatientNames
 from graphret.index.changes.removing import contents_without
 from graphret.index.changes.unchanged import as_it_is
 from graphret.index.derived import remove_derived
+from graphret.index.filters import PATIENTS_ARE_NAMED
 from graphret.index.generation import open_folder
 from graphret.index.lists_file import lists_file, remove_marks
 from graphret.index.store import BUILD, generation_names
@@ -62,7 +63,7 @@ def purge_patient(
         n_problems = len(films.problems) - len(problems)
         work = (current.root / BUILD).exists() or any(is_partial(entry.name) for entry in current.root.iterdir())
         if not names and not n_problems and not work:
-            hint = "nothing was changed; patients are named as the column patient of the films says"
+            hint = f"nothing was changed; {PATIENTS_ARE_NAMED}"
             raise InvalidParameterError("patient", patient, "a patient of the index, also of older generations", hint)
         # first: where they cannot be removed, the patient is still there to be purged again
         n_marks = _remove_marks(current, marks, names, patient_names.are_in)
