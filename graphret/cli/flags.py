@@ -34,6 +34,8 @@ _FURTHER: Mapping[str, Mapping[str, Flag]] = {
     "export": {"path": Flag("FILE")},
 }
 """Parameters that a command sets by an option of another name."""
+_COMMANDS = {"update_labels(..., add_labels=True)": "graphret update-labels INDEX --table FILE.csv --add-labels"}
+"""Calls of Python that a hint names, and the commands that do the same."""
 
 
 class FlagCommand(TyperCommand):
@@ -62,7 +64,8 @@ def _flags(command: TyperCommand) -> dict[str, Flag]:
         if parameter.param_type_name == "option" and parameter.name:
             # a parameter of one letter is written with one hyphen
             flag = f"-{parameter.name}" if len(parameter.name) == 1 else parameter.opts[0]
-            no = next(iter(parameter.secondary_opts), "")
+            without = f"no {flag}" if getattr(parameter, "is_flag", False) else ""
+            no = next(iter(parameter.secondary_opts), without)
             flags[parameter.name] = Flag(flag, no, getattr(parameter, "metavar", None) or "VALUE")
     return flags
 
@@ -70,8 +73,8 @@ def _flags(command: TyperCommand) -> dict[str, Flag]:
 def in_flags(text: str, flags: Mapping[str, Flag]) -> str:
     """Translate the text of an error.
 
-    ``name=value`` becomes the option with its value, a name of several words the option, and None what the command line
-    has instead.
+    ``name=value`` becomes the option with its value, a name of several words the option, a call of Python the command,
+    and None what the command line has instead.
 
     Examples
     --------
@@ -81,6 +84,8 @@ def in_flags(text: str, flags: Mapping[str, Flag]) -> str:
     >>> in_flags("give resume=False to start again, or a larger batch_size", flags)
     'give --restart to start again, or a larger --batch-size'
     """
+    for call, command in _COMMANDS.items():
+        text = text.replace(call, command)
     if flags:
         names = "|".join(sorted(flags, key=len, reverse=True))
         text = re.sub(rf"{_BEFORE}({names})={_VALUE}", lambda match: _option(flags[match[1]], match[2]), text)

@@ -57,6 +57,31 @@ def test_an_empty_cell_says_nothing_of_a_label(index, run, tmp_path):
     assert graphret.open(index.path).films.labels[[3, 4]].tolist() == [[1, 0], [1, 1]]
 
 
+def test_the_hints_for_a_new_label_can_be_followed(index, run, tmp_path):
+    table = tmp_path / "new.csv"
+    table.write_text("id,label:Hernia\n" + "".join(f"n{row},1\n" for row in range(10)))
+    refused = run("add", index.path, "--codes", tmp_path / "new.npy", "--table", table)
+    assert refused.status == 2
+    assert "graphret update-labels INDEX --table FILE.csv --add-labels gives the index a label first" in refused.err
+    table.write_text("id,label:Hernia\n3,1\n")
+    refused = run("update-labels", index.path, "--table", table)
+    assert refused.status == 2
+    assert "(--add-labels gives the index a new label" in refused.err
+    assert run("update-labels", index.path, "--table", table, "--add-labels").status == 0
+    assert graphret.open(index.path).films.label_texts(3) == ["Hernia"]
+
+
+def test_all_labels_that_are_not_given_are_counted(index, run, tmp_path):
+    codes = np.random.default_rng(1).random((12, 6), dtype=np.float32)
+    names = [f"L{number:02}" for number in range(15)]
+    built = graphret.build(
+        codes, labels=np.ones((12, 15), np.int8), label_names=names, out=tmp_path / "many", k=3, tune=False
+    )
+    (tmp_path / "plain.csv").write_text("id\n" + "".join(f"n{row}\n" for row in range(10)))
+    added = run("add", built.path, "--codes", tmp_path / "new.npy", "--table", tmp_path / "plain.csv")
+    assert "nothing is said of L00, L01, L02, L03, L04 and 10 more: new films count as without" in added.err
+
+
 def test_a_column_of_names_says_all_of_them_for_every_film(index, run, tmp_path):
     table = tmp_path / "corrected.csv"
     table.write_text("id,label:Edema,label:Mass\n3,1,1\n4,1,1\n")

@@ -106,7 +106,8 @@ class _Given:
             order = np.arange(len(films))
         missing = [name for name in current.films.label_names if name not in films.label_names]
         if missing and len(old) > len(replaced):
-            logger.warning("nothing is said of %s: new films count as without", ", ".join(missing[:5]))
+            more = f" and {len(missing) - 5:,} more" if len(missing) > 5 else ""
+            logger.warning("nothing is said of %s%s: new films count as without", ", ".join(missing[:5]), more)
         record = current.record
         name = current.publish(
             lambda folder: changed_contents(
