@@ -17,6 +17,7 @@ from graphret.index.build_stages import check_backends, divide_films, link_films
 from graphret.index.config import BuildConfig
 from graphret.index.contents import Coded, Contents, write_contents
 from graphret.index.index import Index
+from graphret.index.left_out import say_left_out
 from graphret.index.neighbor_files import file_states
 from graphret.index.source import check_encoder, check_films, codes_hash, describe_codes
 from graphret.index.store import BUILD, check_target, publish
@@ -205,6 +206,7 @@ def _encode(
         shards=engine.shards(),
         progress=progress,
     )
+    say_left_out(encoded.problems)  # those of the table were said, or are at hand, where it was read
     films = table.select(encoded.rows)
     films = replace(films, problems=(*table.problems, *encoded.problems))
     return Coded(encoded.codes, films, codes_hash(encoded.codes), encoded.file, states[encoded.rows])

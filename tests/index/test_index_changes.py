@@ -18,9 +18,10 @@ from graphret._errors import (
     InvalidParameterError,
     NotAnIndexError,
 )
-from graphret.data import ImageTable
+from graphret.data import FilmProblem, ImageTable
 from graphret.files import writer_lock
 from graphret.index import add_films, build, remove_films
+from graphret.index.left_out import say_left_out
 from graphret.index.manifest import serialise
 
 
@@ -133,6 +134,23 @@ def test_a_film_with_another_time_alone_only_has_its_time_kept(films, make_encod
     before, after = inodes(index.path, "gen-000001"), inodes(index.path, "gen-000002")
     assert {name for name in after if after[name] != before[name]} == {"film-files.npy", "manifest.json"}
     assert touched.add(films).generation == "gen-000002"
+
+
+def test_films_that_cannot_be_decoded_are_named_with_the_reason(films, make_encoder, tmp_path, caplog):
+    Path(films.paths[3]).write_bytes(b"\x89PNG\r\n\x1a\nhalf")
+    built = build(films, make_encoder(), out=tmp_path / "index", k=3)
+    reason = built.films.problems[0].reason
+    assert reason
+    assert f"left out film03: {reason}" in caplog.text
+    assert "more films" not in caplog.text
+
+
+def test_of_many_films_that_are_left_out_the_first_are_named_and_the_others_counted(caplog):
+    problems = [FilmProblem(f"film{row:02}", "", "half a file") for row in range(13)]
+    say_left_out([FilmProblem("notes.txt", "", "no film", is_film=False), *problems])
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines[0] == "left out film00: half a file"
+    assert lines[9:] == ["left out film09: half a file", "left out 3 more films: the problems of the index name them"]
 
 
 def test_a_bad_film_is_reported_and_the_others_are_added(films, make_encoder, tmp_path, caplog):

@@ -15,6 +15,7 @@ from graphret.index.changes.change import Change, Current, changing, rows_but
 from graphret.index.changes.rows import changed_contents
 from graphret.index.changes.tables import check_label_names, completed, joined_films
 from graphret.index.changes.unchanged import as_it_is
+from graphret.index.left_out import say_left_out
 from graphret.index.neighbor_files import file_states
 from graphret.index.source import check_films, describe_codes
 from graphret.index.store import KEEP
@@ -86,8 +87,7 @@ class _Given:
         current, films, problems = self.current, self.films, self.films.problems
         old = np.array([current.positions.get(name, -1) for name in films.ids.tolist()], dtype=np.int64)
         replaced = old[old >= 0]
-        for problem in [problem for problem in problems if problem.is_film][:10]:
-            logger.warning("left out %s: %s", problem.id, problem.reason)
+        say_left_out(problems)
         if not len(films):
             if not self.refreshed:
                 return Change("add", current.generation.name, self.counts, problems)
