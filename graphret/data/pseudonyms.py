@@ -109,7 +109,9 @@ def pseudonym(value: str, kind: str = "patient", file: str | Path | None = None)
     --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     len(pseudonym("4711", file=f"{folder}/salt"))
-    32
+    ...     patient = pseudonym("4711", file=f"{folder}/salt")
+    ...     film = pseudonym("1.2.840.1", kind="film", file=f"{folder}/salt")
+    >>> len(patient), len(film)
+    (32, 32)
     """
     return Pseudonyms(file).of(kind, value)

@@ -59,6 +59,15 @@ def spec(**dicom):
     return DatasetSpec.from_json(content)
 
 
+def test_a_film_is_found_by_the_hash_of_its_uid_as_a_film(archive):
+    archive.put("a.dcm", SOPInstanceUID="1.2.840.1")
+    archive.put("b.dcm", SOPInstanceUID="1.2.840.2", frames=2)
+    ids = read_dataset(spec(frames="each"), archive.root).ids.tolist()
+    several = pseudonym("1.2.840.2", kind="film")
+    assert ids == [pseudonym("1.2.840.1", kind="film"), f"{several}#1", f"{several}#2"]
+    assert pseudonym("1.2.840.1") not in ids
+
+
 def test_tags_become_columns_and_identifiers_hashes(archive):
     archive.put("a/IM0001", PatientID="MILLER-4711", PatientName="Miller^Anna", ViewPosition="pa", PatientSex="F",
             PatientAge="058Y", StudyDate="20240131", StudyInstanceUID="1.2.3", AccessionNumber="77")  # fmt: skip
