@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from graphret.index import Index
 
 __all__ = ["build"]
+
+logger = logging.getLogger(__name__)
 
 LEAST_FILMS, LEAST_PATIENTS = 100, 20
 """Films with a finding, and patients of these, that "auto" asks for: fewer hardly ever make a gain clear."""
@@ -48,8 +51,8 @@ def build(
     films_or_codes, encoder, out
         As for `graphret.index.build`.
     tune
-        True, False, or "auto": where at least 100 films of 20 patients have a finding. Without labels nothing is known
-        of what a ranking is worth, and "nearest" stays.
+        True, False, or "auto": where at least 100 films of 20 patients have a finding, and some patients share one.
+        Without labels nothing is known of what a ranking is worth, and "nearest" stays.
     tune_budget
         Seconds for the tuning, ``None`` for no limit; "auto": a quarter of the time that the build took, at least 30 s.
     progress
@@ -93,6 +96,9 @@ def build(
         try:
             found = tune_index(index, budget=budget, n_threads=n_threads, progress=progress)
         except InvalidParameterError as error:
+            if tune == "auto":
+                logger.warning("the index is not tuned, queries are answered by nearest: %s", error)
+                return index
             what = f"the index was built and is kept in {out}; it cannot be tuned: {error}"
             raise InvalidParameterError("tune", tune, '"auto", or False', what) from error
         index.record_tuning(found.to_dict())

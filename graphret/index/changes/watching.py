@@ -12,6 +12,7 @@ from graphret._checks import check_integer, check_number
 from graphret.index.changes.adding import add_films
 from graphret.index.changes.arriving import ArrivingFilms
 from graphret.index.changes.change import Change
+from graphret.index.left_out import say_left_out
 from graphret.index.neighbor_files import file_states
 from graphret.index.store import KEEP, current_name
 
@@ -141,8 +142,7 @@ def _say_others(news: Sequence[FilmProblem]) -> None:
 
 def _nothing_but(path: str | os.PathLike[str], left_out: tuple[FilmProblem, ...]) -> Change:
     """Films that were left out, where none came with which that could be said."""
-    for problem in left_out[:10]:
-        logger.warning("left out %s: %s", problem.id, problem.reason)
+    say_left_out(left_out)
     counts = {"added": 0, "replaced": 0, "known": 0, "left_out": sum(problem.n_files for problem in left_out)}
     return Change("add", current_name(Path(path)), counts, left_out)
 
